@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// skald/store_driver.h - the port a store driver implements: one ops table.
+//
+// The store above this port (src/store/store.c) has checked every argument, given ids, stamped
+// times; a driver sees only what it must keep. It keeps the log, its indexes, and small named
+// values (checkpoints). Everything is keyed by (tenant, x).
+//
+// Threads. "caller": any thread, several at once, may wait. "submit": any thread, must not wait.
+// Everything passed in is borrowed for the call, except where a slot says otherwise.
+#ifndef SKALD_STORE_DRIVER_H
+#define SKALD_STORE_DRIVER_H
+
+#include <skald/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SKALD_STORE_DRIVER_ABI = 1 };
+
+// What the driver is given to work with; it outlives the instance. kernel is the table of files,
+// threads and time that a simulator replaces: a driver calls nothing else of the operating system.
+typedef struct skald_store_host {
+    const skald_clock *clock; // never NULL
+    const skald_log *log;     // never NULL
+    const struct ski_kernel *kernel;
+    // advanced tells the new last durable position. On whichever thread made it durable; cheap,
+    // never blocks, never calls back in.
+    void (*advanced)(void *context, uint64_t durable_position);
+    void *context;
+} skald_store_host;
+
+// A named value stored with an append, in the same commit: a checkpoint.
+typedef struct skald_store_value {
+    skald_str name;
+    skald_str bytes; // not given: removes it
+} skald_store_value;
+
+// One atomic unit. In this order: are its ids known (all with the same content: repeated, nothing
+// is stored, no value either; else EXISTS)? Do all expects hold as the streams stand before it
+// (else CONFLICT)? Then all of it is stored. What content is: src/store/content.h. recorded_at
+// never falls from one position to the next.
+//
+//  The driver copies what it needs of all text, values and expect before submit
+// returns; the batch itself and its events array stay where they are until done is called.
+typedef struct skald_store_batch {
+    // Every id, tenant, data, version and occurred_at is given; no id of a tenant stands twice.
+    // Before done the driver writes position, stream_version and recorded_at of each event (of the
+    // first result, when it is a repetition).
+    skald_event *events; // may be none: values only
+    size_t event_count;
+    const skald_store_value *values;
+    size_t value_count;
+    const skald_expect *expect;
+    size_t expect_count;
+    skald_durability durability;
+    // done is called exactly once, in commit order, on whichever thread made the batch durable; it
+    // only hands over and does not block or call back in. On CONFLICT actual_version and
+    // conflict (index into expect) say which. EXISTS: an id is known with other content, or only
+    // some of the ids are known.
+    void (*done)(struct skald_store_batch *batch, skald_err err);
+    void *context; // the submitter's
+    skald_appended appended;
+    uint64_t actual_version;
+    size_t conflict;
+    struct skald_store_batch *next; // the driver's, from submit to done
+} skald_store_batch;
+
+// A page of events, made by read, until page_free. Events point into it. A page may be read from
+// any thread and freed from any. The array is the page's own: the store above moves events in it
+// and lowers count, so page_free goes by driver alone.
+typedef struct skald_store_page {
+    skald_event *events;
+    size_t count;
+    uint64_t position_next; // give it as after (backwards: as before) to go on, also when count is
+                            // 0
+    bool end;               // nothing further is durable now
+    void *driver;
+} skald_store_page;
+
+typedef struct skald_store_driver {
+    uint32_t abi;       // SKALD_STORE_DRIVER_ABI
+    const char *scheme; // of its URLs: "log"
+
+    // open: caller. path is the URL behind the scheme. Recovers, or says exactly what is damaged
+    // (CORRUPT, with the range). *ret_driver is made only on success.
+    skald_err (*open)(const char *path, const skald_store_options *options,
+                      const skald_store_host *host, void **ret_driver, skald_error *reterr_error);
+    // close: caller, once. Ends every batch in flight (done is called for each), waits for its
+    // threads. Cannot fail.
+    void (*close)(void *driver);
+
+    // submit: takes the batch on OK; order of submission is order of commit. FULL when
+    // append_bytes_max is in flight, READONLY when nothing is written now, NOMEM: then nothing was
+    // taken and done is not called. Conflicts are told through done, possibly before submit
+    // returns.
+    skald_err (*submit)(void *driver, skald_store_batch *batch);
+
+    // commit: caller. As submit, but the calling thread may do the writing itself, so that one
+    // caller needs no other thread; returns when done has been called. NULL: the store submits and
+    // waits.
+    skald_err (*commit)(void *driver, skald_store_batch *batch);
+
+    // read: caller. Returns events with after < position < before, in order (descending when
+    // backwards), at most page_bytes_max but at least one if there is one. It may pass events the
+    // filter would stop except by tenant, which it must honour: the store filters again. Never
+    // returns a position that is not durable. Positions may be skipped over (position_next) without
+    // an event. Fails: CORRUPT, whose error names the range; position_next is then behind it.
+    skald_err (*read)(void *driver, const skald_read *read, skald_store_page *ret_page,
+                      skald_error *reterr_error);
+    void (*page_free)(void *driver, skald_store_page *page);
+
+    // Lookups: caller. Only what is durable is seen. find_id: NOTFOUND is an answer.
+    // stream_version: 0 is an answer.
+    skald_err (*find_id)(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position);
+    skald_err (*stream_version)(void *driver, skald_str tenant, skald_str stream,
+                                uint64_t *ret_version);
+    // each: in no order; the visitor returns false to stop and must not call back in.
+    skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix,
+                              bool (*visit)(void *context, const skald_counted *stream),
+                              void *context);
+    skald_err (*types_each)(void *driver, skald_str tenant,
+                            bool (*visit)(void *context, const skald_counted *type), void *context);
+    // value_get appends to buf; NOTFOUND is an answer. value_each: names that begin with prefix.
+    skald_err (*value_get)(void *driver, skald_str name, skald_buf *buf);
+    skald_err (*value_each)(void *driver, skald_str prefix,
+                            bool (*visit)(void *context, const skald_store_value *value),
+                            void *context);
+
+    // head: any thread, never waits, never goes back.
+    uint64_t (*head)(void *driver);
+    // state: any thread, never waits. Fills what it knows.
+    void (*state)(void *driver, skald_store_state *ret_state);
+
+    // step: only when the host's kernel has no threads: do one unit of background work (write a
+    // group, prepare a segment) on the caller's thread and say whether there was any. NULL: has
+    // none.
+    bool (*step)(void *driver);
+
+    // verify: caller, long, never stops appends. NULL: UNSUPPORTED.
+    skald_err (*verify)(void *driver, const skald_verify_options *options,
+                        skald_verified *ret_verified, skald_error *reterr_error);
+} skald_store_driver;
+
+#ifdef __cplusplus
+}
+#endif
+#endif // SKALD_STORE_DRIVER_H

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /api/events and /api/events/{id}, and what else reads events into a reply.
+#include "api/api_parts.h"
+#include "base/buf.h"
+#include "base/json.h"
+
+static skald_err put_events(skald_cursor *cursor, skald_buf *buf, uint64_t *ret_count,
+                            bool *ret_cut, skald_error *reterr_error)
+{
+    const skald_event *event = NULL;
+    uint64_t count = 0;
+
+    for (;;) {
+        if (buf->len > SKI_API_PAGE_BYTES) break;
+        SKALD_TRY(skald_cursor_next(cursor, &event, reterr_error));
+        if (!event) break;
+        if (count++) SKALD_TRY(ski_buf_byte(buf, ','));
+        SKALD_TRY(skald_event_json(event, false, buf));
+    }
+    *ret_cut = event != NULL;
+    *ret_count = count;
+    return SKALD_OK;
+}
+
+skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
+                          skald_error *reterr_error)
+{
+    skald_read read = query->read;
+    skald_cursor *cursor = NULL;
+    uint64_t count = 0;
+    bool cut = false;
+    skald_err err;
+
+    read.events_max = query->limit;
+    SKALD_TRY(skald_cursor_open(api->store, &read, &cursor));
+    err = skald_buf_put(buf, SKALD_STR("{\"data\":["));
+    if (!err) err = put_events(cursor, buf, &count, &cut, reterr_error);
+    if (!err)
+        err = ski_buf_print(buf, "],\"pagination\":{\"limit\":%u,\"nextCursor\":", query->limit);
+    if (!err && (cut || count == query->limit)) {
+        err = ski_buf_u64(buf, skald_cursor_position(cursor));
+    } else if (!err) {
+        err = skald_buf_put(buf, SKALD_STR("null"));
+    }
+    if (!err) err = skald_buf_put(buf, SKALD_STR("}}"));
+    skald_cursor_close(cursor);
+    return err;
+}
+
+skald_err ski_get_events(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"type",     "stream",    "category", "correlationId",
+                                          "tenantId", "from",      "to",       "after",
+                                          "before",   "direction", "limit",    NULL};
+    ski_query query;
+    skald_buf buf = ski_reply_buf();
+    skald_err err;
+
+    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    err = ski_list_events(ski_api_of(request), &query, &buf, reterr_error);
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    skald_buf_fini(&buf);
+    return err;
+}
+
+skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"tenantId", NULL};
+    ski_query query;
+    skald_buf buf = ski_reply_buf();
+    skald_event event;
+    skald_uuid id;
+    skald_err err;
+
+    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    if (skald_uuid_parse(request->parameters[0], &id)) {
+        return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "id",
+                             "there is no event of that id; ids are UUIDs");
+    }
+    err = skald_store_event(ski_api_of(request)->store, id, query.read.filter.tenant,
+                            request->scratch, &event);
+    if (err == SKALD_ENOTFOUND) {
+        return skald_fail_at(reterr_error, err, "id", "there is no event of that id");
+    }
+    if (!err) err = skald_buf_put(&buf, SKALD_STR("{\"data\":"));
+    if (!err) err = skald_event_json(&event, false, &buf);
+    if (!err) err = ski_buf_byte(&buf, '}');
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    skald_buf_fini(&buf);
+    return err;
+}
+
+static skald_err reply_report(ski_http_request *request, skald_report report, skald_str tenant,
+                              uint32_t items_max)
+{
+    skald_buf buf = ski_reply_buf();
+    skald_err err = skald_bus_report(ski_api_of(request)->bus, report, tenant, items_max, &buf);
+
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    skald_buf_fini(&buf);
+    return err;
+}
+
+skald_err ski_get_stats(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"scope", "tenantId", NULL};
+    ski_query query;
+
+    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    if (skald_str_equal(query.scope, SKALD_STR("history"))) {
+        return reply_report(request, SKALD_STATS_HISTORY, query.read.filter.tenant, 10);
+    }
+    return reply_report(request, SKALD_STATS, query.read.filter.tenant, 10);
+}
+
+skald_err ski_get_history(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"limit", "tenantId", NULL};
+    ski_query query;
+
+    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    return reply_report(request, SKALD_HISTORY, query.read.filter.tenant, query.limit);
+}

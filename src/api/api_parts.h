@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// api/api_parts.h - what the api_<noun>.c files share: the object, its handlers, queries and
+// replies.
+#ifndef SKI_API_API_PARTS_H
+#define SKI_API_API_PARTS_H
+
+#include "api/api.h"
+#include "api/api_metrics.h"
+#include "event/event_json.h"
+#include "os/thread.h"
+
+typedef struct ski_pulls ski_pulls; // the pull groups: api_pull.c
+
+struct ski_api {
+    ski_api_options options;
+    skald_bus *bus;
+    skald_store *store;
+    ski_http *http; // NULL until served
+    ski_metrics metrics;
+    ski_pulls *pulls;
+};
+
+static inline ski_api *ski_api_of(const ski_http_request *request)
+{
+    return request->context;
+}
+
+enum {
+    SKI_API_REPLY_BYTES_MAX = 64 * 1024 * 1024, // no reply is larger
+    SKI_API_PAGE_BYTES = 8 * 1024 * 1024,       // a list is cut behind the item that passes this
+    SKI_API_LIMIT_DEFAULT = 100,
+    SKI_API_LIMIT_MAX = 1000,
+    SKI_API_ARRAY_MAX = 10000, // events in one array
+};
+
+const ski_http_route *ski_api_routes(void); // the table of api.c
+
+// ski_query is what a query string may say of events; each route allows some of it.
+typedef struct ski_query {
+    skald_read read;    // its filter's lists live in the request's scratch
+    uint32_t limit;     // SKI_API_LIMIT_DEFAULT
+    uint64_t wait_ms;   // waitMs
+    uint32_t count_max; // max
+    skald_durability durability;
+    skald_str prefix, after_name, scope;
+    bool has_after;
+} ski_query;
+
+// ski_query_read reads the query string. allowed: the names that this route knows, NULL-ended; any
+// other is INVALID and the text names those there are.
+skald_err ski_query_read(ski_http_request *request, const char *const *allowed,
+                         ski_query *ret_query, skald_error *reterr_error) SKALD_CHECK;
+
+// Replies. ski_reply_json sends body, which is JSON, with X-Correlation-ID as the request had it.
+skald_err ski_reply_json(ski_http_request *request, unsigned status, skald_str body);
+skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_str body,
+                             uint64_t position, skald_str correlation_id);
+// ski_reply_fail sends the problem for error, err being its code where error has none.
+void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error);
+skald_buf ski_reply_buf(void); // empty, with the reply's maximum
+
+// ski_body_media says what a request's Content-Type is; none counts as JSON.
+typedef enum ski_media {
+    SKI_MEDIA_JSON,
+    SKI_MEDIA_NDJSON,
+    SKI_MEDIA_CLOUDEVENT,
+    SKI_MEDIA_CLOUDEVENTS,
+    SKI_MEDIA_OTHER
+} ski_media;
+ski_media ski_body_media(const ski_http_request *request);
+
+// ski_api_expect is what an event's expectedVersion asks of its stream. Fails: INVALID (there is
+// none).
+skald_err ski_api_expect(const skald_event *event, const ski_event_expect *expect,
+                         skald_expect *ret_expect, skald_error *reterr_error) SKALD_CHECK;
+
+// ski_list_events reads a page of events into buf as {"data":[…],"pagination":{…}}. Waits.
+skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
+                          skald_error *reterr_error);
+
+// ski_events_publish publishes the events of a request's body (JSON or CloudEvents), all of them on
+// stream if that is given, and replies when they are durable.
+skald_err ski_events_publish(ski_http_request *request, skald_str stream,
+                             skald_error *reterr_error);
+
+// Handlers, one route each.
+ski_http_handler ski_get_events, ski_post_events, ski_get_event, ski_post_test, ski_get_stats,
+    ski_get_history, ski_get_event_stream, ski_get_streams, ski_get_stream, ski_post_stream,
+    ski_get_subscriptions, ski_post_subscription, ski_get_subscription, ski_delete_subscription,
+    ski_get_deliveries, ski_post_ack, ski_post_nack, ski_get_health, ski_get_ready, ski_get_metrics,
+    ski_get_asset;
+bool ski_post_events_streams(const ski_http_request *request); // is it NDJSON?
+extern const ski_http_body ski_ndjson_body;
+
+skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls) SKALD_CHECK; // those kept in the store
+                                                                          // run again
+void ski_pulls_attach(ski_pulls *pulls, ski_http *http); // NULL: the server is about to stop
+void ski_pulls_free(ski_pulls *pulls);
+
+#endif

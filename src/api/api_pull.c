@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pull groups: POST and DELETE /api/subscriptions, and taking, ending deliveries over HTTP.
+//
+// A group is a durable subscription whose deliveries are taken by remote workers. Its definition is
+// a value in the store beside the subscription's checkpoint, so it runs again after a restart.
+//
+// Invariants:
+//   1. The list of groups is guarded by pulls->lock; a group's polls are touched on the loop only.
+//   2. A group lives until its subscription has ended (group_end); deleting only asks for that.
+//   3. A delivery id names this run of the server, the group's subscription and the delivery: an
+//   old one, or another
+//      group's, is refused.
+#include "api/api_pull.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    groups_max = 1024,
+    polls_max = 256,               // waiting at once, of one group
+    ends_max = 10000,              // deliveries in one ack or nack
+    reply_bytes = 4 * 1024 * 1024, // a reply is cut behind the delivery that passes this
+    delivery_id_max = 80,
+    kept_bytes_max = 64 * 1024 * 1024,
+};
+
+static const char value_prefix[] = "pull/";
+
+// A poll waits for deliveries until its time is over. It has one owner at a time: the group's list,
+// or the timer once it has been answered.
+typedef struct pull_poll {
+    ski_http_request *request;
+    struct pull_group *group; // NULL: answered or group ended
+    uint32_t count_max;
+    struct pull_poll *next;
+} pull_poll;
+
+typedef struct pull_group {
+    ski_pulls *pulls;
+    ski_pull_definition definition;
+    skald_subscription subscription;
+    pull_poll *polls; // oldest first
+    size_t poll_count;
+    _Atomic bool posted; // group_serve is on its way
+    _Atomic int owners;  // the list, the subscription, each poll and each posted call
+    struct pull_group *next;
+} pull_group;
+
+struct ski_pulls {
+    ski_api *api;
+    ski_mutex lock;
+    pull_group *groups;
+    size_t group_count;
+    uint64_t boot;  // random, of this run
+    ski_http *http; // NULL: not serving; then nobody polls
+};
+
+static void group_leave(pull_group *group)
+{
+    if (atomic_fetch_sub(&group->owners, 1) > 1) return;
+    ski_pull_definition_fini(&group->definition);
+    ski_free(group);
+}
+
+static skald_err put_delivery_id(const ski_pulls *pulls, skald_subscription subscription,
+                                 skald_delivery_id delivery, skald_buf *buf)
+{
+    return ski_buf_print(buf, "%016llx-%llx-%llx", (unsigned long long)pulls->boot,
+                         (unsigned long long)subscription.id, (unsigned long long)delivery.id);
+}
+
+typedef struct pull_taking {
+    pull_group *group;
+    skald_buf *buf;
+    bool failed;
+} pull_taking;
+
+static skald_err put_delivery(const pull_taking *taking, const skald_delivery *delivery)
+{
+    skald_buf *buf = taking->buf;
+    bool first = buf->ptr[buf->len - 1] == '[';
+
+    SKALD_TRY(skald_buf_put(buf, first ? SKALD_STR("{\"deliveryId\":\"")
+                                       : SKALD_STR(",{\"deliveryId\":\"")));
+    SKALD_TRY(
+        put_delivery_id(taking->group->pulls, taking->group->subscription, delivery->id, buf));
+    SKALD_TRY(ski_buf_print(buf, "\",\"attempt\":%u,\"event\":", delivery->attempt));
+    SKALD_TRY(skald_event_json(delivery->event, false, buf));
+    return ski_buf_byte(buf, '}');
+}
+
+static skald_outcome take_one(const skald_delivery *delivery)
+{
+    pull_taking *taking = delivery->context;
+    size_t mark = taking->buf->len;
+
+    if (!put_delivery(taking, delivery)) return SKALD_PENDING;
+    taking->buf->len = mark;
+    taking->failed = true;
+    return SKALD_RETRY;
+}
+
+// take writes at most count_max deliveries as a reply's body; it gives how many.
+static uint32_t take(pull_group *group, uint32_t count_max, skald_buf *buf)
+{
+    pull_taking taking = {.group = group, .buf = buf};
+    uint32_t count = 0;
+    uint32_t one = 1;
+
+    if (skald_buf_put(buf, SKALD_STR("{\"data\":["))) return 0;
+    while (count < count_max && one && !taking.failed && buf->len < reply_bytes) {
+        if (skald_subscription_take(group->pulls->api->bus, group->subscription, 1, take_one,
+                                    &taking, &one)) {
+            break;
+        }
+        if (one && !taking.failed) count++;
+    }
+    return count;
+}
+
+static void reply_deliveries(ski_http_request *request, skald_buf *buf)
+{
+    skald_err err = skald_buf_put(buf, SKALD_STR("]}"));
+
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(buf));
+    if (err && err != SKALD_ESTALE) ski_reply_fail(request, err, NULL);
+}
+
+// poll_unlink takes a poll out of its group's list and leaves the group.
+static void poll_unlink(pull_poll *poll)
+{
+    pull_group *group = poll->group;
+    struct pull_poll **at = &group->polls;
+
+    while (*at != poll) at = &(*at)->next;
+    *at = poll->next;
+    group->poll_count--;
+    poll->group = NULL;
+    group_leave(group);
+}
+
+static void poll_answer(pull_poll *poll, skald_buf *buf)
+{
+    ski_http_request *request = poll->request;
+
+    poll_unlink(poll);
+    poll->request = NULL;
+    reply_deliveries(request, buf);
+}
+
+// group_serve gives waiting polls what there is. On the loop.
+static void group_serve(void *context)
+{
+    pull_group *group = context;
+
+    atomic_store(&group->posted, false);
+    while (group->polls) {
+        pull_poll *poll = group->polls;
+        skald_buf buf = ski_reply_buf();
+        bool alive = ski_http_alive(poll->request->http, poll->request->id);
+        uint32_t count = alive ? take(group, poll->count_max, &buf) : 0;
+
+        if (!alive) (void)!skald_buf_put(&buf, SKALD_STR("{\"data\":["));
+        if (count || !alive) poll_answer(poll, &buf);
+        skald_buf_fini(&buf);
+        if (!count && alive) break;
+    }
+    group_leave(group);
+}
+
+// group_ready is told by the bus, on any thread.
+static void group_ready(void *context)
+{
+    pull_group *group = context;
+    ski_pulls *pulls = group->pulls;
+    bool posted = false;
+
+    if (atomic_exchange(&group->posted, true)) return;
+    atomic_fetch_add(&group->owners, 1);
+    ski_mutex_lock(&pulls->lock);
+    if (pulls->http) posted = ski_http_post(pulls->http, group_serve, group);
+    ski_mutex_unlock(&pulls->lock);
+    if (posted) return;
+    atomic_store(&group->posted, false);
+    group_leave(group);
+}
+
+static void group_end(void *context)
+{
+    group_leave(context);
+}
+
+static void poll_over(void *context, bool cancelled)
+{
+    pull_poll *poll = context;
+    skald_buf buf = ski_reply_buf();
+
+    (void)cancelled;
+    if (poll->group && !skald_buf_put(&buf, SKALD_STR("{\"data\":["))) poll_answer(poll, &buf);
+    skald_buf_fini(&buf);
+    ski_free(poll);
+}
+
+static pull_group *pulls_find(ski_pulls *pulls, skald_str name)
+{
+    pull_group *found;
+
+    ski_mutex_lock(&pulls->lock);
+    found = pulls->groups;
+    while (found && !skald_str_equal(found->definition.name, name)) found = found->next;
+    if (found) atomic_fetch_add(&found->owners, 1);
+    ski_mutex_unlock(&pulls->lock);
+    return found;
+}
+
+static skald_err not_found(skald_str name, skald_error *reterr_error)
+{
+    return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "name",
+                         "there is no pull group '%.*s'; POST /api/subscriptions makes one",
+                         SKALD_FMT(name));
+}
+
+static skald_err poll_wait(pull_group *group, ski_http_request *request, const ski_query *query,
+                           skald_error *reterr_error)
+{
+    pull_poll *waiting;
+    pull_poll **at = &group->polls;
+    skald_err err;
+
+    if (group->poll_count == polls_max) {
+        return skald_fail(reterr_error, SKALD_EFULL, "%d polls of this group wait already",
+                          polls_max);
+    }
+    waiting = ski_alloc_zeroed(1, sizeof *waiting);
+    if (!waiting) return SKALD_ENOMEM;
+    *waiting = (pull_poll){.request = request, .group = group, .count_max = query->count_max};
+    err = ski_http_later(request->http, (uint32_t)query->wait_ms, poll_over, waiting);
+    if (err) {
+        ski_free(waiting);
+        return err;
+    }
+    while (*at) at = &(*at)->next;
+    *at = waiting;
+    group->poll_count++;
+    atomic_fetch_add(&group->owners, 1);
+    return SKALD_OK;
+}
+
+skald_err ski_get_deliveries(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"max", "waitMs", NULL};
+    pull_group *group = pulls_find(ski_api_of(request)->pulls, request->parameters[0]);
+    skald_buf buf = ski_reply_buf();
+    ski_query query;
+    skald_err err = SKALD_OK;
+
+    if (!group) return not_found(request->parameters[0], reterr_error);
+    err = ski_query_read(request, allowed, &query, reterr_error);
+    if (!err && (take(group, query.count_max, &buf) || !query.wait_ms)) {
+        reply_deliveries(request, &buf);
+    } else if (!err) {
+        err = poll_wait(group, request, &query, reterr_error);
+    }
+    skald_buf_fini(&buf);
+    group_leave(group);
+    return err;
+}
+
+// pulls_start runs a group. Not OK: there is none.
+static skald_err pulls_start(ski_pulls *pulls, ski_pull_definition *take_definition,
+                             skald_error *reterr_error)
+{
+    pull_group *group = ski_alloc_zeroed(1, sizeof *group);
+    skald_subscription_options options = take_definition->options;
+    skald_subscription subscription = {0};
+    skald_err err;
+
+    if (!group) return SKALD_ENOMEM;
+    group->pulls = pulls;
+    atomic_init(&group->owners, 2);
+    options.kind = "pull";
+    options.handler = (skald_handler){.ready = group_ready, .context = group, .end = group_end};
+    group->definition = *take_definition;
+    err = skald_subscribe(pulls->api->bus, &options, &subscription, reterr_error);
+    if (err) {
+        group->definition = (ski_pull_definition){0};
+        group_leave(group);
+        return err;
+    }
+    *take_definition = (ski_pull_definition){0};
+    ski_mutex_lock(&pulls->lock);
+    group->subscription = subscription;
+    group->next = pulls->groups;
+    pulls->groups = group;
+    pulls->group_count++;
+    ski_mutex_unlock(&pulls->lock);
+    return SKALD_OK;
+}
+
+static void kept_done(skald_store_batch *batch, skald_err err)
+{
+    *(skald_err *)batch->context = err;
+}
+
+// keep_value writes or removes (bytes not given) a group's definition, durably.
+static skald_err keep_value(ski_pulls *pulls, skald_str name, skald_str bytes)
+{
+    skald_buf key = {.bytes_max = 512};
+    skald_err outcome = SKALD_OK;
+    skald_store_value value = {.bytes = bytes};
+    skald_store_batch batch = {
+        .values = &value, .value_count = 1, .done = kept_done, .context = &outcome};
+    skald_err err = ski_buf_print(&key, "%s%.*s", value_prefix, SKALD_FMT(name));
+
+    value.name = ski_buf_str(&key);
+    if (!err) err = ski_store_commit(pulls->api->store, &batch);
+    skald_buf_fini(&key);
+    return err ? err : outcome;
+}
+
+static skald_err reply_definition(ski_http_request *request, unsigned status, skald_str text)
+{
+    skald_buf buf = ski_reply_buf();
+    skald_err err = ski_buf_print(&buf, "{\"data\":%.*s}", SKALD_FMT(text));
+
+    if (!err) err = ski_reply_json(request, status, ski_buf_str(&buf));
+    skald_buf_fini(&buf);
+    return err;
+}
+
+static skald_err make_group(ski_http_request *request, ski_pull_definition *definition,
+                            skald_error *reterr_error)
+{
+    ski_pulls *pulls = ski_api_of(request)->pulls;
+    skald_str text = skald_arena_copy(request->scratch, definition->text);
+    skald_str name = skald_arena_copy(request->scratch, definition->name);
+
+    if (!text.ptr || !name.ptr) return SKALD_ENOMEM;
+    if (pulls->group_count >= groups_max) {
+        return skald_fail(reterr_error, SKALD_EFULL, "there are %d pull groups already",
+                          groups_max);
+    }
+    SKALD_TRY(pulls_start(pulls, definition, reterr_error));
+    // Kept last: what could not start is not there after a restart either.
+    SKALD_TRY(keep_value(pulls, name, text));
+    return reply_definition(request, 201, text);
+}
+
+skald_err ski_post_subscription(ski_http_request *request, skald_error *reterr_error)
+{
+    ski_pulls *pulls = ski_api_of(request)->pulls;
+    ski_pull_definition definition = {0};
+    pull_group *there;
+    skald_err err;
+
+    SKALD_TRY(ski_pull_definition_read(request->body, &definition, reterr_error));
+    there = pulls_find(pulls, definition.name);
+    if (!there) {
+        err = make_group(request, &definition, reterr_error);
+    } else if (skald_str_equal(there->definition.text, definition.text)) {
+        err = reply_definition(request, 200, definition.text);
+    } else {
+        err = skald_fail_at(reterr_error, SKALD_EEXISTS, "name",
+                            "there is a group '%.*s' with another definition; delete it first or "
+                            "choose another name",
+                            SKALD_FMT(definition.name));
+    }
+    if (there) group_leave(there);
+    ski_pull_definition_fini(&definition);
+    return err;
+}
+
+static void pulls_remove(ski_pulls *pulls, pull_group *group)
+{
+    struct pull_group **at = &pulls->groups;
+
+    ski_mutex_lock(&pulls->lock);
+    while (*at && *at != group) at = &(*at)->next;
+    if (*at) {
+        *at = group->next;
+        pulls->group_count--;
+        atomic_fetch_sub(&group->owners, 1); // the list's; the caller has one of its own
+    }
+    ski_mutex_unlock(&pulls->lock);
+}
+
+skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr_error)
+{
+    ski_pulls *pulls = ski_api_of(request)->pulls;
+    pull_group *group = pulls_find(pulls, request->parameters[0]);
+    skald_err err;
+
+    if (!group && skald_bus_find(pulls->api->bus, request->parameters[0]).id) {
+        return skald_fail_at(
+            reterr_error, SKALD_ESTATE, "name",
+            "'%.*s' belongs to a program that runs here; only pull groups can be deleted",
+            SKALD_FMT(request->parameters[0]));
+    }
+    if (!group) return not_found(request->parameters[0], reterr_error);
+    err = keep_value(pulls, group->definition.name, (skald_str){0});
+    if (!err) {
+        pulls_remove(pulls, group);
+        (void)skald_unsubscribe(pulls->api->bus, group->subscription, true);
+        err = ski_reply_json(request, 200, SKALD_STR("{\"data\":{\"deleted\":true}}"));
+    }
+    group_leave(group);
+    return err;
+}
+
+// parse_delivery_id: false for one that is not of this run and this group.
+static bool parse_delivery_id(const pull_group *group, skald_str text,
+                              skald_delivery_id *ret_delivery)
+{
+    char copy[delivery_id_max];
+    unsigned long long boot = 0;
+    unsigned long long subscription = 0;
+    unsigned long long delivery = 0;
+    int used = 0;
+
+    if (text.len >= sizeof copy) return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = 0;
+    if (sscanf(copy, "%16llx-%16llx-%16llx%n", &boot, &subscription, &delivery, &used) != 3)
+        return false;
+    if ((size_t)used != text.len || boot != group->pulls->boot) return false;
+    ret_delivery->id = delivery;
+    return subscription == group->subscription.id;
+}
+
+static skald_err end_one(pull_group *group, skald_str text, const ski_pull_ending *ending)
+{
+    skald_delivery_id delivery;
+
+    if (!parse_delivery_id(group, text, &delivery)) return SKALD_ESTALE;
+    return skald_delivery_end(group->pulls->api->bus, delivery, ending->outcome, ending->delay_ms,
+                              ending->reason[0] ? ending->reason : NULL);
+}
+
+static skald_err end_all(pull_group *group, ski_http_request *request,
+                         const ski_pull_ending *ending)
+{
+    skald_buf refused = ski_reply_buf();
+    skald_buf buf = ski_reply_buf();
+    uint64_t accepted = 0;
+    skald_err err = SKALD_OK;
+
+    for (size_t i = 0; i < ending->count && !err; i++) {
+        if (!end_one(group, ending->deliveries[i], ending)) {
+            accepted++;
+            continue;
+        }
+        err = skald_buf_put(&refused, refused.len ? SKALD_STR(",{\"deliveryId\":")
+                                                  : SKALD_STR("{\"deliveryId\":"));
+        if (!err) err = ski_json_put_string(&refused, ending->deliveries[i]);
+        if (!err) err = skald_buf_put(&refused, SKALD_STR(",\"code\":\"STALE\"}"));
+    }
+    if (!err) {
+        err = ski_buf_print(&buf, "{\"data\":{\"accepted\":%llu,\"refused\":[",
+                            (unsigned long long)accepted);
+    }
+    if (!err) err = skald_buf_put(&buf, ski_buf_str(&refused));
+    if (!err) err = skald_buf_put(&buf, SKALD_STR("]}}"));
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    skald_buf_fini(&refused);
+    skald_buf_fini(&buf);
+    return err;
+}
+
+static skald_err end_deliveries(ski_http_request *request, skald_outcome outcome,
+                                skald_error *reterr_error)
+{
+    pull_group *group = pulls_find(ski_api_of(request)->pulls, request->parameters[0]);
+    ski_pull_ending ending = {.outcome = outcome};
+    skald_err err;
+
+    if (!group) return not_found(request->parameters[0], reterr_error);
+    err = ski_pull_ending_read(request, ends_max, &ending, reterr_error);
+    if (!err) err = end_all(group, request, &ending);
+    group_leave(group);
+    return err;
+}
+
+skald_err ski_post_ack(ski_http_request *request, skald_error *reterr_error)
+{
+    return end_deliveries(request, SKALD_ACK, reterr_error);
+}
+
+skald_err ski_post_nack(ski_http_request *request, skald_error *reterr_error)
+{
+    return end_deliveries(request, SKALD_RETRY, reterr_error);
+}
+
+// A kept definition, copied out of the store: its visitor must not call back in, and subscribing
+// does.
+typedef struct kept_texts {
+    skald_arena *arena;
+    skald_str texts[groups_max];
+    size_t count;
+} kept_texts;
+
+static bool keep(void *context, const skald_store_value *value)
+{
+    kept_texts *kept = context;
+
+    if (kept->count == groups_max) return false;
+    kept->texts[kept->count] = skald_arena_copy(kept->arena, value->bytes);
+    if (kept->texts[kept->count].ptr) kept->count++;
+    return true;
+}
+
+static skald_err run_kept(ski_pulls *pulls, const kept_texts *kept)
+{
+    for (size_t i = 0; i < kept->count; i++) {
+        ski_pull_definition definition = {0};
+        skald_err err = ski_pull_definition_read(kept->texts[i], &definition, NULL);
+
+        if (!err) err = pulls_start(pulls, &definition, NULL);
+        ski_pull_definition_fini(&definition);
+        if (err) return err;
+    }
+    return SKALD_OK;
+}
+
+static skald_err run_all_kept(ski_pulls *pulls)
+{
+    kept_texts *all = ski_alloc_zeroed(1, sizeof *all);
+    skald_err err = all ? skald_arena_new(kept_bytes_max, &all->arena) : SKALD_ENOMEM;
+
+    if (!err) err = ski_store_value_each(pulls->api->store, skald_str_of(value_prefix), keep, all);
+    if (!err) err = run_kept(pulls, all);
+    if (all) skald_arena_free(all->arena);
+    ski_free(all);
+    return err;
+}
+
+skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls)
+{
+    ski_pulls *pulls = ski_alloc_zeroed(1, sizeof *pulls);
+    const ski_kernel *kernel = ski_store_kernel(api->store);
+    skald_err err;
+
+    if (!pulls) return SKALD_ENOMEM;
+    pulls->api = api;
+    ski_mutex_init(&pulls->lock);
+    kernel->random(kernel->context, &pulls->boot, sizeof pulls->boot);
+    err = run_all_kept(pulls);
+    if (err)
+        ski_pulls_free(pulls);
+    else
+        *ret_pulls = pulls;
+    return err;
+}
+
+void ski_pulls_attach(ski_pulls *pulls, ski_http *http)
+{
+    ski_mutex_lock(&pulls->lock);
+    pulls->http = http;
+    ski_mutex_unlock(&pulls->lock);
+}
+
+void ski_pulls_free(ski_pulls *pulls)
+{
+    if (!pulls) return;
+    while (pulls->groups) {
+        pull_group *group = pulls->groups;
+        pulls->groups = group->next;
+        (void)skald_unsubscribe(pulls->api->bus, group->subscription, false);
+        group_leave(group);
+    }
+    ski_mutex_fini(&pulls->lock);
+    ski_free(pulls);
+}

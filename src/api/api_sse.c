@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /api/events/stream: Server-Sent Events (WHATWG HTML, 9.2). Each client is a transient
+// subscription, in sequence, whose handler writes to the client's stream. A client that reads
+// slowly fills its bounded buffer; then its delivery stays pending, its cursor waits in the log,
+// and nobody else notices.
+//
+// Lifetime: a client has two owners, the stream (until gone) and the subscription (until end); the
+// last one frees it.
+#include "api/api_parts.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+#include <stdatomic.h>
+
+enum {
+    client_bytes_max = 512 * 1024, // waiting to be sent; one larger event still passes an empty
+                                   // buffer
+    client_heartbeat_ms = 15000,
+    again_ms = 1, // a delivery that had to wait is written at once when there is room
+};
+
+typedef struct sse_client {
+    skald_bus *bus;
+    ski_http *http;
+    ski_http_request_id request;
+    _Atomic int owners;
+    ski_mutex lock; // of what follows
+    skald_subscription subscription;
+    skald_delivery_id waiting; // the pending delivery, 0: none
+    bool gone;
+} sse_client;
+
+static void client_leave(sse_client *client)
+{
+    if (atomic_fetch_sub(&client->owners, 1) > 1) return;
+    ski_mutex_fini(&client->lock);
+    ski_free(client);
+}
+
+static skald_err put_event(const skald_event *event, skald_buf *buf)
+{
+    if (event->position) {
+        SKALD_TRY(skald_buf_put(buf, SKALD_STR("id: ")));
+        SKALD_TRY(ski_buf_u64(buf, event->position));
+        SKALD_TRY(ski_buf_byte(buf, '\n'));
+    }
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("data: ")));
+    SKALD_TRY(skald_event_json(event, false, buf));
+    return skald_buf_put(buf, SKALD_STR("\n\n"));
+}
+
+static skald_outcome client_handle(const skald_delivery *delivery)
+{
+    sse_client *client = delivery->context;
+    skald_buf buf = ski_reply_buf();
+    skald_outcome outcome = SKALD_ACK;
+    skald_err err = put_event(delivery->event, &buf);
+
+    if (err) {
+        skald_buf_fini(&buf);
+        return skald_retry(delivery, 0, "cannot encode: %s", skald_err_text(err));
+    }
+    // The lock covers the write too: drained, which takes it, then comes after waiting is set.
+    ski_mutex_lock(&client->lock);
+    err = client->gone
+              ? SKALD_ESTALE
+              : ski_http_stream_write(client->http, client->request, ski_buf_str(&buf), NULL);
+    if (err == SKALD_EFULL) {
+        client->waiting = delivery->id;
+        outcome = SKALD_PENDING;
+    }
+    ski_mutex_unlock(&client->lock);
+    skald_buf_fini(&buf);
+    return outcome; // a client that is gone needs nothing: its subscription is ending
+}
+
+static void client_end(void *context)
+{
+    client_leave(context);
+}
+
+static void client_drained(void *context)
+{
+    sse_client *client = context;
+    skald_delivery_id waiting;
+
+    ski_mutex_lock(&client->lock);
+    waiting = client->waiting;
+    client->waiting.id = 0;
+    ski_mutex_unlock(&client->lock);
+    // STALE: it timed out meanwhile and is delivered again anyway.
+    if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, SKALD_RETRY, again_ms, NULL);
+}
+
+static void client_gone(void *context)
+{
+    sse_client *client = context;
+    skald_subscription subscription;
+
+    ski_mutex_lock(&client->lock);
+    client->gone = true;
+    subscription = client->subscription;
+    ski_mutex_unlock(&client->lock);
+    if (subscription.id) (void)skald_unsubscribe(client->bus, subscription, false);
+    client_leave(client);
+}
+
+static skald_err client_new(ski_http_request *request, sse_client **ret_client)
+{
+    sse_client *client = ski_alloc_zeroed(1, sizeof *client);
+
+    if (!client) return SKALD_ENOMEM;
+    client->bus = ski_api_of(request)->bus;
+    client->http = request->http;
+    client->request = request->id;
+    atomic_init(&client->owners, 2);
+    ski_mutex_init(&client->lock);
+    *ret_client = client;
+    return SKALD_OK;
+}
+
+static skald_err client_subscribe(sse_client *client, const ski_query *query,
+                                  skald_error *reterr_error)
+{
+    skald_subscription_options options = {
+        .kind = "sse",
+        .filter = query->read.filter,
+        .handler = {.fn = client_handle, .context = client, .end = client_end},
+        .from = SKALD_FROM_END,
+        .order = SKALD_IN_SEQUENCE,
+        .in_flight_max = 64,
+        .retry = {.first_ms = again_ms, .max_ms = 1000, .timeout_ms = 3600 * 1000},
+        .takes_tests = true,
+    };
+    skald_subscription subscription = {0};
+    bool gone;
+
+    if (query->has_after) {
+        options.from = query->read.after ? SKALD_FROM_DEFAULT : SKALD_FROM_START;
+        options.after = query->read.after;
+    } else if (query->read.from) {
+        options.from = SKALD_FROM_DEFAULT;
+        options.from_time = query->read.from;
+    }
+    SKALD_TRY(skald_subscribe(client->bus, &options, &subscription, reterr_error));
+    ski_mutex_lock(&client->lock);
+    client->subscription = subscription;
+    gone = client->gone;
+    ski_mutex_unlock(&client->lock);
+    if (gone) (void)skald_unsubscribe(client->bus, subscription, false);
+    return SKALD_OK;
+}
+
+// read_resume takes Last-Event-ID, which a browser sends when it connects again, before the query.
+static skald_err read_resume(ski_http_request *request, ski_query *query, skald_error *reterr_error)
+{
+    skald_str last = ski_http_header_get(request, "last-event-id");
+
+    if (!last.len) return SKALD_OK;
+    if (ski_str_u64(last, &query->read.after)) {
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "Last-Event-ID",
+                             "must be the position that an event of this stream came with");
+    }
+    query->has_after = true;
+    return SKALD_OK;
+}
+
+skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_error)
+{
+    static const char *const allowed[] = {"type",     "stream", "category", "correlationId",
+                                          "tenantId", "from",   "after",    NULL};
+    static const ski_http_header headers[] = {
+        {{"Cache-Control", 13}, {"no-store", 8}},
+        {{"X-Accel-Buffering", 17}, {"no", 2}},
+    };
+    ski_http_reply head = {
+        .status = 200,
+        .content_type = "text/event-stream",
+        .headers = headers,
+        .header_count = sizeof headers / sizeof *headers,
+    };
+    ski_http_stream stream = {
+        .drained = client_drained,
+        .gone = client_gone,
+        .write_bytes_max = client_bytes_max,
+        .heartbeat_ms = client_heartbeat_ms,
+        .heartbeat = SKALD_STR(": \n\n"),
+    };
+    sse_client *client = NULL;
+    ski_query query;
+    skald_err err;
+
+    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(read_resume(request, &query, reterr_error));
+    SKALD_TRY(client_new(request, &client));
+    stream.context = client;
+    err = ski_http_stream_begin(request->http, request->id, &head, &stream);
+    if (err) {
+        ski_mutex_fini(&client->lock);
+        ski_free(client);
+        return err;
+    }
+    // A subscription that could not start calls end, so its share of the client goes there. The
+    // client's own words come too late for a status: the stream says why and ends.
+    err = client_subscribe(client, &query, reterr_error);
+    if (err) {
+        (void)!ski_http_stream_write(
+            request->http, request->id,
+            SKALD_STR("event: error\ndata: too many subscriptions; try again later\n\n"), NULL);
+        (void)!ski_http_stream_end(request->http, request->id);
+    }
+    return SKALD_OK;
+}

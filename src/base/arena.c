@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory that goes all at once: a list of chunks, each handed out from its front to its end. What
+// does not fit in the current chunk opens the next one; what is left of a chunk then stays unused.
+//
+// Invariants:
+//   1. held is the sum of size over all chunks, held <= bytes_max.
+//   2. Chunks behind current are empty: kept from before a reset, and the first to go when the
+//      maximum is near.
+//   3. used is a multiple of the alignment or all of size, so every piece is aligned.
+// Under AddressSanitizer, what is not handed out is poisoned: use after a reset is reported.
+#include <skald/base.h>
+
+#include "base/alloc.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
+
+enum {
+    chunk_first = 4096,         // a page: most requests and deliveries need no second chunk
+    chunk_largest = 256 * 1024, // doubling ends here; a larger piece gets a chunk of its own size
+    kept_max = 64 * 1024,       // what a reset keeps; a rare large request must not stay for ever
+    alignment = alignof(max_align_t),
+};
+
+// No object is larger than this, and a chunk's head still fits beside it.
+static const size_t bytes_max_max = PTRDIFF_MAX / 2;
+
+typedef struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size, used; // of bytes
+    alignas(max_align_t) unsigned char bytes[];
+} arena_chunk;
+
+struct skald_arena {
+    size_t bytes_max, held;
+    size_t chunk_next; // size of the next new chunk
+    arena_chunk *first, *current;
+};
+
+skald_err skald_arena_new(size_t bytes_max, skald_arena **ret_arena)
+{
+    skald_arena *arena = ski_alloc_zeroed(1, sizeof *arena);
+
+    if (!arena) return SKALD_ENOMEM;
+    arena->bytes_max = bytes_max < bytes_max_max ? bytes_max : bytes_max_max;
+    arena->chunk_next = chunk_first;
+    *ret_arena = arena;
+    return SKALD_OK;
+}
+
+// chunks_free ends the list at *link and gives its rest back.
+static void chunks_free(skald_arena *arena, arena_chunk **link)
+{
+    arena_chunk *chunk = *link;
+
+    *link = NULL;
+    while (chunk) {
+        arena_chunk *next = chunk->next;
+
+        arena->held -= chunk->size;
+        ASAN_UNPOISON_MEMORY_REGION(chunk->bytes, chunk->size);
+        ski_free(chunk);
+        chunk = next;
+    }
+}
+
+void skald_arena_free(skald_arena *arena)
+{
+    if (!arena) return;
+    chunks_free(arena, &arena->first);
+    ski_free(arena);
+}
+
+void skald_arena_reset(skald_arena *arena)
+{
+    arena_chunk **link = &arena->first;
+    size_t kept = 0;
+
+    while (*link && kept + (*link)->size <= kept_max) {
+        arena_chunk *chunk = *link;
+
+        kept += chunk->size;
+        chunk->used = 0;
+        ASAN_POISON_MEMORY_REGION(chunk->bytes, chunk->size);
+        link = &chunk->next;
+    }
+    chunks_free(arena, link);
+    arena->current = arena->first;
+    arena->chunk_next = chunk_first;
+}
+
+// chunk_add puts a new chunk of at least size bytes in place of the empty ones behind current, and
+// makes it current. NULL: over the maximum, or out of memory.
+static arena_chunk *chunk_add(skald_arena *arena, size_t size)
+{
+    arena_chunk **link = &arena->first;
+    size_t chunk_size = arena->chunk_next;
+
+    if (arena->current && arena->current->used) link = &arena->current->next;
+    chunks_free(arena, link);
+    if (link == &arena->first) arena->current = NULL;
+
+    size_t left = arena->bytes_max - arena->held;
+
+    if (size > left) return NULL;
+    if (chunk_size > left) chunk_size = left;
+    if (chunk_size < size) chunk_size = size;
+
+    arena_chunk *chunk = ski_alloc(sizeof *chunk + chunk_size);
+
+    if (!chunk) return NULL;
+    *chunk = (arena_chunk){.size = chunk_size};
+    ASAN_POISON_MEMORY_REGION(chunk->bytes, chunk_size);
+    if (arena->chunk_next < chunk_largest) arena->chunk_next *= 2;
+    arena->held += chunk_size;
+    arena->current = chunk;
+    *link = chunk;
+    return chunk;
+}
+
+static size_t chunk_left(const arena_chunk *chunk)
+{
+    return chunk->size - chunk->used;
+}
+
+// chunk_with finds the current chunk, or the kept one behind it, with room for size bytes.
+static arena_chunk *chunk_with(skald_arena *arena, size_t size)
+{
+    arena_chunk *chunk = arena->current;
+
+    if (chunk && size <= chunk_left(chunk)) return chunk;
+    if (chunk && chunk->next && size <= chunk_left(chunk->next)) {
+        arena->current = chunk->next;
+        return chunk->next;
+    }
+    return chunk_add(arena, size);
+}
+
+void *skald_arena_get(skald_arena *arena, size_t size)
+{
+    size_t taken = size ? size : 1; // a piece of nothing has its own address too
+    arena_chunk *chunk = chunk_with(arena, taken);
+
+    if (!chunk) return NULL;
+
+    unsigned char *piece = chunk->bytes + chunk->used;
+
+    if (chunk_left(chunk) - taken < alignment) {
+        chunk->used = chunk->size;
+    } else {
+        chunk->used += (taken + alignment - 1) & ~(size_t)(alignment - 1);
+    }
+    ASAN_UNPOISON_MEMORY_REGION(piece, size);
+    memset(piece, 0, size);
+    return piece;
+}
+
+skald_str skald_arena_copy(skald_arena *arena, skald_str text)
+{
+    if (!text.ptr) return (skald_str){NULL, 0};
+    if (!text.len) return SKALD_STR("");
+
+    char *copy = skald_arena_get(arena, text.len);
+
+    if (!copy) return (skald_str){NULL, 0};
+    memcpy(copy, text.ptr, text.len);
+    return (skald_str){copy, text.len};
+}
+
+skald_str skald_arena_print(skald_arena *arena, const char *format, ...)
+{
+    va_list args;
+    int len;
+    char *text;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    text = len < 0 ? NULL : skald_arena_get(arena, (size_t)len + 1);
+    if (!text) return (skald_str){NULL, 0};
+
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return (skald_str){text, (size_t)len};
+}

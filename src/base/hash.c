@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// XXH3 of the xxHash library: fast for the short names we hash, and its values are fixed by its
+// specification, so they may be written to disk. A seed that nobody outside knows keeps chosen
+// names from colliding.
+#include "base/hash.h"
+
+#include <xxhash.h>
+
+uint64_t ski_hash64(uint64_t seed, const void *bytes, size_t len)
+{
+    return XXH3_64bits_withSeed(len ? bytes : "", len, seed);
+}

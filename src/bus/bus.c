@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bus as a whole: made, stepped, stopped, freed; and what is done on leaving its lock.
+//
+// Stopping: nothing new is taken; publishes under way end; what runs or is pending gets its time;
+// checkpoints on their way arrive; one last durable append says where everyone stands; everyone is
+// told the end. Threads are joined by free: a handler that does not return holds free up, not stop.
+#include "bus/engine.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+#include <assert.h>
+
+enum {
+    threads_default = 8,
+    subscriptions_default = 4096,
+    history_events_default = 1000,
+    free_timeout_ms = 10000,
+};
+
+uint64_t ski_bus_now_ns(const skald_bus *bus)
+{
+    return bus->clock.monotonic_ns(bus->clock.context);
+}
+
+skald_time ski_bus_now(const skald_bus *bus)
+{
+    return bus->clock.now(bus->clock.context);
+}
+
+void ski_bus_stir(skald_bus *bus)
+{
+    if (atomic_exchange(&bus->stirred, true)) return;
+    ski_mutex_lock(&bus->wake_lock);
+    ski_cond_signal(&bus->wake);
+    ski_mutex_unlock(&bus->wake_lock);
+}
+
+void ski_bus_lock(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->lock);
+}
+
+void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms)
+{
+    if (ski_timers_set(&bus->timers, timer, ski_bus_now_ns(bus) + delay_ms * SKI_NS_PER_MS))
+        ski_bus_stir(bus);
+}
+
+static void ready_tell(skald_bus *bus)
+{
+    ski_subscription *sub = SKI_LINKED(bus->notify.next, ski_subscription, notify);
+
+    ski_link_leave(&sub->notify);
+    sub->pins++;
+    ski_mutex_unlock(&bus->lock);
+    sub->handler.ready(sub->handler.context);
+    ski_mutex_lock(&bus->lock);
+    sub->pins--;
+    ski_subscription_look(sub);
+}
+
+static void end_tell(skald_bus *bus)
+{
+    ski_subscription *sub = SKI_LINKED(bus->gone.next, ski_subscription, gone);
+
+    ski_link_leave(&sub->gone);
+    bus->ending++;
+    ski_mutex_unlock(&bus->lock);
+    if (sub->handler.end) sub->handler.end(sub->handler.context);
+    ski_subscription_free(sub);
+    ski_mutex_lock(&bus->lock);
+    bus->ending--;
+    if (bus->closing) ski_cond_broadcast(&bus->idle);
+}
+
+void ski_bus_errands(skald_bus *bus)
+{
+    for (;;) {
+        ski_page *dead = bus->dead_pages;
+
+        if (bus->stepped) ski_save_collect(bus);
+        if (dead) {
+            bus->dead_pages = NULL;
+            ski_mutex_unlock(&bus->lock);
+            ski_pages_free(bus, dead);
+            ski_mutex_lock(&bus->lock);
+        } else if (!ski_link_alone(&bus->notify)) {
+            ready_tell(bus);
+        } else if (!ski_link_alone(&bus->gone)) {
+            end_tell(bus);
+        } else {
+            return;
+        }
+    }
+}
+
+void ski_bus_leave(skald_bus *bus)
+{
+    ski_bus_errands(bus);
+    ski_mutex_unlock(&bus->lock);
+}
+
+static void watch_head(void *context, uint64_t durable_position)
+{
+    skald_bus *bus = context;
+    uint64_t head = atomic_load(&bus->head);
+
+    while (head < durable_position)
+        if (atomic_compare_exchange_weak(&bus->head, &head, durable_position)) {
+            ski_bus_stir(bus);
+            return;
+        }
+}
+
+static void bus_locks_init(skald_bus *bus)
+{
+    ski_mutex_init(&bus->wake_lock);
+    ski_cond_init(&bus->wake);
+    ski_cond_init(&bus->ended);
+    ski_mutex_init(&bus->lock);
+    ski_cond_init(&bus->work);
+    ski_cond_init(&bus->read);
+    ski_cond_init(&bus->idle);
+    ski_link_init(&bus->runnable);
+    ski_link_init(&bus->catching);
+    ski_link_init(&bus->dirties);
+    ski_link_init(&bus->notify);
+    ski_link_init(&bus->gone);
+}
+
+static void bus_options(skald_bus *bus, const skald_bus_options *options)
+{
+    const ski_kernel *kernel = bus->kernel;
+    uint32_t event_bytes_max = ski_store_event_bytes_max(bus->store);
+
+    bus->clock = options->clock ? *options->clock : ski_kernel_clock(kernel);
+    bus->log = options->log ? options->log : ski_store_log_hook(bus->store);
+    bus->threads_max = options->threads_max ? options->threads_max : threads_default;
+    bus->subscriptions_max =
+        options->subscriptions_max ? options->subscriptions_max : subscriptions_default;
+    bus->history_events_max =
+        options->history_events_max ? options->history_events_max : history_events_default;
+    bus->event_bytes_max = options->event_bytes_max ? options->event_bytes_max : event_bytes_max;
+    if (bus->event_bytes_max > event_bytes_max) bus->event_bytes_max = event_bytes_max;
+    bus->deliveries_max = SKI_DELIVERIES_MAX;
+    bus->pages_bytes_max = SKI_PAGES_BYTES_MAX;
+    bus->stepped = options->stepped || !kernel->spawn;
+    bus->allowed = bus->threads_max;
+    bus->workers_limit = bus->threads_max * (1 + SKI_THREADS_SPARE);
+    // Ids must not be those of an earlier run: half of what a generation holds is random.
+    kernel->random(kernel->context, &bus->generation_base, sizeof(bus->generation_base));
+    bus->generation_base = (bus->generation_base >> (SKI_DELIVERY_BITS + 1)) | 1;
+    bus->random = options->seed;
+    if (!bus->random) kernel->random(kernel->context, &bus->random, sizeof(bus->random));
+}
+
+static void bus_memory_free(skald_bus *bus)
+{
+    ski_match_fini(&bus->match);
+    for (uint32_t i = 0; i < bus->chunk_count; i++) ski_free(bus->chunks[i]);
+    ski_free(bus->chunks);
+    ski_timers_fini(&bus->timers);
+    ski_free(bus->subs);
+    ski_free(bus->workers);
+    ski_free(bus->positions);
+    ski_free(bus->source);
+    skald_buf_fini(&bus->save_buf);
+    ski_cond_fini(&bus->idle);
+    ski_cond_fini(&bus->read);
+    ski_cond_fini(&bus->work);
+    ski_mutex_fini(&bus->lock);
+    ski_cond_fini(&bus->ended);
+    ski_cond_fini(&bus->wake);
+    ski_mutex_fini(&bus->wake_lock);
+    ski_free(bus);
+}
+
+static skald_err bus_memory(skald_bus *bus, const skald_bus_options *options)
+{
+    bus->save_buf.bytes_max = SKI_CHECKPOINT_BYTES_MAX;
+    bus->source = ski_str_terminated(skald_str_of(options->source ? options->source : "skald"));
+    bus->subs = ski_alloc_zeroed(bus->subscriptions_max, sizeof(ski_subscription *));
+    bus->workers = ski_alloc_zeroed(bus->workers_limit, sizeof(ski_worker));
+    if (!bus->source || !bus->subs || !bus->workers) return SKALD_ENOMEM;
+    return ski_timers_reserve(&bus->timers, bus->subscriptions_max);
+}
+
+skald_err skald_bus_new(skald_store *store, const skald_bus_options *options, skald_bus **ret_bus)
+{
+    static const skald_bus_options defaults;
+
+    if (!options) options = &defaults;
+    if (!store || options->threads_max > SKI_THREADS_LIMIT ||
+        options->subscriptions_max > SKI_SUBSCRIPTIONS_MAX ||
+        skald_str_of(options->source).len > SKALD_SOURCE_BYTES_MAX)
+        return SKALD_EINVALID;
+    skald_bus *bus = ski_alloc_zeroed(1, sizeof(*bus));
+
+    if (!bus) return SKALD_ENOMEM;
+    bus->store = store;
+    bus->kernel = ski_store_kernel(store);
+    bus_locks_init(bus);
+    ski_match_init(&bus->match);
+    bus_options(bus, options);
+    skald_err err = bus_memory(bus, options);
+
+    if (err) {
+        bus_memory_free(bus);
+        return err;
+    }
+    ski_store_watch(store, watch_head, bus);
+    watch_head(bus, skald_store_head(store));
+    if (!bus->stepped) err = ski_threads_start(bus);
+    if (err) {
+        ski_bus_drop(bus);
+        return err;
+    }
+    *ret_bus = bus;
+    return SKALD_OK;
+}
+
+skald_store *ski_bus_store(skald_bus *bus)
+{
+    return bus->store;
+}
+
+// Stopping.
+
+static void publishes_end(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->wake_lock);
+    bus->publish_closed = true;
+    while (bus->publishes) {
+        if (bus->kernel->spawn) {
+            ski_cond_wait(&bus->ended, &bus->wake_lock);
+            continue;
+        }
+        ski_mutex_unlock(&bus->wake_lock);
+        ski_store_step(bus->store);
+        ski_mutex_lock(&bus->wake_lock);
+    }
+    ski_mutex_unlock(&bus->wake_lock);
+}
+
+// saves_end waits for checkpoints on their way; no new one is begun.
+static void saves_end(skald_bus *bus)
+{
+    bus->save_phase = SKI_SAVES_CLOSED;
+    while (bus->saves) {
+        if (!bus->stepped) { // the dispatcher takes the mail in
+            ski_cond_wait(&bus->idle, &bus->lock);
+            continue;
+        }
+        atomic_store(&bus->stirred, false);
+        ski_save_collect(bus);
+        if (!bus->saves) break;
+        ski_mutex_unlock(&bus->lock);
+        if (!bus->kernel->spawn)
+            ski_store_step(bus->store);
+        else
+            ski_bus_sleep(bus, 0, false);
+        ski_mutex_lock(&bus->lock);
+    }
+}
+
+// wait_until waits for something to end. False: the time is over.
+static bool wait_until(skald_bus *bus, uint64_t deadline_ns)
+{
+    uint64_t now = ski_bus_now_ns(bus);
+
+    if (bus->stepped || now >= deadline_ns) return false;
+    ski_cond_wait_ns(&bus->idle, &bus->lock, deadline_ns - now);
+    return true;
+}
+
+skald_err skald_bus_stop(skald_bus *bus, uint32_t timeout_ms)
+{
+    uint64_t deadline_ns = ski_bus_now_ns(bus) + timeout_ms * SKI_NS_PER_MS;
+
+    ski_bus_lock(bus);
+    if (bus->closing) {
+        while (!bus->stopped && wait_until(bus, deadline_ns)) {
+        }
+        bool stopped = bus->stopped;
+
+        ski_bus_leave(bus);
+        return stopped ? SKALD_OK : SKALD_ETIMEOUT;
+    }
+    bus->closing = true;
+    ski_mutex_unlock(&bus->lock);
+    publishes_end(bus);
+    ski_mutex_lock(&bus->lock);
+    while (bus->active && wait_until(bus, deadline_ns)) {
+    }
+    bool late = bus->active != 0;
+
+    saves_end(bus);
+    skald_err err = ski_save_final(bus);
+
+    ski_subscriptions_end(bus);
+    ski_bus_errands(bus);
+    while ((bus->sub_count || bus->ending) && wait_until(bus, deadline_ns)) {
+    }
+    bus->stopped = true;
+    ski_cond_broadcast(&bus->idle);
+    ski_bus_leave(bus);
+    return late ? SKALD_ETIMEOUT : err;
+}
+
+void ski_bus_drop(skald_bus *bus)
+{
+    ski_store_watch(bus->store, NULL, NULL);
+    ski_bus_lock(bus);
+    bus->closing = true;
+    ski_mutex_unlock(&bus->lock);
+    publishes_end(bus);
+    ski_mutex_lock(&bus->lock);
+    saves_end(bus);
+    bus->save_phase = SKI_SAVES_OVER;
+    ski_mutex_unlock(&bus->lock);
+    ski_threads_join(bus);
+    ski_bus_lock(bus);
+    for (uint32_t i = 0; i < bus->subscriptions_max; i++) {
+        ski_subscription *sub = bus->subs[i];
+
+        if (!sub) continue;
+        ski_timers_clear(&bus->timers, &sub->timer);
+        if (sub->source) ski_hold_drop(sub->source);
+        ski_delivery_drop_all(sub);
+        ski_subscription_free(sub);
+    }
+    ski_page_unref(bus, bus->tail_page);
+    ski_pages_free(bus, bus->dead_pages);
+    ski_mutex_unlock(&bus->lock);
+    // Whoever told of an end last may still hold the wake lock.
+    ski_mutex_lock(&bus->wake_lock);
+    ski_mutex_unlock(&bus->wake_lock);
+    bus_memory_free(bus);
+}
+
+void skald_bus_free(skald_bus *bus)
+{
+    if (!bus) return;
+    (void)skald_bus_stop(bus, free_timeout_ms); // a second time is nothing
+    ski_threads_join(bus); // of handlers that ran on, each tells the end of its own
+    ski_bus_drop(bus);
+}
+
+// Stepping.
+
+uint32_t skald_bus_run(skald_bus *bus, uint32_t deliveries_max)
+{
+    skald_arena *scratch = NULL;
+    uint32_t made = 0;
+
+    if (!bus->stepped || skald_arena_new(SKI_SCRATCH_BYTES_MAX, &scratch)) return 0;
+    ski_bus_lock(bus);
+    for (;;) {
+        bool more = ski_bus_turn(bus);
+
+        more |= ski_catch_up_step(bus);
+        ski_bus_errands(bus);
+        ski_delivery *delivery = made < deliveries_max ? ski_runnable_next(bus) : NULL;
+
+        if (delivery) {
+            const skald_handler *handler = &delivery->subscription->handler;
+
+            ski_delivery_run(delivery, handler->fn, handler->context, scratch);
+            made++;
+        } else if (!more && (bus->kernel->spawn || !ski_store_step(bus->store))) {
+            break;
+        }
+    }
+    ski_save_run(bus);
+    ski_bus_leave(bus);
+    skald_arena_free(scratch);
+    return made;
+}
+
+uint64_t skald_bus_due_ns(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->lock);
+    uint64_t due_ns = ski_timers_next(&bus->timers);
+
+    ski_mutex_unlock(&bus->lock);
+    return due_ns;
+}
+
+void skald_bus_counters_get(const skald_bus *bus, skald_bus_counters *ret_counters)
+{
+    *ret_counters = (skald_bus_counters){
+        .published = atomic_load(&bus->published),
+        .publish_failed = atomic_load(&bus->publish_failed),
+        .delivered = atomic_load(&bus->delivered),
+        .acked = atomic_load(&bus->acked),
+        .retried = atomic_load(&bus->retried),
+        .rejected = atomic_load(&bus->rejected),
+        .timed_out = atomic_load(&bus->timed_out),
+    };
+}

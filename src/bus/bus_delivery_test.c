@@ -1,0 +1,953 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deliveries on a stepped bus: filters, order, outcomes, limits, pulling, ending.
+#include "bus/bus_rig.h"
+
+#include "base/alloc.h"
+
+static skald_arena *arena;
+
+static int arena_made(void **state)
+{
+    (void)state;
+    return skald_arena_new(16 << 20, &arena) ? 1 : 0;
+}
+
+static int arena_gone(void **state)
+{
+    (void)state;
+    skald_arena_free(arena);
+    return 0;
+}
+
+static void what_is_published_arrives(void **state)
+{
+    notes early = {0}, late = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &early);
+
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", "s-1");
+    rig_publish(&on, "b", NULL);
+    options.handler.context = &late;
+    rig_subscribe(&on, &options); // transient: from the end
+    rig_publish(&on, "c", "s-1");
+    assert_int_equal(rig_run(&on), 4);
+    NOTED(&early, 1, 2, 3);
+    NOTED(&late, 3);
+    assert_int_equal(rig_run(&on), 0);
+    rig_close(&on);
+    assert_int_equal(early.ends, 1);
+    assert_int_equal(late.ends, 1);
+}
+
+static void filters_hold(void **state)
+{
+    const skald_str types[] = {SKALD_STR("order.*")}, exact[] = {SKALD_STR("order.made")};
+    const skald_str streams[] = {SKALD_STR("o-2")};
+    notes prefix = {0}, one = {0}, stream = {0}, tenant = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &prefix);
+
+    options.filter.types = (skald_texts){types, 1};
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &one);
+    options.filter.types = (skald_texts){exact, 1};
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &stream);
+    options.filter.types = (skald_texts){exact, 1};
+    options.filter.streams = (skald_texts){streams, 1};
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &tenant);
+    options.filter.tenant = SKALD_STR("acme");
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "order.made", "o-1");
+    rig_publish(&on, "order.made", "o-2");
+    rig_publish(&on, "order.paid", "o-2");
+    rig_publish(&on, "other", "o-2");
+    skald_event theirs = {.type = SKALD_STR("other"), .tenant = SKALD_STR("acme")};
+
+    assert_int_equal(skald_publish(on.bus, theirs, NULL), SKALD_OK);
+    rig_run(&on);
+    NOTED(&prefix, 1, 2, 3);
+    NOTED(&one, 1, 2);
+    NOTED(&stream, 2);
+    NOTED(&tenant, 5);
+    rig_close(&on);
+}
+
+static void tests_are_for_those_who_take_them(void **state)
+{
+    notes business = {0}, all = {0}, behind = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &business);
+
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &all);
+    options.takes_tests = true;
+    rig_subscribe(&on, &options);
+    assert_int_equal(
+        skald_publish(on.bus, (skald_event){.type = SKALD_STR("t"), .test = true}, NULL), SKALD_OK);
+    rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    options = rig_options("behind", &behind); // reads for itself
+    rig_subscribe(&on, &options);
+    rig_run(&on);
+    NOTED(&business, 2);
+    NOTED(&all, 1, 2);
+    NOTED(&behind, 2);
+    rig_close(&on);
+}
+
+static void a_key_keeps_its_order_across_retries(void **state)
+{
+    notes to = {.outcome = SKALD_RETRY, .bad_stream = "s-1", .delay_ms = 50};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", "s-1"); // 1 fails
+    rig_publish(&on, "b", "s-1"); // 2 waits behind it
+    rig_publish(&on, "c", "s-2"); // 3, 4: others go on
+    rig_publish(&on, "d", NULL);
+    rig_run(&on);
+    NOTED(&to, 1, 3, 4);
+    rig_pass(&on, 49);
+    assert_int_equal(to.count, 3);
+    rig_pass(&on, 1);
+    NOTED(&to, 1, 3, 4, 1);
+    assert_int_equal(to.attempts[3], 2);
+    to.outcome = SKALD_ACK;
+    rig_pass(&on, 50);
+    NOTED(&to, 1, 3, 4, 1, 1, 2);
+    assert_int_equal(to.attempts[4], 3);
+    assert_int_equal(to.attempts[5], 1);
+    assert_int_equal(on.warnings, 1); // the first failure of a delivery
+    rig_close(&on);
+}
+
+static void the_same_stream_of_two_tenants_is_two_keys(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    rig_subscribe(&on, &options);
+    skald_event event = {.type = SKALD_STR("a"), .stream = SKALD_STR("s-1")};
+
+    for (int i = 0; i < 2; i++) {
+        event.tenant = i ? SKALD_STR("b") : SKALD_STR("a");
+        assert_int_equal(skald_publish(on.bus, event, NULL), SKALD_OK);
+        assert_int_equal(skald_publish(on.bus, event, NULL), SKALD_OK);
+    }
+    rig_run(&on);
+    NOTED(&to, 1, 3);
+    rig_close(&on);
+}
+
+static void in_sequence_means_all(void **state)
+{
+    notes to = {.outcome = SKALD_RETRY, .bad_stream = "s-1", .delay_ms = 10};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.order = SKALD_IN_SEQUENCE;
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", "s-1");
+    rig_publish(&on, "b", "s-2");
+    rig_publish(&on, "c", NULL);
+    rig_run(&on);
+    NOTED(&to, 1);
+    to.outcome = SKALD_ACK;
+    rig_pass(&on, 10);
+    NOTED(&to, 1, 1, 2, 3);
+    rig_close(&on);
+}
+
+static void unordered_waits_for_nothing(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.order = SKALD_UNORDERED;
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 5; i++) rig_publish(&on, "a", "s-1");
+    rig_run(&on);
+    NOTED(&to, 1, 2, 3, 4, 5);
+    rig_close(&on);
+}
+
+static void higher_priority_goes_first(void **state)
+{
+    static const skald_priority priorities[] = {SKALD_NORMAL, SKALD_LOW, SKALD_CRITICAL, SKALD_HIGH,
+                                                SKALD_NORMAL};
+    notes to = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 5; i++) {
+        skald_event event = {.type = SKALD_STR("a"), .priority = priorities[i]};
+
+        assert_int_equal(skald_publish(on.bus, event, NULL), SKALD_OK);
+    }
+    rig_run(&on);
+    NOTED(&to, 3, 4, 1, 5, 2);
+    rig_close(&on);
+}
+
+static void back_off_grows_to_its_maximum(void **state)
+{
+    static const uint64_t waits_ms[] = {100, 300, 900, 1000, 1000};
+    notes to = {.outcome = SKALD_RETRY};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.retry =
+        (skald_retry_policy){.first_ms = 100, .factor = 3, .max_ms = 1000, .jitter = -1};
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    for (size_t i = 0; i < sizeof(waits_ms) / sizeof(*waits_ms); i++) {
+        assert_int_equal(skald_bus_due_ns(on.bus), on.now_ns + waits_ms[i] * SKI_NS_PER_MS);
+        assert_int_equal(rig_pass(&on, waits_ms[i] - 1), 0);
+        assert_int_equal(rig_pass(&on, 1), 1);
+    }
+    assert_int_equal(to.attempts[to.count - 1], 6);
+    rig_close(&on);
+}
+
+static void jitter_stays_within(void **state)
+{
+    notes to = {.outcome = SKALD_RETRY};
+    uint64_t least = UINT64_MAX, most = 0;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.retry = (skald_retry_policy){.first_ms = 1000, .factor = 1, .jitter = 0.5};
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    for (int i = 0; i < 200; i++) {
+        uint64_t wait = skald_bus_due_ns(on.bus) - on.now_ns;
+
+        if (wait < least) least = wait;
+        if (wait > most) most = wait;
+        on.now_ns += wait;
+        assert_int_equal(rig_run(&on), 1);
+    }
+    assert_true(least >= 500 * SKI_NS_PER_MS && least < 600 * SKI_NS_PER_MS);
+    assert_true(most <= 1500 * SKI_NS_PER_MS && most > 1400 * SKI_NS_PER_MS);
+    rig_close(&on);
+}
+
+static void pending_ends_later(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    rig_publish(&on, "a", "s-1");
+    rig_publish(&on, "b", "s-1");
+    rig_run(&on);
+    NOTED(&to, 1);
+    assert_int_equal(rig_state(&on, made, arena).in_flight, 2);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_PENDING, 0, NULL), SKALD_EINVALID);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_RETRY, 20, "busy"), SKALD_OK);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_ACK, 0, NULL), SKALD_ESTALE);
+    assert_int_equal(rig_state(&on, made, arena).retrying, 1);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).last_error, SKALD_STR("busy")));
+    rig_pass(&on, 20);
+    NOTED(&to, 1, 1);
+    assert_true(to.ids[0].id != to.ids[1].id);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_ACK, 0, NULL), SKALD_ESTALE);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[1], SKALD_ACK, 0, NULL), SKALD_OK);
+    rig_run(&on);
+    NOTED(&to, 1, 1, 2);
+    assert_int_equal(skald_delivery_end(on.bus, (skald_delivery_id){0}, SKALD_ACK, 0, NULL),
+                     SKALD_ESTALE);
+    assert_int_equal(skald_delivery_end(on.bus, (skald_delivery_id){UINT64_MAX}, SKALD_ACK, 0,
+                                        NULL),
+                     SKALD_ESTALE);
+    rig_close(&on);
+}
+
+static void pending_times_out(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    skald_bus_counters counters;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.retry = (skald_retry_policy){.timeout_ms = 500, .first_ms = 100, .jitter = -1};
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    rig_publish(&on, "a", "s-1");
+    rig_run(&on);
+    assert_int_equal(rig_pass(&on, 499), 0);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_RETRY, 1, NULL), SKALD_OK);
+    rig_pass(&on, 1);
+    assert_int_equal(to.count, 2);
+    rig_pass(&on, 500); // the second attempt is not answered
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[1], SKALD_ACK, 0, NULL), SKALD_ESTALE);
+    assert_int_equal(rig_state(&on, made, arena).timed_out, 1);
+    assert_int_equal(rig_pass(&on, 199), 0);
+    assert_int_equal(rig_pass(&on, 1), 1);
+    assert_int_equal(to.attempts[2], 3);
+    skald_bus_counters_get(on.bus, &counters);
+    assert_int_equal(counters.timed_out, 1);
+    assert_int_equal(counters.delivered, 3);
+    rig_close(&on);
+}
+
+typedef struct early {
+    notes noted;
+    skald_outcome outcome, returned;
+    skald_err first, second;
+} early;
+
+static skald_outcome end_early(const skald_delivery *delivery)
+{
+    early *to = delivery->context;
+
+    to->noted.count++;
+    to->first = skald_delivery_end(delivery->bus, delivery->id, to->outcome, 5, "so soon");
+    to->second = skald_delivery_end(delivery->bus, delivery->id, to->outcome, 5, NULL);
+    return to->returned;
+}
+
+static void an_answer_may_come_before_the_handler_returns(void **state)
+{
+    early to = {.outcome = SKALD_RETRY, .returned = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = {.handler = {.fn = end_early, .context = &to}};
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    rig_publish(&on, "a", "s-1");
+    rig_run(&on);
+    assert_int_equal(to.first, SKALD_OK);
+    assert_int_equal(to.second, SKALD_ESTALE);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).last_error, SKALD_STR("so soon")));
+    to.outcome = SKALD_ACK;
+    to.returned = SKALD_RETRY; // the answer counts, it was accepted
+    rig_pass(&on, 5);
+    assert_int_equal(to.noted.count, 2);
+    assert_int_equal(rig_state(&on, made, arena).acked, 1);
+    assert_int_equal(rig_state(&on, made, arena).in_flight, 0);
+    rig_close(&on);
+}
+
+static void exhausted_halts(void **state)
+{
+    notes to = {.outcome = SKALD_RETRY, .bad_stream = "s-1", .delay_ms = 1}, other = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("halting", &to);
+
+    options.retry.attempts_max = 3;
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    options = rig_options("other", &other);
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", "s-2");
+    rig_publish(&on, "bad.one", "s-1");
+    rig_publish(&on, "c", "s-1");
+    for (int i = 0; i < 5; i++) rig_pass(&on, 1);
+    rig_publish(&on, "d", "s-2");
+    rig_pass(&on, 1000);
+    NOTED(&to, 1, 2, 2, 2);
+    NOTED(&other, 1, 2, 3, 4); // nobody else is concerned
+    skald_subscription_state now = rig_state(&on, made, arena);
+
+    assert_true(skald_str_equal(now.state, SKALD_STR("halted")));
+    assert_int_equal(now.position, 1);
+    assert_true(skald_str_equal(
+        now.last_error, SKALD_STR("halted at position 2 (bad.one) after 3 attempts: not today")));
+    assert_int_equal(on.errors, 1);
+    // It resumes at that event.
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_OK);
+    to = (notes){.outcome = SKALD_ACK};
+    options = rig_options("halting", &to);
+    rig_subscribe(&on, &options);
+    rig_run(&on);
+    NOTED(&to, 2, 3, 4);
+    rig_close(&on);
+}
+
+static void rejected_halts_at_once(void **state)
+{
+    notes to = {.outcome = SKALD_REJECT};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    rig_publish(&on, "a", NULL);
+    rig_publish(&on, "b", NULL);
+    rig_pass(&on, 100000);
+    NOTED(&to, 1);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).last_error,
+                                SKALD_STR("halted at position 1 (a) after 1 attempt: never")));
+    assert_int_equal(rig_state(&on, made, arena).rejected, 1);
+    rig_close(&on);
+}
+
+static void halted_keeps_answers_that_come(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("h", &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    for (int i = 0; i < 3; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_REJECT, 0, "no"), SKALD_OK);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[1], SKALD_ACK, 0, NULL), SKALD_OK);
+    rig_pass(&on, 60000); // the third times out, and is retried, but not delivered
+    assert_int_equal(to.count, 3);
+    assert_int_equal(rig_state(&on, made, arena).acked, 1);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).last_error,
+                                SKALD_STR("halted at position 1 (a) after 1 attempt: no")));
+    rig_restart(&on, false);
+    to = (notes){0};
+    rig_subscribe(&on, &options);
+    rig_run(&on);
+    NOTED(&to, 1, 3);
+    rig_close(&on);
+}
+
+static void the_window_is_bounded(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    options.in_flight_max = 10;
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    for (int i = 0; i < 1000; i++) rig_publish(&on, "a", i % 2 ? "s-1" : NULL);
+    rig_run(&on);
+    assert_int_equal(rig_state(&on, made, arena).in_flight, 10);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).state, SKALD_STR("catching_up")));
+    for (uint32_t i = 0; i < to.count; i++) {
+        assert_int_equal(skald_delivery_end(on.bus, to.ids[i], SKALD_ACK, 0, NULL), SKALD_OK);
+        rig_run(&on);
+        assert_true(rig_state(&on, made, arena).in_flight <= 10);
+        skald_arena_reset(arena);
+    }
+    assert_int_equal(to.count, 1000);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).state, SKALD_STR("live")));
+    rig_close(&on);
+}
+
+static void pages_held_are_bounded(void **state)
+{
+    static char large[500 << 10];
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    memset(large, 'x', sizeof(large));
+    large[0] = large[sizeof(large) - 1] = '"';
+    skald_subscription_options options = rig_options(NULL, &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+    skald_event event = {.type = SKALD_STR("a"), .data = {large, sizeof(large)}};
+
+    for (int i = 0; i < 40; i++) assert_int_equal(skald_publish(on.bus, event, NULL), SKALD_OK);
+    rig_run(&on);
+    assert_true(to.count >= 10 && to.count <= SKI_HELD_BYTES_MAX / sizeof(large) + 1);
+    for (uint32_t i = 0; i < to.count; i++) {
+        assert_int_equal(skald_delivery_end(on.bus, to.ids[i], SKALD_ACK, 0, NULL), SKALD_OK);
+        rig_run(&on);
+        assert_true(on.bus->page_bytes < SKI_HELD_BYTES_MAX + 3 * sizeof(large));
+    }
+    assert_int_equal(to.count, 40);
+    assert_true(skald_str_equal(rig_state(&on, made, arena).state, SKALD_STR("live")));
+    rig_close(&on);
+}
+
+static void pages_of_all_are_bounded(void **state)
+{
+    static const char *const names[] = {NULL, "a", "b", "c"};
+    static char large[100 << 10];
+    static notes to[4];
+    uint32_t got;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    memset(large, 'x', sizeof(large));
+    large[0] = large[sizeof(large) - 1] = '"';
+    on.bus->pages_bytes_max = 1 << 20;
+    for (int i = 0; i < 4; i++) {
+        to[i] = (notes){.outcome = SKALD_PENDING};
+        skald_subscription_options options = rig_options(i ? names[i] : NULL, &to[i]);
+
+        rig_subscribe(&on, &options);
+    }
+    skald_event event = {.type = SKALD_STR("a"), .data = {large, sizeof(large)}};
+
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(skald_publish(on.bus, event, NULL), SKALD_OK);
+        rig_run(&on);
+        // One page beyond it, and one for each that would hold nothing else.
+        assert_true(on.bus->page_bytes < (1 << 20) + 5 * (300 << 10));
+    }
+    do { // whoever has room goes on
+        got = 0;
+        for (int i = 0; i < 4; i++) {
+            for (uint32_t j = 0; j < to[i].count; j++)
+                got += !skald_delivery_end(on.bus, to[i].ids[j], SKALD_ACK, 0, NULL);
+            rig_run(&on);
+            assert_true(on.bus->page_bytes < (1 << 20) + 5 * (300 << 10));
+        }
+    } while (got);
+    for (int i = 0; i < 4; i++) assert_int_equal(to[i].count, 60);
+    rig_close(&on);
+}
+
+static void deliveries_of_all_are_bounded(void **state)
+{
+    notes one = {.outcome = SKALD_PENDING}, two = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    on.bus->deliveries_max = SKI_CHUNK_DELIVERIES;
+    skald_subscription_options options = rig_options(NULL, &one);
+
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 100; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(one.count, SKI_CHUNK_DELIVERIES);
+    options = rig_options("two", &two);
+    rig_subscribe(&on, &options);
+    rig_pass(&on, 1000);
+    assert_int_equal(two.count, 0); // it waits for room
+    for (uint32_t i = 0; i < 50; i++)
+        assert_int_equal(skald_delivery_end(on.bus, one.ids[i], SKALD_ACK, 0, NULL), SKALD_OK);
+    one.outcome = SKALD_ACK;
+    for (int i = 0; i < 20; i++) rig_pass(&on, 100);
+    assert_int_equal(one.count, 100);
+    assert_int_equal(two.count, 100);
+    rig_close(&on);
+}
+
+static void one_may_be_enough(void **state)
+{
+    notes to = {.outcome = SKALD_RETRY, .delay_ms = 1};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("once", &to);
+
+    options.once = true;
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    for (int i = 0; i < 3; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    to.outcome = SKALD_ACK;
+    rig_pass(&on, 1);
+    rig_pass(&on, 1);
+    NOTED(&to, 1, 1);
+    assert_int_equal(to.ends, 1);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_ESTALE);
+    assert_int_equal(skald_bus_find(on.bus, SKALD_STR("once")).id, 0);
+    rig_subscribe(&on, &options); // by name: the next one
+    rig_run(&on);
+    NOTED(&to, 1, 1, 2);
+    rig_close(&on);
+}
+
+typedef struct leaver {
+    notes noted;
+    skald_subscription own;
+    skald_err again;
+} leaver;
+
+static skald_outcome leave_in_handler(const skald_delivery *delivery)
+{
+    leaver *to = delivery->context;
+
+    to->noted.count++;
+    assert_int_equal(skald_unsubscribe(delivery->bus, to->own, true), SKALD_OK);
+    to->again = skald_unsubscribe(delivery->bus, to->own, true);
+    assert_int_equal(to->noted.ends, 0); // it still runs
+    return SKALD_ACK;
+}
+
+static void unsubscribing_in_ones_own_handler_works(void **state)
+{
+    leaver to = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = {
+        .name = "own", .handler = {.fn = leave_in_handler, .context = &to, .end = rig_end}};
+
+    to.own = rig_subscribe(&on, &options);
+    rig_publish(&on, "a", NULL);
+    rig_publish(&on, "b", NULL);
+    rig_run(&on);
+    assert_int_equal(to.noted.count, 1);
+    assert_int_equal(to.noted.ends, 1);
+    assert_int_equal(to.again, SKALD_ESTALE);
+    notes anew = {0};
+
+    options = rig_options("own", &anew); // forgotten: it starts anew
+    rig_subscribe(&on, &options);
+    rig_run(&on);
+    NOTED(&anew, 1, 2);
+    rig_close(&on);
+    assert_int_equal(to.noted.ends, 1);
+}
+
+static void unsubscribing_makes_answers_stale(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_OK);
+    assert_int_equal(to.ends, 1);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_ACK, 0, NULL), SKALD_ESTALE);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_ESTALE);
+    assert_int_equal(skald_unsubscribe(on.bus, (skald_subscription){0}, false), SKALD_ESTALE);
+    assert_int_equal(rig_pass(&on, 100000), 0);
+    rig_close(&on);
+}
+
+static void pulling_takes_what_is_ready(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING};
+    uint32_t count = 99;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = {
+        .handler = {.ready = rig_ready, .context = &to, .end = rig_end}};
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    assert_int_equal(skald_subscription_take(on.bus, made, 5, rig_note, &to, &count), SKALD_OK);
+    assert_int_equal(count, 0);
+    for (int i = 0; i < 5; i++) rig_publish(&on, "a", i < 2 ? "s-1" : NULL);
+    rig_run(&on);
+    assert_int_equal(to.readies, 1); // once, until a take comes back short
+    assert_int_equal(to.count, 0);
+    assert_int_equal(skald_subscription_take(on.bus, made, 2, rig_note, &to, &count), SKALD_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(to.readies, 1);
+    assert_int_equal(skald_subscription_take(on.bus, made, 9, rig_note, &to, &count), SKALD_OK);
+    assert_int_equal(count, 2); // the second of s-1 waits
+    NOTED(&to, 1, 3, 4, 5);
+    assert_int_equal(skald_delivery_end(on.bus, to.ids[0], SKALD_ACK, 0, NULL), SKALD_OK);
+    assert_int_equal(to.readies, 2);
+    assert_int_equal(skald_subscription_take(on.bus, made, 1, rig_note, &to, &count), SKALD_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(skald_subscription_take(on.bus, made, 1, NULL, &to, &count), SKALD_EINVALID);
+    rig_pass(&on, 30000); // all time out
+    rig_pass(&on, 240);   // and are retried
+    assert_int_equal(skald_subscription_take(on.bus, made, 100, rig_note, &to, &count), SKALD_OK);
+    assert_int_equal(count, 4);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_OK);
+    assert_int_equal(skald_subscription_take(on.bus, made, 1, rig_note, &to, &count), SKALD_ESTALE);
+    assert_int_equal(to.ends, 1);
+    rig_close(&on);
+}
+
+static void taking_from_one_that_is_not_pulled_is_invalid(void **state)
+{
+    notes to = {0};
+    uint32_t count = 7;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+    skald_subscription made = rig_subscribe(&on, &options);
+
+    assert_int_equal(skald_subscription_take(on.bus, made, 1, rig_note, &to, &count),
+                     SKALD_EINVALID);
+    assert_int_equal(count, 7);
+    rig_close(&on);
+}
+
+static skald_outcome use_scratch(const skald_delivery *delivery)
+{
+    uint32_t *sum = delivery->context;
+    char *memory = skald_arena_get(delivery->scratch, 100000);
+
+    assert_non_null(memory);
+    memory[99999] = 1;
+    *sum += 1;
+    return SKALD_ACK;
+}
+
+static void scratch_is_emptied_each_time(void **state)
+{
+    uint32_t sum = 0;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = {.handler = {.fn = use_scratch, .context = &sum}};
+
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 100; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(sum, 100);
+    rig_close(&on);
+}
+
+static void refused(rig *on, skald_subscription_options options, skald_err expected,
+                    const char *field)
+{
+    notes to = {0};
+    skald_subscription made = {0};
+    skald_error error = {0};
+
+    options.handler.context = &to;
+    options.handler.end = rig_end;
+    assert_int_equal(skald_subscribe(on->bus, &options, &made, &error), expected);
+    assert_int_equal(error.err, expected);
+    assert_string_equal(error.field, field);
+    assert_int_equal(made.id, 0);
+    assert_int_equal(to.ends, 1); // it could not start
+}
+
+static void bad_options_are_refused(void **state)
+{
+    static char name[SKI_NAME_BYTES_MAX + 2];
+    static skald_str many[SKI_FILTER_ITEMS_MAX + 1];
+    const skald_handler good = {.fn = rig_note};
+    const skald_str none[] = {SKALD_STR("")};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    memset(name, 'n', SKI_NAME_BYTES_MAX + 1);
+    refused(&on, (skald_subscription_options){.name = "x"}, SKALD_EINVALID, "handler");
+    refused(&on, (skald_subscription_options){.handler = {.fn = rig_note, .ready = rig_ready}},
+            SKALD_EINVALID, "handler");
+    refused(&on, (skald_subscription_options){.handler = good, .name = ""}, SKALD_EINVALID, "name");
+    refused(&on, (skald_subscription_options){.handler = good, .name = "a b"}, SKALD_EINVALID,
+            "name");
+    refused(&on, (skald_subscription_options){.handler = good, .name = "\xff"}, SKALD_EINVALID,
+            "name");
+    refused(&on, (skald_subscription_options){.handler = good, .name = name}, SKALD_EINVALID,
+            "name");
+    refused(&on, (skald_subscription_options){.handler = good, .filter.types = {none, 1}},
+            SKALD_EINVALID, "filter.types");
+    refused(&on,
+            (skald_subscription_options){.handler = good,
+                                         .filter.streams = {many, SKI_FILTER_ITEMS_MAX + 1}},
+            SKALD_EINVALID, "filter.streams");
+    refused(&on, (skald_subscription_options){.handler = good, .retry.factor = 0.5}, SKALD_EINVALID,
+            "retry.factor");
+    refused(&on, (skald_subscription_options){.handler = good, .retry.jitter = 2}, SKALD_EINVALID,
+            "retry.jitter");
+    refused(&on, (skald_subscription_options){.handler = good, .workers_max = 5000}, SKALD_EINVALID,
+            "workersMax");
+    refused(&on, (skald_subscription_options){.handler = good, .in_flight_max = 70000},
+            SKALD_EINVALID, "inFlightMax");
+    refused(&on, (skald_subscription_options){.handler = good, .after = 1}, SKALD_EINVALID,
+            "after");
+    refused(&on, (skald_subscription_options){.handler = good, .on_exhausted = SKALD_DEAD_LETTER},
+            SKALD_EUNSUPPORTED, "onExhausted");
+    refused(&on, (skald_subscription_options){.handler = good, .on_exhausted = SKALD_PARK_KEY},
+            SKALD_EUNSUPPORTED, "onExhausted");
+    assert_int_equal(on.bus->sub_count, 0);
+    rig_close(&on);
+}
+
+static void there_is_room_for_so_many(void **state)
+{
+    notes to = {0};
+    skald_subscription made;
+    skald_error error;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_bus_free(on.bus);
+    on.options.subscriptions_max = 3;
+    rig_bus(&on);
+    skald_subscription_options options = rig_options(NULL, &to);
+
+    made = rig_subscribe(&on, &options);
+    rig_subscribe(&on, &options);
+    options.name = "named";
+    rig_subscribe(&on, &options);
+    assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_EEXISTS);
+    options.name = NULL;
+    skald_subscription more;
+
+    assert_int_equal(skald_subscribe(on.bus, &options, &more, &error), SKALD_EFULL);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_OK);
+    skald_subscription next = rig_subscribe(&on, &options);
+
+    assert_true(next.id != made.id);
+    assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_ESTALE);
+    assert_int_equal(skald_bus_stop(on.bus, 0), SKALD_OK);
+    assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_ECLOSED);
+    rig_close(&on);
+}
+
+static void one_that_fails_delays_nobody(void **state)
+{
+    notes bad = {.outcome = SKALD_RETRY}, good = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &bad);
+
+    options.in_flight_max = 4;
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &good);
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 500; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(good.count, 500);
+    assert_int_equal(bad.count, 4);
+    rig_close(&on);
+}
+
+static void turns_are_taken(void **state)
+{
+    notes many = {0}, few = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &many);
+
+    rig_subscribe(&on, &options);
+    options = rig_options(NULL, &few);
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 100; i++) rig_publish(&on, "a", NULL);
+    assert_int_equal(skald_bus_run(on.bus, 20), 20);
+    assert_int_equal(many.count, 10);
+    assert_int_equal(few.count, 10);
+    rig_close(&on);
+}
+
+static void checkpoints_do_not_keep_the_tail_busy(void **state)
+{
+    notes to = {0}, other = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("a", &to);
+
+    rig_subscribe(&on, &options);
+    options = rig_options("b", &other);
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 10; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    uint64_t before = ski_alloc_count();
+
+    assert_int_equal(rig_run(&on), 0);
+    assert_true(ski_alloc_count() - before <= 4); // a scratch arena, no page
+    rig_close(&on);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_published_arrives),
+        cmocka_unit_test(filters_hold),
+        cmocka_unit_test(tests_are_for_those_who_take_them),
+        cmocka_unit_test(a_key_keeps_its_order_across_retries),
+        cmocka_unit_test(the_same_stream_of_two_tenants_is_two_keys),
+        cmocka_unit_test(in_sequence_means_all),
+        cmocka_unit_test(unordered_waits_for_nothing),
+        cmocka_unit_test(higher_priority_goes_first),
+        cmocka_unit_test(back_off_grows_to_its_maximum),
+        cmocka_unit_test(jitter_stays_within),
+        cmocka_unit_test(pending_ends_later),
+        cmocka_unit_test(pending_times_out),
+        cmocka_unit_test(an_answer_may_come_before_the_handler_returns),
+        cmocka_unit_test(exhausted_halts),
+        cmocka_unit_test(rejected_halts_at_once),
+        cmocka_unit_test(halted_keeps_answers_that_come),
+        cmocka_unit_test(the_window_is_bounded),
+        cmocka_unit_test(pages_held_are_bounded),
+        cmocka_unit_test(pages_of_all_are_bounded),
+        cmocka_unit_test(deliveries_of_all_are_bounded),
+        cmocka_unit_test(one_may_be_enough),
+        cmocka_unit_test(unsubscribing_in_ones_own_handler_works),
+        cmocka_unit_test(unsubscribing_makes_answers_stale),
+        cmocka_unit_test(pulling_takes_what_is_ready),
+        cmocka_unit_test(taking_from_one_that_is_not_pulled_is_invalid),
+        cmocka_unit_test(scratch_is_emptied_each_time),
+        cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(there_is_room_for_so_many),
+        cmocka_unit_test(one_that_fails_delays_nobody),
+        cmocka_unit_test(turns_are_taken),
+        cmocka_unit_test(checkpoints_do_not_keep_the_tail_busy),
+    };
+
+    return cmocka_run_group_tests(tests, arena_made, arena_gone);
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who works: the dispatcher, the reader and the workers.
+//
+// The rule of the threads. Subscriptions take turns. One may start another call only while it has
+// fewer calls running than threads are free: so one alone gets at most half of them, the next half
+// of what is left, and a newcomer finds a thread. A thread whose handler has run for stuck_ms is
+// not counted on: another stands in for it, up to SKI_THREADS_SPARE times threads_max. What a
+// hanging handler costs is its own subscription.
+//
+// Invariants:
+//   1. In the ring of runnables: exactly those with something ready, a free place among their
+//      workers_max, and neither pulled, halted, ended nor stopped.
+//   2. If something may run and a thread is idle, one has been signalled: whoever takes a delivery
+//      calls the next.
+#include "bus/engine.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    stuck_ms = 1000,
+    look_ms = 250,        // how often the dispatcher looks at the workers while some are busy
+    timers_at_once = 256, // then others get the lock
+};
+
+static bool runnable(const ski_subscription *sub)
+{
+    return sub->ready_count && !sub->pull && sub->running < sub->workers_max && !sub->halted &&
+           !sub->ended && !sub->bus->closing;
+}
+
+static bool may_run(const ski_subscription *sub)
+{
+    const skald_bus *bus = sub->bus;
+
+    if (bus->stepped) return true;
+    return bus->busy < bus->allowed && sub->running < bus->allowed - bus->busy;
+}
+
+static void worker_run(void *argument);
+
+static void worker_start(skald_bus *bus)
+{
+    ski_worker *worker = &bus->workers[bus->worker_count];
+    char name[16];
+
+    snprintf(name, sizeof(name), "skald-work-%" PRIu32, bus->worker_count % 1000);
+    *worker = (ski_worker){.bus = bus};
+    skald_err err = skald_arena_new(SKI_SCRATCH_BYTES_MAX, &worker->scratch);
+
+    if (!err) {
+        err = bus->kernel->spawn(bus->kernel->context, name, worker_run, worker, &worker->thread);
+        if (err) skald_arena_free(worker->scratch);
+    }
+    if (!err) {
+        bus->worker_count++;
+        return;
+    }
+    // The dispatcher looks again; until then the others do what there is.
+    ski_log_line(bus->log, SKALD_WARN, "a worker thread could not be started", "error",
+                 skald_err_name(err), NULL);
+}
+
+// worker_call finds a thread for what is runnable.
+static void worker_call(skald_bus *bus)
+{
+    if (bus->stepped || bus->quit) return;
+    if (bus->idle_workers)
+        ski_cond_signal(&bus->work);
+    else if (bus->worker_count < bus->allowed && bus->worker_count == bus->busy)
+        worker_start(bus);
+}
+
+static void pull_tell(ski_subscription *sub)
+{
+    if (!sub->armed || !sub->ready_count || sub->halted || sub->ended) return;
+    sub->armed = false;
+    ski_link_append(&sub->bus->notify, &sub->notify);
+}
+
+void ski_runnable_look(ski_subscription *sub)
+{
+    if (sub->pull) {
+        pull_tell(sub);
+    } else if (!runnable(sub)) {
+        ski_link_leave(&sub->runnable);
+    } else {
+        ski_link_append(&sub->bus->runnable, &sub->runnable);
+        if (may_run(sub)) worker_call(sub->bus);
+    }
+}
+
+// runnable_first gives the next whose turn it is, NULL if none may run.
+static ski_subscription *runnable_first(skald_bus *bus)
+{
+    for (ski_link *link = bus->runnable.next; link != &bus->runnable; link = link->next) {
+        ski_subscription *sub = SKI_LINKED(link, ski_subscription, runnable);
+
+        if (may_run(sub)) return sub;
+    }
+    return NULL;
+}
+
+ski_delivery *ski_runnable_next(skald_bus *bus)
+{
+    ski_subscription *sub = runnable_first(bus);
+
+    if (!sub) return NULL;
+    ski_link_leave(&sub->runnable);
+    return ski_delivery_next(sub);
+}
+
+// worker_deliver makes one delivery; another thread is called for what may run beside it.
+static void worker_deliver(ski_worker *worker, ski_delivery *delivery)
+{
+    skald_bus *bus = worker->bus;
+    ski_subscription *sub = delivery->subscription;
+
+    worker->busy_with = sub;
+    worker->busy_since_ns = ski_bus_now_ns(bus);
+    worker->reported = false;
+    bus->busy++;
+    if (runnable_first(bus)) worker_call(bus);
+    ski_delivery_run(delivery, sub->handler.fn, sub->handler.context, worker->scratch);
+    bus->busy--;
+    worker->busy_with = NULL;
+}
+
+static void worker_run(void *argument)
+{
+    ski_worker *worker = argument;
+    skald_bus *bus = worker->bus;
+
+    ski_bus_lock(bus);
+    while (!bus->quit) {
+        ski_delivery *delivery = ski_runnable_next(bus);
+
+        if (delivery) {
+            worker_deliver(worker, delivery);
+            ski_bus_errands(bus);
+            continue;
+        }
+        bus->idle_workers++;
+        ski_cond_wait(&bus->work, &bus->lock);
+        bus->idle_workers--;
+    }
+    ski_bus_leave(bus);
+}
+
+static void overrun_report(const skald_bus *bus, ski_worker *worker, uint64_t ran_ns)
+{
+    const ski_subscription *sub = worker->busy_with;
+    char name[SKI_NAME_BYTES_MAX + 1], ran[24];
+
+    if (worker->reported || ran_ns < sub->retry.timeout_ms * SKI_NS_PER_MS) return;
+    worker->reported = true;
+    snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
+    snprintf(ran, sizeof(ran), "%" PRIu64, ran_ns / SKI_NS_PER_MS);
+    ski_log_line(bus->log, SKALD_WARN, "a handler runs longer than its timeout", "subscription",
+                 sub->durable ? name : "(transient)", "ms", ran, NULL);
+}
+
+// workers_look counts those that are stuck and lets others stand in for them.
+static void workers_look(skald_bus *bus)
+{
+    uint64_t now = ski_bus_now_ns(bus);
+    uint32_t stuck = 0;
+
+    for (uint32_t i = 0; i < bus->worker_count && bus->busy; i++) {
+        ski_worker *worker = &bus->workers[i];
+
+        if (!worker->busy_with || now <= worker->busy_since_ns) continue;
+        if (now - worker->busy_since_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
+        overrun_report(bus, worker, now - worker->busy_since_ns);
+    }
+    bus->allowed = bus->threads_max + stuck;
+    if (bus->allowed > bus->workers_limit) bus->allowed = bus->workers_limit;
+    if (runnable_first(bus)) worker_call(bus);
+}
+
+static void subscription_due(ski_subscription *sub)
+{
+    if (sub->dirty && !sub->saving && !sub->ended) {
+        ski_link_append(&sub->bus->dirties, &sub->dirties);
+        ski_bus_stir(sub->bus);
+    }
+    ski_feed(sub);
+}
+
+static bool timers_run(skald_bus *bus)
+{
+    uint64_t now = ski_bus_now_ns(bus);
+
+    for (int i = 0; i < timers_at_once; i++) {
+        ski_timer *timer = ski_timers_take(&bus->timers, now);
+
+        if (!timer) return false;
+        if (timer->kind == SKI_TIMER_SUBSCRIPTION)
+            subscription_due(SKI_LINKED(timer, ski_subscription, timer));
+        else
+            ski_delivery_due(SKI_LINKED(timer, ski_delivery, timer));
+    }
+    return true;
+}
+
+bool ski_bus_turn(skald_bus *bus)
+{
+    ski_save_collect(bus);
+    bool more = timers_run(bus);
+
+    more |= ski_tail_step(bus);
+    ski_save_run(bus);
+    return more;
+}
+
+// ski_bus_sleep until something stirs the bus or is due; busy: not for long.
+void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy)
+{
+    uint64_t now = ski_bus_now_ns(bus), most = busy ? look_ms * SKI_NS_PER_MS : 0;
+    uint64_t for_ns = !due_ns ? most : due_ns > now ? due_ns - now : 1;
+
+    if (most && for_ns > most) for_ns = most;
+    ski_mutex_lock(&bus->wake_lock);
+    while (!atomic_load(&bus->stirred)) {
+        if (!for_ns)
+            ski_cond_wait(&bus->wake, &bus->wake_lock);
+        else if (!ski_cond_wait_ns(&bus->wake, &bus->wake_lock, for_ns))
+            break;
+    }
+    ski_mutex_unlock(&bus->wake_lock);
+}
+
+static void dispatcher_run(void *argument)
+{
+    skald_bus *bus = argument;
+
+    for (;;) {
+        ski_bus_lock(bus);
+        atomic_store(&bus->stirred, false);
+        bool more = ski_bus_turn(bus), quit = bus->quit;
+
+        workers_look(bus);
+        ski_bus_errands(bus);
+        uint64_t due_ns = ski_timers_next(&bus->timers);
+        bool busy = bus->busy || !ski_link_alone(&bus->runnable);
+
+        ski_bus_leave(bus);
+        if (quit) return;
+        if (!more) ski_bus_sleep(bus, due_ns, busy);
+    }
+}
+
+static void reader_run(void *argument)
+{
+    skald_bus *bus = argument;
+
+    ski_bus_lock(bus);
+    while (!bus->quit) {
+        if (ski_catch_up_step(bus))
+            ski_bus_errands(bus);
+        else
+            ski_cond_wait(&bus->read, &bus->lock);
+    }
+    ski_bus_leave(bus);
+}
+
+skald_err ski_threads_start(skald_bus *bus)
+{
+    const ski_kernel *kernel = bus->kernel;
+
+    SKALD_TRY(
+        kernel->spawn(kernel->context, "skald-dispatch", dispatcher_run, bus, &bus->dispatcher));
+    return kernel->spawn(kernel->context, "skald-read", reader_run, bus, &bus->reader);
+}
+
+static void thread_join(const skald_bus *bus, ski_thread *thread)
+{
+    if (thread->id) bus->kernel->join(bus->kernel->context, *thread);
+    thread->id = 0;
+}
+
+// ski_threads_join ends every thread: those in a handler when it returns.
+void ski_threads_join(skald_bus *bus)
+{
+    ski_bus_lock(bus);
+    bus->quit = true;
+    ski_cond_broadcast(&bus->work);
+    ski_cond_broadcast(&bus->read);
+    ski_bus_leave(bus);
+    ski_bus_stir(bus);
+    thread_join(bus, &bus->dispatcher);
+    thread_join(bus, &bus->reader);
+    for (uint32_t i = 0; i < bus->worker_count; i++) {
+        thread_join(bus, &bus->workers[i].thread);
+        skald_arena_free(bus->workers[i].scratch);
+    }
+    bus->worker_count = 0;
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// bus/engine.h - the inside of the bus: its parts, what guards them, who moves what.
+//
+// A subscription is a cursor over the log. Those that are live are fed by the tail: each page of
+// newly durable events is read once and offered to whom it concerns. One whose window is full
+// leaves the tail, keeps the page it was at, and reads on for itself when there is room: it lags on
+// disk, never in memory. It joins again when its cursor is not behind the tail's.
+//
+// Threads. The dispatcher reads the tail, keeps the timers and writes checkpoints; the reader
+// fetches pages for those that lag; workers call handlers. A stepped bus has none: skald_bus_run
+// does a turn of each. The engine lock guards everything below but what says otherwise; no handler,
+// hook of a handler, or page read runs under it. Under it the store may be given a batch (never
+// waits). The wake lock is a leaf: whoever holds it takes no other, so the store may call back at
+// any time.
+#ifndef SKI_BUS_ENGINE_H
+#define SKI_BUS_ENGINE_H
+
+#include "bus/bus.h"
+#include "bus/checkpoint.h"
+#include "bus/link.h"
+#include "bus/match.h"
+#include "bus/timer.h"
+#include "os/thread.h"
+
+#include <stdatomic.h>
+
+typedef struct ski_subscription ski_subscription;
+typedef struct ski_delivery ski_delivery;
+
+enum {
+    SKI_SUBSCRIPTION_BITS = 20, // low bits of an id: the slot; the rest is never reused
+    SKI_DELIVERY_BITS = 20,
+    SKI_SUBSCRIPTIONS_MAX = 1 << SKI_SUBSCRIPTION_BITS,
+    SKI_DELIVERIES_MAX = 1 << SKI_DELIVERY_BITS, // in flight in the whole bus
+    SKI_CHUNK_DELIVERIES = 64,                   // made at a time, kept for reuse
+    SKI_HELD_BYTES_MAX = 8 << 20,    // pages one subscription may hold, beyond which it lags
+    SKI_PAGES_BYTES_MAX = 256 << 20, // pages of all; then only those holding nothing read
+    SKI_NAME_BYTES_MAX = 200,
+    SKI_FILTER_ITEMS_MAX = 1024, // of each list
+    SKI_REASON_BYTES_MAX = 200,
+    SKI_PRIORITIES = 4,
+    SKI_SCRATCH_BYTES_MAX = 1 << 20, // of a delivery
+    SKI_THREADS_LIMIT = 1024,        // threads_max
+    SKI_THREADS_SPARE = 3,           // times threads_max: what may stand in for stuck ones
+};
+
+#define SKI_NS_PER_MS UINT64_C(1000000)
+
+// A page of events, shared by all that hold a part of it.
+typedef struct ski_page {
+    skald_store_page store_page;
+    size_t bytes; // about what it takes in memory
+    uint32_t refs;
+    struct ski_page *next; // of those to be freed
+} ski_page;
+
+// One subscription's share of a page: what it may hold is counted by these.
+typedef struct ski_hold {
+    ski_page *page;
+    ski_subscription *subscription;
+    uint32_t refs; // deliveries, and one while it is the source
+} ski_hold;
+
+// Checkpoints are written; none is begun before the last, that of stop; none any more.
+enum { SKI_SAVES_OPEN, SKI_SAVES_CLOSED, SKI_SAVES_OVER };
+
+enum { SKI_TIMER_DELIVERY, SKI_TIMER_SUBSCRIPTION };
+
+typedef enum ski_delivery_state {
+    SKI_FREE,
+    SKI_WAITING, // behind another of its key; or its subscription has ended
+    SKI_READY,
+    SKI_RUNNING,  // its handler has been called
+    SKI_PENDING,  // and said that the end comes later; the timer is its timeout
+    SKI_RETRYING, // the timer is the next attempt
+} ski_delivery_state;
+
+struct ski_delivery {
+    ski_timer timer;
+    ski_subscription *subscription;
+    ski_hold *hold;
+    const skald_event *event;
+    ski_delivery *older, *newer; // of its subscription, by position
+    ski_delivery *next;          // in a ready queue, or on the free list
+    // Of one key the oldest is the head and stands in a bucket; the others wait behind it.
+    ski_delivery *key_next, *key_tail, *bucket_next;
+    uint64_t key_hash;
+    uint64_t generation; // changes with every attempt, so that a late answer is stale
+    uint32_t slot;
+    uint32_t attempt; // of the call that runs, or ran last
+    uint32_t early_delay_ms;
+    uint8_t early_outcome; // with early: skald_delivery_end came before the handler returned
+    bool early, keyed;
+    uint8_t state;
+    char *early_reason; // may be NULL
+};
+
+typedef struct ski_queue {
+    ski_delivery *first, *last;
+} ski_queue;
+
+struct ski_subscription {
+    // Set once.
+    skald_bus *bus;
+    skald_arena *arena; // every text below, buckets, resume
+    uint64_t id;
+    skald_str name;       // not given: transient
+    skald_str value_name; // of its checkpoint
+    skald_str kind;
+    skald_filter filter;
+    skald_filter rest; // without types, for those found by exact type
+    bool exact;
+    skald_handler handler;
+    skald_order order;
+    skald_retry_policy retry;
+    skald_exhausted on_exhausted;
+    uint32_t workers_max, in_flight_max;
+    bool durable, pull, once, takes_tests;
+
+    // Where it stands. Live: everything up to the greater of cursor and the tail was offered.
+    uint64_t cursor;
+    bool live;
+    bool at_end;         // the last page it read was the last there was
+    bool reading;        // the reader is at it, without the lock
+    ski_hold *source;    // the page it feeds from; not when live
+    size_t source_index; // the next event in it
+    bool source_resumes; // it was read for what there is to resume
+    ski_hold *recent;    // the newest hold, to be found again; not counted
+    size_t held_bytes;
+    uint32_t read_failures; // in a row
+    // Positions below cursor that a checkpoint says are not done: read one by one before going on.
+    const uint64_t *resume;
+    size_t resume_count, resume_index;
+
+    // Deliveries, by position: what is not done.
+    ski_delivery *oldest, *newest;
+    uint32_t in_flight, running, pending, retrying;
+    ski_queue ready[SKI_PRIORITIES];
+    uint32_t ready_count;
+    ski_delivery **buckets; // by key; NULL: no order
+    uint32_t bucket_mask;
+    bool armed; // pull: tell when something becomes ready
+
+    // Life. ended: nothing starts any more; freed when nothing runs and its checkpoint is written.
+    bool starting, halted, ended, forget, finished;
+    uint32_t pins;   // calls into handler.ready and takes under way
+    ski_timer timer; // looks again after something failed
+
+    // Checkpoint.
+    bool dirty;  // something changed since the last one
+    bool saving; // one is on its way
+    bool saved;  // one was written since it began
+    uint64_t saved_floor;
+    skald_store_batch batch;
+    skald_store_value value;
+    skald_err save_err;     // of the batch, from its done
+    uint32_t save_failures; // in a row
+    ski_subscription *mail_next;
+
+    ski_link runnable, catching, dirties, notify, gone;
+
+    uint64_t acked, retried, rejected, timed_out;
+    char last_error[SKI_REASON_BYTES_MAX];
+    skald_time last_error_at;
+};
+
+typedef struct ski_worker {
+    skald_bus *bus;
+    ski_thread thread;
+    skald_arena *scratch;
+    ski_subscription *busy_with; // its handler runs
+    uint64_t busy_since_ns;
+    bool reported; // that it runs longer than it should
+} ski_worker;
+
+struct skald_bus {
+    // Set once.
+    skald_store *store;
+    const ski_kernel *kernel;
+    skald_clock clock;
+    const skald_log *log;
+    char *source;
+    uint32_t threads_max, subscriptions_max, history_events_max, event_bytes_max;
+    uint32_t deliveries_max; // SKI_DELIVERIES_MAX and
+    size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX; less in tests
+    bool stepped;
+
+    // Any thread, no lock.
+    _Atomic uint64_t head; // of the store, as told
+    atomic_bool stirred;   // the dispatcher has something to look at
+    _Atomic uint64_t published, publish_failed, delivered, acked, retried, rejected, timed_out;
+
+    // The wake lock.
+    ski_mutex wake_lock;
+    ski_cond wake;          // the dispatcher's sleep
+    ski_cond ended;         // publishes that end
+    ski_subscription *mail; // whose checkpoint append has ended
+    uint32_t publishes;     // under way
+    bool publish_closed;
+
+    // The engine lock: the rest.
+    ski_mutex lock;
+    ski_cond work; // workers
+    ski_cond read; // the reader
+    ski_cond idle; // whoever waits for what runs to end
+
+    ski_subscription **subs; // by slot; size subscriptions_max
+    uint32_t sub_count;
+    uint64_t serial; // of ids
+    ski_match match;
+    ski_timers timers;
+
+    ski_delivery **chunks;
+    uint32_t chunk_count, chunk_size;
+    ski_delivery *free_deliveries;
+    uint64_t generation_base; // random: ids of an earlier run are stale
+    uint64_t random;          // state of the jitter's generator
+
+    uint64_t tail;         // the position up to which live subscriptions were offered everything
+    uint64_t tail_epoch;   // changes when tail was set anew
+    uint64_t tail_checked; // the head at which nothing more was found
+    uint64_t tail_swept;   // when checkpoints were last looked through
+    ski_page *tail_page;   // the last one, with what it began after
+    uint64_t tail_page_after;
+    uint32_t live_count;
+
+    size_t page_bytes;
+    ski_page *dead_pages;
+    ski_link runnable, catching, dirties, notify, gone;
+    uint64_t *positions; // scratch of the encoder
+    size_t positions_size;
+    skald_buf save_buf;
+
+    ski_worker *workers;
+    uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
+    uint32_t active; // deliveries running or pending
+    uint32_t ending; // calls of handler.end under way
+    ski_thread dispatcher, reader;
+    uint32_t saves; // checkpoint appends on their way
+    uint8_t save_phase;
+    bool closing, quit, stopped;
+};
+
+// bus.c
+void ski_bus_stir(skald_bus *bus); // any thread, any lock
+void ski_bus_lock(skald_bus *bus);
+void ski_bus_leave(skald_bus *bus);   // errands, then unlocks
+void ski_bus_errands(skald_bus *bus); // what must be called without the lock
+void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms);
+uint64_t ski_bus_now_ns(const skald_bus *bus);
+skald_time ski_bus_now(const skald_bus *bus);
+// ski_bus_drop frees without stopping first: what a crash leaves. Tests; skald_bus_free after stop.
+void ski_bus_drop(skald_bus *bus);
+
+// page.c
+ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page); // one reference; NULL:
+                                                                            // no memory
+void ski_page_unref(skald_bus *bus, ski_page *page);
+void ski_pages_free(skald_bus *bus, ski_page *dead);           // without the lock
+ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page); // one reference more; NULL: no
+                                                               // memory
+void ski_hold_drop(ski_hold *hold);
+
+// delivery.c: the pool, order, what is ready
+bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event); // takes a
+                                                                                        // ref of
+                                                                                        // hold;
+                                                                                        // false: no
+                                                                                        // memory
+void ski_delivery_ready(ski_delivery *delivery);
+ski_delivery *ski_delivery_next(ski_subscription *sub); // out of the ready queues, best first
+void ski_delivery_done(ski_delivery *delivery); // out of the window; the next of its key is ready
+void ski_delivery_drop_all(ski_subscription *sub);
+ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id); // NULL: stale
+skald_delivery_id ski_delivery_id(const ski_delivery *delivery);
+
+// outcome.c: an attempt from its call to its end
+void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,
+                      skald_arena *scratch);
+void ski_delivery_due(ski_delivery *delivery); // its timer
+void ski_subscription_error(ski_subscription *sub, const char *text);
+
+// feed.c: from pages into the window
+bool ski_window_open(const ski_subscription *sub);
+uint64_t ski_subscription_cursor(const ski_subscription *sub);
+uint64_t ski_subscription_floor(const ski_subscription *sub);
+void ski_feed(ski_subscription *sub);
+void ski_offer(ski_subscription *sub, ski_page *page, size_t index);
+void ski_live_leave(ski_subscription *sub);
+void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
+
+// tail.c
+bool ski_tail_step(skald_bus *bus);     // one page; false: nothing to do
+bool ski_catch_up_step(skald_bus *bus); // one page of one that lags
+
+// save.c
+void ski_save_mark(ski_subscription *sub);
+void ski_save_passed(ski_subscription *sub); // perhaps: only when it has come far
+void ski_save_sweep(skald_bus *bus);
+skald_err ski_save_submit(ski_subscription *sub);
+void ski_save_run(skald_bus *bus);
+void ski_save_collect(skald_bus *bus);
+skald_err ski_save_final(skald_bus *bus); // everything, durably. Waits
+
+// subscription.c
+void ski_subscriptions_end(skald_bus *bus);
+void ski_subscription_end(ski_subscription *sub, bool forget);
+void ski_subscription_look(ski_subscription *sub); // ended and nothing left to wait for? then it
+                                                   // goes
+void ski_subscription_halt(ski_subscription *sub, const char *text);
+void ski_subscription_free(ski_subscription *sub);
+ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id); // running, or NULL
+
+// dispatch.c
+void ski_runnable_look(ski_subscription *sub); // has something changed that lets it run?
+ski_delivery *ski_runnable_next(skald_bus *bus);
+bool ski_bus_turn(skald_bus *bus); // timers, tail, checkpoints: true: there may be more
+void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy);
+skald_err ski_threads_start(skald_bus *bus);
+void ski_threads_join(skald_bus *bus); // waits for handlers that still run
+
+#endif

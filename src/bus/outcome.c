@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// An attempt, from the call of its handler to its end, and what its end means.
+//
+// Invariants:
+//   1. A delivery's id changes when an attempt ends, so whoever answers late is told STALE.
+//   2. While a handler runs its delivery stays RUNNING, whatever skald_delivery_end has said
+//   already:
+//      nothing of its key is run beside it.
+//   3. A delivery leaves the window only by ACK (later also by what on_exhausted says), so
+//   everything
+//      else is still open in the checkpoint.
+#include "bus/engine.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+// What a handler is called with; the reason stands beside what it sees.
+typedef struct call {
+    skald_delivery delivery; // first: skald_retry is given its address
+    uint32_t delay_ms;
+    char reason[SKI_REASON_BYTES_MAX];
+} call;
+
+static void call_note(const skald_delivery *delivery, uint32_t delay_ms, const char *format,
+                      va_list arguments)
+{
+    call *noted = (call *)delivery;
+
+    noted->delay_ms = delay_ms;
+    vsnprintf(noted->reason, sizeof(noted->reason), format, arguments);
+}
+
+skald_outcome skald_retry(const skald_delivery *delivery, uint32_t delay_ms, const char *format,
+                          ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    call_note(delivery, delay_ms, format, arguments);
+    va_end(arguments);
+    return SKALD_RETRY;
+}
+
+skald_outcome skald_reject(const skald_delivery *delivery, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    call_note(delivery, 0, format, arguments);
+    va_end(arguments);
+    return SKALD_REJECT;
+}
+
+void ski_subscription_error(ski_subscription *sub, const char *text)
+{
+    if (sub->halted) return; // why it halted stays to be seen
+    snprintf(sub->last_error, sizeof(sub->last_error), "%s", text);
+    sub->last_error_at = ski_bus_now(sub->bus);
+}
+
+// A number of the bus and the same of the subscription.
+static void count(_Atomic uint64_t *of_bus, uint64_t *of_sub)
+{
+    atomic_fetch_add_explicit(of_bus, 1, memory_order_relaxed);
+    (*of_sub)++;
+}
+
+static double random_unit(skald_bus *bus)
+{
+    // splitmix64: one add and three rounds, good enough to spread retries.
+    uint64_t x = bus->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((x ^ x >> 31) >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+static uint64_t backoff_ms(ski_subscription *sub, uint32_t attempt)
+{
+    const skald_retry_policy *retry = &sub->retry;
+    double delay = retry->first_ms;
+
+    for (uint32_t i = 1; i < attempt && delay < retry->max_ms; i++) delay *= retry->factor;
+    if (delay > retry->max_ms) delay = retry->max_ms;
+    delay *= 1 + retry->jitter * (2 * random_unit(sub->bus) - 1);
+    return delay < 1 ? 1 : (uint64_t)delay;
+}
+
+static void log_failure(const ski_delivery *delivery, const char *reason)
+{
+    const ski_subscription *sub = delivery->subscription;
+    char position[24], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
+
+    if (delivery->attempt != 1) return;
+    snprintf(position, sizeof(position), "%" PRIu64, delivery->event->position);
+    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(delivery->event->type));
+    snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
+    ski_log_line(sub->bus->log, SKALD_WARN, "a delivery failed", "subscription",
+                 sub->durable ? name : "(transient)", "position", position, "type", type, "reason",
+                 reason, NULL);
+}
+
+// delivery_exhausted is the one place that decides what becomes of a delivery no attempt will help.
+// Dead letters and parked keys, once built, take it out of the window here.
+static void delivery_exhausted(ski_delivery *delivery, const char *reason)
+{
+    ski_subscription *sub = delivery->subscription;
+    char text[SKI_REASON_BYTES_MAX];
+
+    delivery->state = SKI_WAITING;
+    switch (sub->on_exhausted) {
+    case SKALD_DEAD_LETTER:
+    case SKALD_PARK_KEY: // refused by skald_subscribe
+    case SKALD_HALT:
+        snprintf(text, sizeof(text),
+                 "halted at position %" PRIu64 " (%.*s) after %" PRIu32 " attempt%s: %s",
+                 delivery->event->position,
+                 (int)(delivery->event->type.len < 64 ? delivery->event->type.len : 64),
+                 delivery->event->type.ptr, delivery->attempt, delivery->attempt == 1 ? "" : "s",
+                 reason);
+        ski_subscription_halt(sub, text);
+    }
+}
+
+static void delivery_retry(ski_delivery *delivery, uint32_t delay_ms, const char *reason)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    if (sub->retry.attempts_max && delivery->attempt >= sub->retry.attempts_max) {
+        delivery_exhausted(delivery, reason);
+        return;
+    }
+    delivery->state = SKI_RETRYING;
+    sub->retrying++;
+    ski_bus_timer_set(sub->bus, &delivery->timer,
+                      delay_ms ? delay_ms : backoff_ms(sub, delivery->attempt));
+}
+
+static void delivery_acked(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    count(&sub->bus->acked, &sub->acked);
+    ski_delivery_done(delivery);
+    if (sub->once && !sub->ended) ski_subscription_end(sub, false);
+}
+
+static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint32_t delay_ms,
+                            const char *reason)
+{
+    ski_subscription *sub = delivery->subscription;
+    bool rejected = outcome == SKALD_REJECT;
+
+    if (!reason || !*reason) reason = "no reason given";
+    count(rejected ? &sub->bus->rejected : &sub->bus->retried,
+          rejected ? &sub->rejected : &sub->retried);
+    delivery->generation++;
+    ski_subscription_error(sub, reason);
+    log_failure(delivery, reason);
+    if (sub->ended)
+        delivery->state = SKI_WAITING; // stays open in the last checkpoint
+    else if (rejected)
+        delivery_exhausted(delivery, reason);
+    else
+        delivery_retry(delivery, delay_ms, reason);
+}
+
+// attempt_settle ends an attempt that neither runs nor is pending any more.
+static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32_t delay_ms,
+                           const char *reason)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    if (outcome == SKALD_ACK)
+        delivery_acked(delivery);
+    else
+        delivery_failed(delivery, outcome, delay_ms, reason);
+    ski_feed(sub);
+    ski_runnable_look(sub);
+    ski_subscription_look(sub);
+}
+
+static void active_less(skald_bus *bus)
+{
+    assert(bus->active);
+    if (--bus->active == 0 && bus->closing) ski_cond_broadcast(&bus->idle);
+}
+
+static void attempt_pending(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    if (sub->ended) { // nobody would be listened to
+        delivery->state = SKI_WAITING;
+        active_less(sub->bus);
+        ski_subscription_look(sub);
+        return;
+    }
+    delivery->state = SKI_PENDING;
+    sub->pending++;
+    ski_bus_timer_set(sub->bus, &delivery->timer, sub->retry.timeout_ms);
+    ski_runnable_look(sub);
+}
+
+static void attempt_returned(ski_delivery *delivery, skald_outcome outcome, const call *noted)
+{
+    ski_subscription *sub = delivery->subscription;
+    char *early_reason = delivery->early_reason;
+
+    sub->running--;
+    if (delivery->early) {
+        delivery->early = false;
+        delivery->early_reason = NULL;
+        active_less(sub->bus);
+        attempt_settle(delivery, (skald_outcome)delivery->early_outcome, delivery->early_delay_ms,
+                       early_reason);
+        ski_free(early_reason);
+    } else if (outcome == SKALD_PENDING) {
+        attempt_pending(delivery);
+    } else {
+        active_less(sub->bus);
+        attempt_settle(delivery, outcome, noted->delay_ms, noted->reason);
+    }
+}
+
+void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,
+                      skald_arena *scratch)
+{
+    ski_subscription *sub = delivery->subscription;
+    skald_bus *bus = sub->bus;
+
+    delivery->state = SKI_RUNNING;
+    delivery->attempt++;
+    sub->running++;
+    bus->active++;
+    atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed);
+    call made = {.delivery = {.context = context,
+                              .event = delivery->event,
+                              .id = ski_delivery_id(delivery),
+                              .bus = bus,
+                              .scratch = scratch,
+                              .attempt = delivery->attempt}};
+
+    ski_runnable_look(sub); // another of it may run beside this one
+    ski_mutex_unlock(&bus->lock);
+    skald_outcome outcome = fn(&made.delivery);
+
+    assert(outcome <= SKALD_PENDING);
+    skald_arena_reset(scratch);
+    ski_mutex_lock(&bus->lock);
+    attempt_returned(delivery, outcome, &made);
+}
+
+void ski_delivery_due(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    char reason[64];
+
+    if (delivery->state == SKI_RETRYING) {
+        sub->retrying--;
+        ski_delivery_ready(delivery);
+        return;
+    }
+    assert(delivery->state == SKI_PENDING);
+    count(&sub->bus->timed_out, &sub->timed_out);
+    sub->pending--;
+    active_less(sub->bus);
+    snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
+    attempt_settle(delivery, SKALD_RETRY, 0, reason);
+}
+
+// early_end keeps an answer that came before the handler returned. Fails: STALE (answered already).
+static skald_err early_end(ski_delivery *delivery, skald_outcome outcome, uint32_t delay_ms,
+                           const char *reason)
+{
+    if (delivery->early) return SKALD_ESTALE;
+    delivery->early = true;
+    delivery->early_outcome = (uint8_t)outcome;
+    delivery->early_delay_ms = delay_ms;
+    // Without memory the reason is lost, not the answer.
+    delivery->early_reason = reason ? ski_str_terminated(skald_str_of(reason)) : NULL;
+    return SKALD_OK;
+}
+
+skald_err skald_delivery_end(skald_bus *bus, skald_delivery_id id, skald_outcome outcome,
+                             uint32_t delay_ms, const char *reason)
+{
+    skald_err err = SKALD_ESTALE;
+
+    if (outcome != SKALD_ACK && outcome != SKALD_RETRY && outcome != SKALD_REJECT)
+        return SKALD_EINVALID;
+    ski_bus_lock(bus);
+    ski_delivery *delivery = ski_delivery_find(bus, id);
+
+    if (delivery && delivery->state == SKI_RUNNING) {
+        err = early_end(delivery, outcome, delay_ms, reason);
+    } else if (delivery && delivery->state == SKI_PENDING) {
+        ski_timers_clear(&bus->timers, &delivery->timer);
+        delivery->subscription->pending--;
+        active_less(bus);
+        attempt_settle(delivery, outcome, delay_ms, reason);
+        err = SKALD_OK;
+    }
+    ski_bus_leave(bus);
+    return err;
+}

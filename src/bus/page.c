@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages and holds.
+//
+// Invariants:
+//   1. A page lives while a hold, the tail or a reader refers to it; what is freed goes on the dead
+//      list first, because giving it back to the store is done without the engine lock.
+//   2. page_bytes of the bus is the sum over pages alive; held_bytes of a subscription the sum over
+//      the pages of its holds, each counted once.
+#include "bus/engine.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+
+static size_t event_bytes(const skald_event *event)
+{
+    return sizeof(*event) + event->data.len + event->metadata.len + event->type.len +
+           event->stream.len + event->tags.len + event->correlation_id.len +
+           event->causation_id.len;
+}
+
+ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page)
+{
+    ski_page *page = ski_alloc_zeroed(1, sizeof(*page));
+
+    if (!page) return NULL;
+    page->store_page = *store_page;
+    page->refs = 1;
+    page->bytes = sizeof(*page);
+    for (size_t i = 0; i < store_page->count; i++)
+        page->bytes += event_bytes(&store_page->events[i]);
+    bus->page_bytes += page->bytes;
+    return page;
+}
+
+void ski_page_unref(skald_bus *bus, ski_page *page)
+{
+    if (!page) return;
+    assert(page->refs);
+    if (--page->refs) return;
+    bus->page_bytes -= page->bytes;
+    page->next = bus->dead_pages;
+    bus->dead_pages = page;
+}
+
+void ski_pages_free(skald_bus *bus, ski_page *dead)
+{
+    while (dead) {
+        ski_page *next = dead->next;
+
+        ski_store_page_free(bus->store, &dead->store_page);
+        ski_free(dead);
+        dead = next;
+    }
+}
+
+ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page)
+{
+    ski_hold *hold = sub->recent;
+
+    if (hold && hold->page == page) {
+        hold->refs++;
+        return hold;
+    }
+    hold = ski_alloc(sizeof(*hold));
+    if (!hold) return NULL;
+    *hold = (ski_hold){page, sub, 1};
+    page->refs++;
+    sub->held_bytes += page->bytes;
+    sub->recent = hold;
+    return hold;
+}
+
+void ski_hold_drop(ski_hold *hold)
+{
+    ski_subscription *sub = hold->subscription;
+
+    assert(hold->refs);
+    if (--hold->refs) return;
+    if (sub->recent == hold) sub->recent = NULL;
+    sub->held_bytes -= hold->page->bytes;
+    ski_page_unref(sub->bus, hold->page);
+    ski_free(hold);
+}

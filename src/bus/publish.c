@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishing: events are checked, stamped with where they come from, and appended as one.
+//
+// A publish is one block of memory: the batch, the events as they are stored, the expectations, and
+// the text that is stamped. It lives from the call to the end of done.
+//
+// Stamps. source: the bus's. id: a new one. occurred_at: now. Without a cause an event's
+// correlation id is its own id; with one it is the cause's (or the cause's id), the causation id is
+// the cause's id, and tenant, actor and trace are the cause's where the event has none.
+#include "bus/engine.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct publish {
+    skald_bus *bus;
+    skald_store_batch batch;
+    skald_published_fn *done; // NULL: somebody waits
+    void *context;
+    skald_err err; // of the append
+    skald_event *events;
+    size_t count;
+    char *text; // where the next text goes
+} publish;
+
+// What is inherited, copied once.
+typedef struct inherited {
+    skald_str correlation_id, causation_id, tenant, user, role, traceparent;
+} inherited;
+
+// A bus that stops waits for what has entered.
+
+static skald_err publish_enter(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->wake_lock);
+    bool closed = bus->publish_closed;
+
+    if (!closed) bus->publishes++;
+    ski_mutex_unlock(&bus->wake_lock);
+    return closed ? SKALD_ECLOSED : SKALD_OK;
+}
+
+static void publish_leave(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->wake_lock);
+    bus->publishes--;
+    if (bus->publish_closed) ski_cond_broadcast(&bus->ended);
+    ski_mutex_unlock(&bus->wake_lock);
+}
+
+static void publish_count(skald_bus *bus, const skald_store_batch *batch, skald_err err)
+{
+    if (err)
+        atomic_fetch_add_explicit(&bus->publish_failed, batch->event_count, memory_order_relaxed);
+    else if (!batch->appended.repeated)
+        atomic_fetch_add_explicit(&bus->published, batch->event_count, memory_order_relaxed);
+}
+
+// Checks.
+
+static skald_err event_fail(size_t index, size_t count, skald_err err, skald_error *reterr_error)
+{
+    char field[sizeof(reterr_error->field)];
+
+    if (!reterr_error || count < 2) return err;
+    memcpy(field, reterr_error->field, sizeof(field));
+    snprintf(reterr_error->field, sizeof(reterr_error->field), "[%zu]%s%.40s", index,
+             *field ? "." : "", field);
+    return err;
+}
+
+static skald_err events_check(const skald_bus *bus, const skald_event *events, size_t count,
+                              bool checked, skald_error *reterr_error)
+{
+    if (!count) return skald_fail(reterr_error, SKALD_EINVALID, "there is no event to publish");
+    if (count > SKALD_APPEND_EVENTS_MAX)
+        return skald_fail(reterr_error, SKALD_ETOOBIG,
+                          "%zu events at once; at most %d are possible", count,
+                          (int)SKALD_APPEND_EVENTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        skald_err err = SKALD_OK;
+
+        if (!checked) err = skald_event_check(&events[i], bus->event_bytes_max, reterr_error);
+        if (!err && events[i].transient)
+            err = skald_fail_at(reterr_error, SKALD_EUNSUPPORTED, "persistent",
+                                "events that are not kept cannot be published yet");
+        if (err) return event_fail(i, count, err, reterr_error);
+    }
+    return SKALD_OK;
+}
+
+// The block.
+
+static size_t text_bytes(const skald_event *events, size_t count,
+                         const skald_publish_options *options)
+{
+    const skald_event *cause = options->cause;
+    size_t bytes = 2 * (SKALD_UUID_TEXT + 1);
+
+    if (cause)
+        bytes += cause->correlation_id.len + cause->tenant.len + cause->user.len + cause->role.len +
+                 cause->traceparent.len;
+    else
+        for (size_t i = 0; i < count; i++)
+            if (!events[i].correlation_id.len) bytes += SKALD_UUID_TEXT + 1;
+    for (size_t i = 0; i < options->append.expect_count; i++)
+        bytes += options->append.expect[i].tenant.len + options->append.expect[i].stream.len;
+    return bytes;
+}
+
+static skald_str text_put(publish *made, skald_str text)
+{
+    skald_str copy = {made->text, text.len};
+
+    if (!text.len) return (skald_str){0};
+    memcpy(made->text, text.ptr, text.len);
+    made->text += text.len;
+    return copy;
+}
+
+static skald_str uuid_put(publish *made, skald_uuid uuid)
+{
+    skald_str copy = {made->text, SKALD_UUID_TEXT};
+
+    skald_uuid_print(uuid, made->text);
+    made->text += SKALD_UUID_TEXT + 1;
+    return copy;
+}
+
+static inherited inherit(publish *made, const skald_event *cause)
+{
+    if (!cause) return (inherited){0};
+    inherited from = {
+        .causation_id = uuid_put(made, cause->id),
+        .correlation_id = text_put(made, cause->correlation_id),
+        .tenant = text_put(made, cause->tenant),
+        .user = text_put(made, cause->user),
+        .role = text_put(made, cause->role),
+        .traceparent = text_put(made, cause->traceparent),
+    };
+
+    if (!from.correlation_id.len) from.correlation_id = from.causation_id;
+    return from;
+}
+
+static void stamp(publish *made, skald_event *event, const inherited *from, skald_time now)
+{
+    skald_bus *bus = made->bus;
+
+    if (!skald_uuid_given(event->id)) event->id = ski_store_uuid_new(bus->store);
+    if (!event->occurred_at) event->occurred_at = now;
+    if (!event->source.len) event->source = skald_str_of(bus->source);
+    if (!event->correlation_id.len)
+        event->correlation_id =
+            from->correlation_id.len ? from->correlation_id : uuid_put(made, event->id);
+    if (!event->causation_id.len) event->causation_id = from->causation_id;
+    if (!event->tenant.len) event->tenant = from->tenant;
+    if (!event->user.len && !event->role.len) {
+        event->user = from->user;
+        event->role = from->role;
+    }
+    if (!event->traceparent.len) event->traceparent = from->traceparent;
+}
+
+static void expects_copy(publish *made, skald_expect *expects, const skald_append_options *append)
+{
+    for (size_t i = 0; i < append->expect_count; i++) {
+        expects[i] = append->expect[i];
+        expects[i].tenant = text_put(made, append->expect[i].tenant);
+        expects[i].stream = text_put(made, append->expect[i].stream);
+    }
+    made->batch.expect = expects;
+    made->batch.expect_count = append->expect_count;
+}
+
+static void publish_done(skald_store_batch *batch, skald_err err)
+{
+    publish *made = batch->context;
+    skald_bus *bus = made->bus;
+
+    made->err = err;
+    publish_count(bus, batch, err);
+    if (!made->done) return; // whoever waits goes on from here
+    skald_published published = {
+        .err = err, .appended = batch->appended, .events = made->events, .count = made->count};
+
+    if (err) (void)ski_store_batch_fail(batch, err, &published.error);
+    made->done(made->context, &published);
+    ski_free(made);
+    publish_leave(bus);
+}
+
+static publish *publish_new(skald_bus *bus, const skald_event *events, size_t count,
+                            const skald_publish_options *options)
+{
+    size_t expects = options->append.expect_count;
+    size_t size = sizeof(publish) + count * sizeof(*events) + expects * sizeof(skald_expect);
+    publish *made = ski_alloc(size + text_bytes(events, count, options));
+
+    if (!made) return NULL;
+    *made = (publish){.bus = bus, .events = (skald_event *)(made + 1), .count = count};
+    made->text = (char *)made + size;
+    memcpy(made->events, events, count * sizeof(*events));
+    made->batch = (skald_store_batch){
+        .events = made->events,
+        .event_count = count,
+        .durability = options->append.durability,
+        .done = publish_done,
+        .context = made,
+    };
+    expects_copy(made, (skald_expect *)(made->events + count), &options->append);
+    inherited from = inherit(made, options->cause);
+    skald_time now = ski_bus_now(bus);
+
+    for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &from, now);
+    return made;
+}
+
+static const skald_publish_options defaults;
+
+// publish_make gives a checked, stamped block of a publish that has entered.
+static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t count, bool checked,
+                              const skald_publish_options *options, publish **ret_made)
+{
+    skald_error *reterr_error = options->reterr_error;
+    skald_err err = events_check(bus, events, count, checked, reterr_error);
+
+    if (!err && options->append.expect_count > SKALD_APPEND_EXPECTS_MAX)
+        err = skald_fail_at(reterr_error, SKALD_ETOOBIG, "expect", "at most %d are possible",
+                            (int)SKALD_APPEND_EXPECTS_MAX);
+    if (!err && publish_enter(bus))
+        err = skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
+    if (!err) {
+        *ret_made = publish_new(bus, events, count, options);
+        if (*ret_made) return SKALD_OK;
+        publish_leave(bus);
+        err = skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
+    }
+    atomic_fetch_add_explicit(&bus->publish_failed, count, memory_order_relaxed);
+    return err;
+}
+
+// publish_refused ends a publish the store did not take.
+static skald_err publish_refused(publish *made, skald_err err, skald_error *reterr_error)
+{
+    skald_bus *bus = made->bus;
+
+    publish_count(bus, &made->batch, err);
+    err = ski_store_batch_fail(&made->batch, err, reterr_error);
+    ski_free(made);
+    publish_leave(bus);
+    return err;
+}
+
+static skald_err publish_start(skald_bus *bus, const skald_event *events, size_t count,
+                               bool checked, const skald_publish_options *options,
+                               skald_published_fn *done, void *context)
+{
+    publish *made;
+
+    if (!options) options = &defaults;
+    if (!done) return skald_fail(options->reterr_error, SKALD_EINVALID, "done is missing");
+    SKALD_TRY(publish_make(bus, events, count, checked, options, &made));
+    made->done = done;
+    made->context = context;
+    skald_err err = ski_store_submit(bus->store, &made->batch);
+
+    return err ? publish_refused(made, err, options->reterr_error) : SKALD_OK;
+}
+
+skald_err skald_publish_start(skald_bus *bus, const skald_event *events, size_t count,
+                              const skald_publish_options *options, skald_published_fn *done,
+                              void *context)
+{
+    return publish_start(bus, events, count, false, options, done, context);
+}
+
+skald_err ski_publish_checked_start(skald_bus *bus, const skald_event *events, size_t count,
+                                    const skald_publish_options *options, skald_published_fn *done,
+                                    void *context)
+{
+    return publish_start(bus, events, count, true, options, done, context);
+}
+
+skald_err skald_publish_all(skald_bus *bus, const skald_event *events, size_t count,
+                            const skald_publish_options *options, skald_appended *ret_appended)
+{
+    publish *made;
+
+    if (!options) options = &defaults;
+    SKALD_TRY(publish_make(bus, events, count, false, options, &made));
+    skald_err err = ski_store_commit(bus->store, &made->batch);
+
+    if (err) return publish_refused(made, err, options->reterr_error);
+    err = made->err;
+    if (err)
+        (void)ski_store_batch_fail(&made->batch, err, options->reterr_error);
+    else if (ret_appended)
+        *ret_appended = made->batch.appended;
+    ski_free(made);
+    publish_leave(bus);
+    return err;
+}
+
+skald_err skald_publish(skald_bus *bus, skald_event event, const skald_publish_options *options)
+{
+    return skald_publish_all(bus, &event, 1, options, NULL);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading the log: once for all that are live, and one page at a time for each that lags.
+//
+// Invariants:
+//   1. The tail never waits for a subscription: one without room leaves it.
+//   2. tail grows by events offered; it is set anew only while nobody is live, and then tail_epoch
+//      changes, so that a page read meanwhile is thrown away.
+//   3. A head at which nothing was found is not looked at again: what moves without events (a
+//      checkpoint is an append too) cannot keep the tail busy.
+#include "bus/engine.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    offered_at_once = 64,         // events, then others get the lock
+    resume_page_bytes = 16 << 10, // what is open lies far apart: little beside it is wanted
+    again_first_ms = 100,         // after a page could not be read
+    again_max_ms = 5000,
+};
+
+static bool tail_wanted(const skald_bus *bus, uint64_t head)
+{
+    return bus->live_count && !bus->closing && bus->tail < head && head != bus->tail_checked;
+}
+
+static void tail_keep(skald_bus *bus, ski_page *page, uint64_t after)
+{
+    if (page) page->refs++;
+    ski_page_unref(bus, bus->tail_page);
+    bus->tail_page = page;
+    bus->tail_page_after = after;
+}
+
+static void offer_list(const ski_match_list *list, ski_page *page, size_t index)
+{
+    for (uint32_t i = 0; list && i < list->count; i++) ski_offer(list->items[i], page, index);
+}
+
+static void tail_offer(skald_bus *bus, ski_page *page, uint64_t epoch)
+{
+    const skald_store_page *read = &page->store_page;
+
+    for (size_t i = 0; i < read->count; i++) {
+        offer_list(ski_match_find(&bus->match, read->events[i].type), page, i);
+        offer_list(&bus->match.others, page, i);
+        bus->tail = read->events[i].position;
+        if (i % offered_at_once != offered_at_once - 1) continue;
+        ski_bus_errands(bus);
+        ski_mutex_unlock(&bus->lock);
+        ski_mutex_lock(&bus->lock);
+        if (epoch != bus->tail_epoch || !bus->live_count || bus->closing) return;
+    }
+    if (read->position_next > bus->tail) bus->tail = read->position_next;
+}
+
+// tail_failed sends everybody to read for himself: there each retries, or halts, at its own place.
+// All leave before the first looks where to go on, so that none joins those who have not left yet.
+static void tail_failed(skald_bus *bus, skald_err err, const skald_error *error)
+{
+    ski_log_line(bus->log, SKALD_WARN, "the log could not be read", "error", skald_err_name(err),
+                 "text", error->text, NULL);
+    for (uint32_t i = 0; i < bus->subscriptions_max; i++)
+        if (bus->subs[i]) ski_live_leave(bus->subs[i]);
+    for (uint32_t i = 0; i < bus->subscriptions_max; i++)
+        if (bus->subs[i]) ski_feed(bus->subs[i]);
+}
+
+bool ski_tail_step(skald_bus *bus)
+{
+    uint64_t head = atomic_load(&bus->head), after = bus->tail, epoch = bus->tail_epoch;
+    skald_read read = {.after = after};
+    skald_store_page store_page = {0};
+    skald_error error = {0};
+
+    if (!tail_wanted(bus, head)) {
+        tail_keep(bus, NULL, 0);
+        return false;
+    }
+    ski_mutex_unlock(&bus->lock);
+    skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
+
+    ski_mutex_lock(&bus->lock);
+    if (err) {
+        if (epoch == bus->tail_epoch) tail_failed(bus, err, &error);
+        return true;
+    }
+    ski_page *page = ski_page_new(bus, &store_page);
+
+    if (!page) {
+        ski_store_page_free(bus->store, &store_page);
+        if (epoch == bus->tail_epoch) tail_failed(bus, SKALD_ENOMEM, &error);
+        return true;
+    }
+    if (epoch == bus->tail_epoch && bus->live_count) {
+        tail_keep(bus, page, after);
+        tail_offer(bus, page, epoch);
+        if (epoch == bus->tail_epoch && bus->tail == after) bus->tail_checked = head;
+        ski_save_sweep(bus);
+    }
+    ski_page_unref(bus, page);
+    return true;
+}
+
+static ski_subscription *catching_next(skald_bus *bus)
+{
+    if (ski_link_alone(&bus->catching) || bus->closing) return NULL;
+    ski_subscription *sub = SKI_LINKED(bus->catching.next, ski_subscription, catching);
+
+    ski_link_leave(&sub->catching);
+    return sub;
+}
+
+static void catch_up_failed(ski_subscription *sub, skald_err err, const skald_error *error)
+{
+    char text[SKI_REASON_BYTES_MAX];
+    uint32_t delay_ms = again_first_ms;
+
+    if (!skald_err_retriable(err)) {
+        snprintf(text, sizeof(text), "halted behind position %" PRIu64 ": %.140s", sub->cursor,
+                 error->text);
+        ski_subscription_halt(sub, text);
+        return;
+    }
+    for (uint32_t i = 0; i < sub->read_failures && delay_ms < again_max_ms; i++) delay_ms *= 2;
+    sub->read_failures++;
+    ski_subscription_error(sub, error->text);
+    ski_bus_timer_set(sub->bus, &sub->timer, delay_ms < again_max_ms ? delay_ms : again_max_ms);
+}
+
+static void catch_up_done(ski_subscription *sub, const skald_store_page *store_page, uint64_t after)
+{
+    skald_bus *bus = sub->bus;
+    ski_page *page = ski_page_new(bus, store_page);
+    bool resumed = sub->resume_index < sub->resume_count;
+    bool end = store_page->end || (!store_page->count && store_page->position_next <= after);
+
+    if (!page) {
+        skald_store_page unused = *store_page;
+
+        ski_store_page_free(bus->store, &unused);
+        catch_up_failed(sub, SKALD_ENOMEM, &(skald_error){.text = "out of memory"});
+        return;
+    }
+    sub->read_failures = 0;
+    if (!sub->ended && !sub->halted) {
+        ski_source_set(sub, page, 0, end);
+        sub->source_resumes = resumed;
+        if (!sub->source) ski_bus_timer_set(bus, &sub->timer, again_first_ms);
+    }
+    ski_page_unref(bus, page);
+}
+
+bool ski_catch_up_step(skald_bus *bus)
+{
+    ski_subscription *sub = catching_next(bus);
+    skald_store_page store_page = {0};
+    skald_error error = {0};
+
+    if (!sub) return false;
+    bool resumes = sub->resume_index < sub->resume_count;
+    skald_read read = {.filter = sub->filter, .after = sub->cursor};
+
+    if (resumes) {
+        read.after = sub->resume[sub->resume_index] - 1;
+        read.page_bytes_max = resume_page_bytes;
+    }
+    sub->reading = true;
+    ski_mutex_unlock(&bus->lock);
+    skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
+
+    ski_mutex_lock(&bus->lock);
+    sub->reading = false;
+    if (err)
+        catch_up_failed(sub, err, &error);
+    else
+        catch_up_done(sub, &store_page, read.after);
+    ski_feed(sub);
+    ski_subscription_look(sub);
+    return true;
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a connection: accepted, read, continued, said goodbye to, closed.
+//
+// Invariants:
+//   1. A connection reads while somebody can take what comes; else what was read and not taken
+//   waits in rest, and
+//      TCP holds the client back.
+//   2. continue decides everything again from the state: what to write, whether to read, which
+//   deadline. It is called for
+//      every connection that was touched, when the loop settles, and never from within itself.
+//   3. A reply that ends the connection is followed by a half-close and a short wait: closing at
+//   once with unread input
+//      would reset the connection, and the client might never see the reply.
+#include "net/server.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static void conn_closed(uv_handle_t *handle)
+{
+    ski_conn *conn = (ski_conn *)handle;
+    ski_http *http = conn->http;
+
+    ski_free(conn->rest);
+    ski_free(conn);
+    ski_http_count(http, SKI_COUNT_CONNECTIONS, -1);
+    ski_http_settle(http);
+}
+
+// exchanges_dropped lets go of everything a connection had to do.
+static void exchanges_dropped(ski_conn *conn)
+{
+    ski_exchange *exchange = conn->first, *reading = conn->reading;
+
+    conn->first = conn->last = conn->reading = NULL;
+    conn->exchange_count = 0;
+    if (reading != NULL && !reading->in_line) ski_exchange_release(conn->http, reading);
+    while (exchange != NULL) {
+        ski_exchange *next = exchange->next;
+        ski_exchange_orphan(exchange);
+        exchange = next;
+    }
+}
+
+void ski_conn_cut(ski_conn *conn)
+{
+    ski_http *http = conn->http;
+
+    if (conn->closing) return;
+    conn->closing = true;
+    if (conn->prev) conn->prev->next = conn->next;
+    if (conn->next) conn->next->prev = conn->prev;
+    if (http->conns == conn) http->conns = conn->next;
+    ski_deadline_clear(&conn->read_deadline);
+    ski_deadline_clear(&conn->write_deadline);
+    exchanges_dropped(conn);
+    if (conn->refused) http->refused_now--;
+    // A connection that is on the flush list is freed later than it is taken off: in the loop's
+    // closing phase.
+    uv_close((uv_handle_t *)&conn->tcp, conn_closed);
+}
+
+void ski_conn_read_no_more(ski_conn *conn)
+{
+    conn->reading = NULL;
+    conn->held = conn->body_paused = false;
+    conn->last_reply = true;
+    ski_codec_fail(&conn->codec);
+}
+
+void ski_conn_touch(ski_conn *conn)
+{
+    if (conn->touched || conn->closing) return;
+    conn->touched = true;
+    conn->flush_next = conn->http->flush;
+    conn->http->flush = conn;
+}
+
+static void alloc_shared(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
+{
+    ski_conn *conn = (ski_conn *)handle;
+
+    (void)suggested;
+    *ret_buf = uv_buf_init(conn->http->read_buffer, SKI_READ_BYTES);
+}
+
+// input_ended: the client sends nothing more. It may still want to read replies, so those in line
+// are sent; a stream with a heartbeat has no end to wait for, and goes.
+static void input_ended(ski_conn *conn)
+{
+    // A request whose rest will not come is dropped; one that has half a reply already takes the
+    // connection with it.
+    bool cut = conn->lingering || (conn->reading != NULL && conn->reading->begun);
+
+    conn->eof = true;
+    if (!cut) ski_conn_reading_dropped(conn);
+    for (ski_exchange *exchange = conn->first; exchange != NULL; exchange = exchange->next) {
+        cut |= exchange->begun && exchange->stream->options.heartbeat_ms > 0;
+    }
+    if (cut || conn->exchange_count == 0) {
+        ski_conn_cut(conn);
+    } else {
+        ski_conn_read_no_more(conn);
+    }
+}
+
+static void conn_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+{
+    ski_conn *conn = (ski_conn *)stream;
+    ski_http *http = conn->http;
+
+    if (count == 0 || conn->closing) return;
+    if (count == UV_EOF) {
+        input_ended(conn);
+    } else if (count < 0) {
+        ski_conn_cut(conn);
+    } else {
+        ski_http_count(http, SKI_COUNT_IN, count);
+        ski_conn_feed(conn, ski_str(buf->base, (size_t)count));
+    }
+    ski_conn_touch(conn);
+    ski_http_settle(http);
+}
+
+// reading_set starts or stops reading as the state asks.
+static void reading_set(ski_conn *conn)
+{
+    bool can_take = conn->rest_len == 0 && ski_conn_can_take(conn);
+    bool reads = !conn->eof && (conn->lingering || conn->last_reply || can_take);
+
+    if (reads == conn->reads) return;
+    conn->reads = reads;
+    if (reads) {
+        if (uv_read_start((uv_stream_t *)&conn->tcp, alloc_shared, conn_read)) ski_conn_cut(conn);
+    } else {
+        uv_read_stop((uv_stream_t *)&conn->tcp);
+    }
+}
+
+// deadline_due says what the client is waited for.
+static ski_deadline_kind deadline_due(const ski_conn *conn)
+{
+    if (conn->lingering) return SKI_DEADLINE_LINGER;
+    if (!conn->reads || conn->last_reply) return SKI_DEADLINE_NONE;
+    switch ((ski_codec_state)conn->codec.state) {
+    case SKI_CODEC_HEAD: return SKI_DEADLINE_HEAD;
+    case SKI_CODEC_LENGTH:
+    case SKI_CODEC_CHUNKED: return SKI_DEADLINE_BODY;
+    case SKI_CODEC_START: return conn->exchange_count > 0 ? SKI_DEADLINE_NONE : SKI_DEADLINE_IDLE;
+    case SKI_CODEC_END:
+    case SKI_CODEC_FAILED: break;
+    }
+    return SKI_DEADLINE_NONE;
+}
+
+void ski_conn_continue(ski_conn *conn)
+{
+    if (conn->closing) return;
+    conn->unsettled_bytes = 0;
+    if (!conn->lingering) {
+        ski_conn_flush(conn);
+        if (!conn->closing && !conn->lingering) ski_conn_take_rest(conn);
+    }
+    if (conn->closing) return;
+    reading_set(conn);
+    ski_deadline_kind kind = deadline_due(conn);
+    if (kind != conn->read_deadline.kind) ski_deadline_set(&conn->read_deadline, conn, kind);
+    if (!conn->writing) {
+        ski_deadline_clear(&conn->write_deadline);
+    } else if (conn->write_deadline.kind == SKI_DEADLINE_NONE) {
+        conn->unsent_seen = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+        ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
+    }
+}
+
+static void fin_sent(uv_shutdown_t *request, int status)
+{
+    ski_conn *conn = (ski_conn *)request->handle;
+
+    if (conn->closing) return;
+    if (status < 0 || conn->eof) ski_conn_cut(conn);
+}
+
+void ski_conn_goodbye(ski_conn *conn)
+{
+    ski_conn_read_no_more(conn);
+    exchanges_dropped(conn);
+    ski_free(conn->rest);
+    conn->rest = NULL;
+    conn->rest_len = conn->rest_at = 0;
+    conn->lingering = true;
+    if (conn->eof || uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, fin_sent)) {
+        ski_conn_cut(conn);
+    }
+}
+
+// write_expired: nothing was taken since the deadline was set, or the time goes on.
+static void write_expired(ski_conn *conn)
+{
+    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+
+    if (unsent < conn->unsent_seen) {
+        conn->unsent_seen = unsent;
+        ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
+        return;
+    }
+    ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
+    ski_conn_cut(conn);
+}
+
+void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind)
+{
+    skald_error error = {0};
+
+    switch (kind) {
+    case SKI_DEADLINE_HEAD:
+    case SKI_DEADLINE_BODY:
+        ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
+        (void)skald_fail(&error, SKALD_ETIMEOUT,
+                         kind == SKI_DEADLINE_HEAD ? "the headers did not come within %u ms"
+                                                   : "the body did not go on within %u ms",
+                         conn->http->durations_ms[kind]);
+        ski_conn_refuse_last(conn, &error);
+        ski_conn_touch(conn);
+        break;
+    case SKI_DEADLINE_WRITE: write_expired(conn); break;
+    case SKI_DEADLINE_NONE:
+    case SKI_DEADLINE_IDLE:
+    case SKI_DEADLINE_LINGER:
+    case SKI_DEADLINES: ski_conn_cut(conn); break;
+    }
+}
+
+// peer_print writes "address:port", with brackets for IPv6.
+static void peer_print(ski_conn *conn)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    char name[INET6_ADDRSTRLEN] = "";
+
+    if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&address, &len)) return;
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
+        (void)uv_ip6_name(six, name, sizeof name);
+        snprintf(conn->peer, sizeof conn->peer, "[%s]:%u", name, ntohs(six->sin6_port));
+    } else {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
+        (void)uv_ip4_name(four, name, sizeof name);
+        snprintf(conn->peer, sizeof conn->peer, "%s:%u", name, ntohs(four->sin_port));
+    }
+}
+
+static void shed_closed(uv_handle_t *handle)
+{
+    ski_http *http = handle->data;
+
+    http->shedding = false;
+    if (http->shed_again) {
+        http->shed_again = false;
+        if (!http->draining) ski_conn_accept((uv_stream_t *)&http->listener, 0);
+    }
+}
+
+// conn_shed takes the next connection off the listener and closes it: there is no memory for it,
+// and one that stays there would keep libuv from listening on.
+static void conn_shed(ski_http *http, uv_stream_t *listener)
+{
+    http->shed_again = http->shedding;
+    if (http->shedding) return;
+    int failed = uv_tcp_init(&http->loop, &http->shed); // allocates nothing
+    assert(failed == 0);
+    (void)failed;
+    http->shed.data = http;
+    http->shedding = true;
+    (void)uv_accept(listener, (uv_stream_t *)&http->shed);
+    uv_close((uv_handle_t *)&http->shed, shed_closed);
+}
+
+// conn_new takes the next connection off the listener. NULL: it could not be had, or is gone.
+static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
+{
+    ski_conn *conn = ski_alloc_zeroed(1, sizeof *conn);
+
+    if (conn == NULL || uv_tcp_init(&http->loop, &conn->tcp)) {
+        ski_free(conn);
+        ski_http_count(http, SKI_COUNT_REFUSED, 1);
+        conn_shed(http, listener);
+        return NULL;
+    }
+    conn->http = http;
+    ski_http_count(http, SKI_COUNT_CONNECTIONS, 1);
+    ski_codec_init(&conn->codec, &http->limits, &ski_conn_sink, conn);
+    conn->next = http->conns;
+    if (http->conns != NULL) http->conns->prev = conn;
+    http->conns = conn;
+    if (uv_accept(listener, (uv_stream_t *)&conn->tcp)) {
+        ski_conn_cut(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+// conn_refuse tells a client that there are too many, if it can be told without waiting.
+static void conn_refuse(ski_conn *conn)
+{
+    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+                               "\"status\":503,\"detail\":\"too many connections; try again "
+                               "later\",\"code\":\"UNAVAILABLE\"}";
+    ski_http *http = conn->http;
+    char text[512];
+    int len = snprintf(text, sizeof text,
+                       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "
+                       "application/problem+json\r\nContent-Length: %zu\r\nRetry-After: 1\r\n"
+                       "Connection: close\r\n\r\n%s",
+                       sizeof body - 1, body);
+    uv_buf_t buf = uv_buf_init(text, (unsigned)len);
+
+    ski_http_count(http, SKI_COUNT_REFUSED, 1);
+    bool told = http->refused_now < SKI_LINGER_REFUSED_MAX &&
+                uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == len;
+    if (!told) {
+        ski_conn_cut(conn);
+        return;
+    }
+    conn->refused = true;
+    http->refused_now++;
+    ski_conn_goodbye(conn);
+}
+
+void ski_conn_accept(uv_stream_t *listener, int status)
+{
+    ski_http *http = listener->data;
+
+    if (status < 0) return; // libuv has shed it: no descriptors left
+    uint64_t now = http->counters[SKI_COUNT_CONNECTIONS] - http->refused_now;
+    ski_conn *conn = conn_new(http, listener);
+    if (conn == NULL) return;
+    uv_tcp_nodelay(&conn->tcp, 1);
+    if (now >= http->options.connections_max) {
+        conn_refuse(conn);
+    } else {
+        ski_http_count(http, SKI_COUNT_ACCEPTED, 1);
+        peer_print(conn);
+    }
+    ski_conn_touch(conn);
+    ski_http_settle(http);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writing: the replies at the front of a connection's line, as many as are ready in one call of the
+// kernel. What the kernel does not take at once waits in libuv, and until it is gone nothing else
+// is written.
+#include "net/server.h"
+
+#include "base/str.h"
+#include <assert.h>
+
+// exchange_ends: with its reply the connection ends.
+static bool exchange_ends(const ski_conn *conn, const ski_exchange *exchange)
+{
+    return exchange->ends || (conn->last_reply && exchange->next == NULL);
+}
+
+static bool is_sent(const ski_exchange *exchange)
+{
+    bool whole = exchange->begun ? exchange->stream->sending_last : exchange->answered;
+    return whole && exchange->prefixed && exchange->sent == exchange->out.len;
+}
+
+// pieces_collect finds what can be written now. It prepares heads and takes what streams have.
+static unsigned pieces_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes)
+{
+    unsigned count = 0;
+
+    *ret_bytes = 0;
+    for (ski_exchange *at = conn->first; at != NULL && count < SKI_PIECES_MAX; at = at->next) {
+        if (!at->answered && !at->begun) break;
+        if (!at->prefixed) {
+            // A stream to HTTP/1.0 ends with the connection: nothing else tells its end.
+            at->ends = at->begun && at->http10;
+            if (at->ends) ski_conn_read_no_more(conn);
+            ski_reply_prefix(conn->http, at, exchange_ends(conn, at));
+        }
+        if (at->begun && at->sent == at->out.len) ski_stream_refill(at);
+        if (at->sent < at->out.len) {
+            pieces[count].base = at->out.ptr + at->sent;
+            pieces[count].len = at->out.len - at->sent;
+            *ret_bytes += pieces[count++].len;
+        }
+        if (at->begun && !at->stream->sending_last) break;
+    }
+    return count;
+}
+
+// line_pops takes the oldest exchange, whose reply is with the kernel, out of the line.
+static void line_pops(ski_conn *conn)
+{
+    ski_exchange *exchange = conn->first;
+    bool ends = exchange_ends(conn, exchange);
+
+    conn->first = exchange->next;
+    if (conn->first == NULL) conn->last = NULL;
+    conn->exchange_count--;
+    if (exchange->answered) conn->unsent_bytes -= exchange->out.len;
+    if (conn->reading == exchange) { // a stream that ended before the body did
+        ski_conn_read_no_more(conn);
+        ends = true;
+    }
+    ski_exchange_sent(exchange);
+    if (exchange->begun) ski_stream_over(exchange);
+    ski_exchange_release(conn->http, exchange);
+    if (ends) ski_conn_goodbye(conn);
+}
+
+// bytes_sent: the kernel took so many of what was collected last.
+static void bytes_sent(ski_conn *conn, size_t count)
+{
+    ski_http_count(conn->http, SKI_COUNT_OUT, (int64_t)count);
+    while (conn->first != NULL && !conn->closing && !conn->lingering) {
+        ski_exchange *exchange = conn->first;
+        size_t left = exchange->prefixed ? exchange->out.len - exchange->sent : 0;
+        size_t take = count < left ? count : left;
+        exchange->sent += take;
+        count -= take;
+        if (exchange->begun && take > 0) ski_stream_sent(exchange, take);
+        if (!is_sent(exchange)) break;
+        line_pops(conn);
+    }
+    assert(count == 0 || conn->closing || conn->lingering);
+}
+
+static void rest_written(uv_write_t *request, int status)
+{
+    ski_conn *conn = (ski_conn *)request->handle;
+
+    conn->writing = false;
+    if (conn->closing) return;
+    if (status < 0) {
+        ski_conn_cut(conn);
+    } else {
+        bytes_sent(conn, conn->writing_bytes);
+        ski_conn_touch(conn);
+    }
+    ski_http_settle(conn->http);
+}
+
+void ski_conn_flush(ski_conn *conn)
+{
+    uv_stream_t *stream = (uv_stream_t *)&conn->tcp;
+    uv_buf_t pieces[SKI_PIECES_MAX];
+    size_t bytes;
+
+    while (!conn->writing && !conn->closing && !conn->lingering) {
+        const ski_exchange *front = conn->first;
+        unsigned count = pieces_collect(conn, pieces, &bytes);
+        int sent = count > 0 ? uv_try_write(stream, pieces, count) : 0;
+        if (sent < 0 && sent != UV_EAGAIN) {
+            ski_conn_cut(conn);
+            return;
+        }
+        if (sent < 0) sent = 0;
+        bytes_sent(conn, (size_t)sent); // also takes out an empty end of a stream
+        if (count == 0 && conn->first == front) return;
+        if (count == 0 || (size_t)sent == bytes || conn->closing || conn->lingering) continue;
+
+        count = pieces_collect(conn, pieces, &bytes);
+        conn->writing_bytes = bytes;
+        if (uv_write(&conn->write, stream, pieces, count, rest_written)) {
+            ski_conn_cut(conn);
+            return;
+        }
+        conn->writing = true;
+    }
+}
+
+void ski_conn_continue_send(ski_conn *conn)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t buf = uv_buf_init((char *)text, sizeof text - 1);
+
+    // The line is empty but for this request, so the kernel has room for a few bytes; if not, the
+    // client does not read.
+    assert(conn->exchange_count == 1 && !conn->writing);
+    if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) != (int)buf.len) ski_conn_cut(conn);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replies: checked and written by the thread that answers; status line, Date and Connection are put
+// before them by the loop, in room kept for it, for only the loop knows whether the connection goes
+// on.
+#include "net/server.h"
+
+#include "base/buf.h"
+#include "base/str.h"
+#include <assert.h>
+#include <string.h>
+
+enum {
+    status_min = 200,
+    status_max = 599,
+    head_bytes_guess = 320, // of the headers of most replies
+};
+
+const char *ski_status_phrase(unsigned status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Other";
+    }
+}
+
+// value_allowed: no control characters but the tab, so that no header can end early and become two.
+static bool value_allowed(skald_str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char byte = (unsigned char)value.ptr[i];
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f) return false;
+    }
+    return true;
+}
+
+static bool is_ours(skald_str name)
+{
+    static const char *const ours[] = {"date",           "connection",
+                                       "content-length", "transfer-encoding",
+                                       "keep-alive",     "trailer",
+                                       "upgrade"};
+
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (ski_str_equal_nocase(name, skald_str_of(ours[i]))) return true;
+    }
+    return false;
+}
+
+skald_err ski_reply_check(const ski_http_reply *reply)
+{
+    if (reply->status < status_min || reply->status > status_max) return SKALD_EINVALID;
+    if (!value_allowed(skald_str_of(reply->content_type))) return SKALD_EINVALID;
+    for (size_t i = 0; i < reply->header_count; i++) {
+        const ski_http_header *header = &reply->headers[i];
+        bool allowed = ski_http_token(header->name) && value_allowed(header->value);
+        if (!allowed || is_ours(header->name)) return SKALD_EINVALID;
+    }
+    return SKALD_OK;
+}
+
+static skald_err put_header(skald_buf *out, skald_str name, skald_str value)
+{
+    SKALD_TRY(ski_buf_room(out, name.len + value.len + 4));
+    (void)!skald_buf_put(out, name);
+    (void)!skald_buf_put(out, SKALD_STR(": "));
+    (void)!skald_buf_put(out, value);
+    return skald_buf_put(out, SKALD_STR("\r\n"));
+}
+
+static bool brings(const ski_http_reply *reply, skald_str name)
+{
+    for (size_t i = 0; i < reply->header_count; i++) {
+        if (ski_str_equal_nocase(reply->headers[i].name, name)) return true;
+    }
+    return false;
+}
+
+// put_common writes the headers every reply has, but for those the reply brings.
+static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
+{
+    const ski_http_options *options = &exchange->request.http->options;
+    skald_str correlation = exchange->request.correlation_id;
+    skald_str correlation_name = SKALD_STR("X-Correlation-ID");
+
+    for (size_t i = 0; i < options->header_count; i++) {
+        const ski_http_header *header = &options->headers[i];
+        if (brings(reply, header->name)) continue;
+        SKALD_TRY(put_header(&exchange->out, header->name, header->value));
+    }
+    if (correlation.len > 0 && value_allowed(correlation) && !brings(reply, correlation_name)) {
+        SKALD_TRY(put_header(&exchange->out, correlation_name, correlation));
+    }
+    for (size_t i = 0; i < reply->header_count; i++) {
+        SKALD_TRY(put_header(&exchange->out, reply->headers[i].name, reply->headers[i].value));
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, bool stream)
+{
+    skald_buf *out = &exchange->out;
+    bool bodiless = reply->status == 204 || reply->status == 304;
+    bool with_body = !bodiless && !stream && !exchange->head_only;
+    const char *type = reply->content_type;
+
+    if (type == NULL && (stream || reply->body.len > 0)) type = "application/json";
+    out->len = 0;
+    out->bytes_max = SIZE_MAX; // the body is the caller's, who has it already
+    SKALD_TRY(
+        ski_buf_room(out, SKI_PREFIX_BYTES + head_bytes_guess + (with_body ? reply->body.len : 0)));
+    out->len = SKI_PREFIX_BYTES;
+    if (type != NULL && !bodiless) {
+        SKALD_TRY(put_header(out, SKALD_STR("Content-Type"), skald_str_of(type)));
+    }
+    SKALD_TRY(put_common(exchange, reply));
+    if (stream && !exchange->http10) {
+        SKALD_TRY(skald_buf_put(out, SKALD_STR("Transfer-Encoding: chunked\r\n")));
+    } else if (!stream && !bodiless) {
+        SKALD_TRY(skald_buf_put(out, SKALD_STR("Content-Length: ")));
+        SKALD_TRY(ski_buf_u64(out, reply->body.len));
+        SKALD_TRY(skald_buf_put(out, SKALD_STR("\r\n")));
+    }
+    SKALD_TRY(skald_buf_put(out, SKALD_STR("\r\n")));
+    if (with_body) SKALD_TRY(skald_buf_put(out, reply->body));
+    exchange->status = reply->status;
+    return SKALD_OK;
+}
+
+// date_line gives "Date: …\r\n" (RFC 9110 5.6.7), made once a second.
+static skald_str date_line(ski_http *http)
+{
+    static const char days[] = "ThuFriSatSunMonTueWed",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    int64_t now_s = http->kernel->now(http->kernel->context) / 1000000;
+
+    if (now_s != http->date_s) {
+        skald_buf line = {.ptr = http->date,
+                          .size = sizeof http->date - 1,
+                          .bytes_max = sizeof http->date - 1};
+        char text[SKALD_TIME_TEXT + 1]; // 2026-01-02T03:04:05.000006Z
+        skald_time_print(now_s * 1000000, text);
+        unsigned month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0');
+        assert(month >= 1 && month <= 12);
+        skald_err err = ski_buf_print(&line, "Date: %.3s, %.2s %.3s %.4s %.8s GMT\r\n",
+                                      days + now_s / 86400 % 7 * 3, text + 8,
+                                      months + (month - 1) * 3, text, text + 11);
+        assert(err == SKALD_OK && line.len == sizeof http->date - 3);
+        http->date_s = now_s;
+    }
+    return ski_str(http->date, sizeof http->date - 3);
+}
+
+void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close)
+{
+    char room[SKI_PREFIX_BYTES + 1];
+    skald_buf prefix = {.ptr = room, .size = SKI_PREFIX_BYTES, .bytes_max = SKI_PREFIX_BYTES};
+    const char *phrase = ski_status_phrase(exchange->status);
+    skald_err err = skald_buf_put(&prefix, SKALD_STR("HTTP/1.1 "));
+
+    if (!err) err = ski_buf_u64(&prefix, exchange->status);
+    if (!err) err = ski_buf_byte(&prefix, ' ');
+    if (!err) err = skald_buf_put(&prefix, skald_str_of(phrase));
+    if (!err) err = skald_buf_put(&prefix, SKALD_STR("\r\n"));
+    if (!err) err = skald_buf_put(&prefix, date_line(http));
+    if (!err && close) err = skald_buf_put(&prefix, SKALD_STR("Connection: close\r\n"));
+    if (!err && !close && exchange->http10) {
+        err = skald_buf_put(&prefix, SKALD_STR("Connection: keep-alive\r\n"));
+    }
+    assert(err == SKALD_OK); // the longest of all fits
+    exchange->sent = SKI_PREFIX_BYTES - prefix.len;
+    memcpy(exchange->out.ptr + exchange->sent, prefix.ptr, prefix.len);
+    exchange->prefixed = true;
+}
+
+ski_exchange *ski_reply_claim(ski_http *http, uint64_t id)
+{
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = ski_exchange_find(http, id);
+    if (exchange != NULL && exchange->stage == SKI_STAGE_OPEN) {
+        exchange->stage = SKI_STAGE_BUILDING;
+    } else {
+        exchange = NULL;
+    }
+    ski_mutex_unlock(&http->lock);
+    return exchange;
+}
+
+bool ski_reply_done(ski_http *http, ski_exchange *exchange, ski_stage stage, unsigned due)
+{
+    bool wake = false, last = false;
+
+    ski_mutex_lock(&http->lock);
+    bool taken = !http->loop_ended;
+    if (!taken) { // nobody is there to send it
+        exchange->stage = SKI_STAGE_FREE;
+        exchange->request.id.id = 0;
+        http->owed--;
+        last = http->stop_ended && http->owed == 0;
+    } else {
+        exchange->stage = stage;
+        ski_exchange_ready(http, exchange, due, &wake);
+    }
+    if (wake) ski_http_wake(http); // under the lock: the handle is there until loop_ended
+    ski_mutex_unlock(&http->lock);
+    if (last) ski_http_fini(http);
+    return taken;
+}
+
+skald_err ski_http_reply_send(ski_http *http, ski_http_request_id id, const ski_http_reply *reply)
+{
+    SKALD_TRY(ski_reply_check(reply));
+    ski_exchange *exchange = ski_reply_claim(http, id.id);
+    if (exchange == NULL) return SKALD_ESTALE;
+
+    skald_err err = ski_reply_build(exchange, reply, false);
+    unsigned due = SKI_DUE_REPLY | (err ? SKI_DUE_CUT : 0);
+    (void)ski_reply_done(http, exchange, SKI_STAGE_ANSWERED, due);
+    return err;
+}

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server: started, its loop, and its end.
+//
+// The end goes through these stages, each only forward: stopping (asked; lock), draining (no new
+// connections, no new requests; loop), loop_ended (nothing is sent any more; lock), stop_ended
+// (lock). After that the server is freed by whoever finds that nothing is owed: the stop itself, or
+// the last handler to answer.
+#include "net/server.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    backlog = 1024,
+    posts_max = 65536, // waiting at once
+};
+
+void ski_http_count(ski_http *http, ski_counter counter, int64_t more)
+{
+    _Atomic uint64_t *at = &http->counters[counter];
+
+    atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + (uint64_t)more,
+                          memory_order_relaxed);
+}
+
+bool ski_http_on_loop(const ski_http *http)
+{
+    uv_thread_t self = uv_thread_self();
+
+    return http->running && uv_thread_equal(&self, &http->loop_thread);
+}
+
+void ski_http_wake(ski_http *http)
+{
+    if (!http->loop_ended) uv_async_send(&http->wake);
+}
+
+// ready_settled takes what other threads (and handlers) have answered. False: nothing was there.
+static bool ready_settled(ski_http *http)
+{
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = http->ready;
+    http->ready = NULL;
+    ski_mutex_unlock(&http->lock);
+    bool some = exchange != NULL;
+
+    while (exchange != NULL) {
+        ski_exchange *next = exchange->ready_next;
+        ski_mutex_lock(&http->lock);
+        unsigned due = exchange->due;
+        bool released = exchange->released;
+        exchange->due = 0;
+        exchange->listed = exchange->released = false;
+        ski_mutex_unlock(&http->lock);
+        if (released) {
+            exchange->next = http->pool_first;
+            http->pool_first = exchange;
+        } else {
+            ski_exchange_settle(exchange, due);
+        }
+        exchange = next;
+    }
+    return some;
+}
+
+// posts_run calls what other threads have posted.
+static void posts_run(ski_http *http)
+{
+    ski_mutex_lock(&http->lock);
+    ski_post *post = http->posts;
+    http->posts = http->posts_last = NULL;
+    http->post_count = 0;
+    ski_mutex_unlock(&http->lock);
+    while (post != NULL) {
+        ski_post *next = post->next;
+        post->fn(post->context);
+        ski_free(post);
+        post = next;
+    }
+}
+
+// loop_ends is the last thing the loop does: from here on answers go nowhere, and nothing is
+// posted.
+static void loop_ends(ski_http *http)
+{
+    http->finished = true;
+    ski_mutex_lock(&http->lock);
+    http->loop_ended = true;
+    for (uint32_t i = 0; i < http->slab_count * SKI_SLAB_EXCHANGES; i++) {
+        ski_exchange *exchange = &http->slabs[i / SKI_SLAB_EXCHANGES][i % SKI_SLAB_EXCHANGES];
+        bool open = exchange->stage == SKI_STAGE_OPEN || exchange->stage == SKI_STAGE_BUILDING;
+        http->owed += open;
+    }
+    ski_mutex_unlock(&http->lock);
+    posts_run(http); // what was taken is called
+    (void)ready_settled(http);
+    uv_close((uv_handle_t *)&http->wake, NULL);
+    uv_close((uv_handle_t *)&http->timer, NULL);
+    uv_close((uv_handle_t *)&http->drain, NULL);
+}
+
+void ski_http_settle(ski_http *http)
+{
+    if (http->finished) return;
+    assert(!http->settling);
+    http->settling = true;
+    while (ready_settled(http) || http->flush != NULL) {
+        while (http->flush != NULL) {
+            ski_conn *conn = http->flush;
+            http->flush = conn->flush_next;
+            conn->touched = false;
+            ski_conn_continue(conn);
+        }
+    }
+    http->settling = false;
+    if (http->draining && http->conns == NULL && http->exchanges_now == 0) {
+        loop_ends(http);
+    } else {
+        ski_deadlines_arm(http);
+    }
+}
+
+static void conns_cut(ski_http *http)
+{
+    while (http->conns != NULL) {
+        http->was_cut |= !http->conns->lingering;
+        ski_conn_cut(http->conns);
+    }
+}
+
+static void drain_rang(uv_timer_t *timer)
+{
+    ski_http *http = timer->data;
+
+    http->was_cut |= http->exchanges_now > 0;
+    conns_cut(http);
+    ski_http_settle(http);
+    if (!http->finished) loop_ends(http);
+}
+
+// drain_begins: connections without a request are closed, those with one are not read further than
+// it.
+static void drain_begins(ski_http *http)
+{
+    ski_conn *next;
+
+    http->draining = true;
+    uv_close((uv_handle_t *)&http->listener, NULL);
+    ski_streams_end(http);
+    ski_laters_cancel(http);
+    for (ski_conn *conn = http->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->exchange_count == 0 && conn->reading == NULL && !conn->lingering) {
+            ski_conn_cut(conn);
+        } else if (conn->codec.state == SKI_CODEC_START) {
+            ski_conn_read_no_more(conn);
+            ski_conn_touch(conn);
+        }
+    }
+    http->drain.data = http;
+    uv_timer_start(&http->drain, drain_rang, http->stop_timeout_ms, 0);
+}
+
+static void woken(uv_async_t *wake)
+{
+    ski_http *http = wake->data;
+
+    posts_run(http);
+    ski_mutex_lock(&http->lock);
+    bool stopping = http->stopping;
+    ski_mutex_unlock(&http->lock);
+    if (stopping && !http->draining) drain_begins(http);
+    ski_http_settle(http);
+}
+
+bool ski_http_post(ski_http *http, void (*fn)(void *context), void *context)
+{
+    ski_post *post = ski_alloc(sizeof *post);
+
+    if (post == NULL) return false;
+    *post = (ski_post){.fn = fn, .context = context};
+    ski_mutex_lock(&http->lock);
+    bool taken = !http->loop_ended && http->post_count < posts_max;
+    if (taken) {
+        if (http->posts_last != NULL) http->posts_last->next = post;
+        if (http->posts == NULL) http->posts = post;
+        http->posts_last = post;
+        if (http->post_count++ == 0) ski_http_wake(http);
+    }
+    ski_mutex_unlock(&http->lock);
+    if (!taken) ski_free(post);
+    return taken;
+}
+
+void ski_http_resume(ski_http *http, ski_http_request_id id)
+{
+    bool wake = false;
+
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = ski_exchange_find(http, id.id);
+    if (exchange != NULL && !http->loop_ended) {
+        ski_exchange_ready(http, exchange, SKI_DUE_RESUME, &wake);
+    }
+    if (wake) ski_http_wake(http);
+    ski_mutex_unlock(&http->lock);
+}
+
+void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters)
+{
+    uint64_t values[SKI_COUNTERS];
+
+    for (int i = 0; i < SKI_COUNTERS; i++) {
+        values[i] = atomic_load_explicit(&http->counters[i], memory_order_relaxed);
+    }
+    *ret_counters = (ski_http_counters){
+        .requests = values[SKI_COUNT_REQUESTS],
+        .connections_now = values[SKI_COUNT_CONNECTIONS],
+        .connections_accepted = values[SKI_COUNT_ACCEPTED],
+        .connections_refused = values[SKI_COUNT_REFUSED],
+        .bytes_in = values[SKI_COUNT_IN],
+        .bytes_out = values[SKI_COUNT_OUT],
+        .bodies_bytes_now = values[SKI_COUNT_BODIES],
+        .streams_now = values[SKI_COUNT_STREAMS],
+        .timeouts = values[SKI_COUNT_TIMEOUTS],
+        .bad_requests = values[SKI_COUNT_BAD],
+    };
+}
+
+uint16_t ski_http_port(const ski_http *http)
+{
+    return http->port;
+}
+
+static void loop_main(void *argument)
+{
+    ski_http *http = argument;
+
+    ski_mutex_lock(&http->lock);
+    http->loop_thread = uv_thread_self();
+    http->running = true;
+    ski_mutex_unlock(&http->lock);
+    uv_run(&http->loop, UV_RUN_DEFAULT);
+}
+
+static void defaults_set(ski_http_options *options)
+{
+#define DEFAULT(field, value) \
+    if (options->field == 0) options->field = (value)
+    DEFAULT(connections_max, 20000);
+    DEFAULT(pipeline_max, 64);
+    DEFAULT(header_bytes_max, 32 * 1024);
+    DEFAULT(headers_max, 100);
+    DEFAULT(uri_bytes_max, 8 * 1024);
+    DEFAULT(body_bytes_max, 16 * 1024 * 1024);
+    DEFAULT(bodies_bytes_max, 256 * 1024 * 1024);
+    DEFAULT(header_timeout_ms, 10000);
+    DEFAULT(body_timeout_ms, 30000);
+    DEFAULT(idle_timeout_ms, 60000);
+    DEFAULT(write_timeout_ms, 30000);
+    DEFAULT(workers_max, 4);
+    DEFAULT(workers_queue_max, 1024);
+    DEFAULT(requests_max, 32768);
+#undef DEFAULT
+    if (options->host == NULL) options->host = "127.0.0.1";
+    if (options->kernel == NULL) options->kernel = &ski_kernel_system;
+}
+
+static void limits_set(ski_http *http)
+{
+    const ski_http_options *options = &http->options;
+
+    http->limits = (ski_codec_limits){
+        .header_bytes_max = options->header_bytes_max,
+        .headers_max = options->headers_max,
+        .uri_bytes_max = options->uri_bytes_max,
+    };
+    http->durations_ms[SKI_DEADLINE_IDLE] = options->idle_timeout_ms;
+    http->durations_ms[SKI_DEADLINE_HEAD] = options->header_timeout_ms;
+    http->durations_ms[SKI_DEADLINE_BODY] = options->body_timeout_ms;
+    http->durations_ms[SKI_DEADLINE_WRITE] = options->write_timeout_ms;
+    http->durations_ms[SKI_DEADLINE_LINGER] = SKI_LINGER_MS;
+    // At most one exchange of a connection is beyond requests_max: the one whose head comes in, to
+    // be refused.
+    uint64_t exchanges =
+        (uint64_t)options->requests_max + options->connections_max + SKI_LINGER_REFUSED_MAX;
+    http->slabs_max = (uint32_t)(exchanges / SKI_SLAB_EXCHANGES + 1);
+}
+
+static skald_err options_check(const ski_http_options *options, skald_error *error)
+{
+    if (options->headers_max > SKI_CODEC_HEADERS_MAX) {
+        return skald_fail_at(error, SKALD_EINVALID, "headers_max", "headers_max is %d at most",
+                             SKI_CODEC_HEADERS_MAX);
+    }
+    if (options->requests_max > 1 << 20 || options->connections_max > 1 << 20) {
+        return skald_fail(error, SKALD_EINVALID, "requests_max and connections_max are %d at most",
+                          1 << 20);
+    }
+    for (size_t i = 0; i < options->header_count; i++) {
+        ski_http_reply reply = {.status = 200, .headers = &options->headers[i], .header_count = 1};
+        if (ski_reply_check(&reply)) {
+            return skald_fail(error, SKALD_EINVALID, "header %zu of every reply is not allowed",
+                              i + 1);
+        }
+    }
+    return SKALD_OK;
+}
+
+static skald_err uv_error(int code, const ski_http_options *options, skald_error *error)
+{
+    skald_err err = code == UV_EACCES ? SKALD_EDENIED : SKALD_EUNAVAILABLE;
+
+    if (code == UV_ENOMEM) err = SKALD_ENOMEM;
+    return skald_fail(error, err, "cannot listen on %s port %u: %s", options->host, options->port,
+                      uv_strerror(code));
+}
+
+// listen_on binds and listens, and finds out the port.
+static skald_err listen_on(ski_http *http, skald_error *error)
+{
+    const ski_http_options *options = &http->options;
+    const char *host = strcmp(options->host, "localhost") == 0 ? "127.0.0.1" : options->host;
+    struct sockaddr_storage address = {0};
+    int address_len = sizeof address;
+
+    if (uv_ip4_addr(host, options->port, (struct sockaddr_in *)&address) != 0 &&
+        uv_ip6_addr(host, options->port, (struct sockaddr_in6 *)&address) != 0) {
+        return skald_fail_at(
+            error, SKALD_EINVALID, "host",
+            "\"%s\" is no IP address; 127.0.0.1 is this machine alone, 0.0.0.0 all "
+            "of its networks",
+            options->host);
+    }
+    http->listener.data = http;
+    int code = uv_tcp_bind(&http->listener, (const struct sockaddr *)&address, 0);
+    if (code == 0) code = uv_listen((uv_stream_t *)&http->listener, backlog, ski_conn_accept);
+    if (code == 0) {
+        code = uv_tcp_getsockname(&http->listener, (struct sockaddr *)&address, &address_len);
+    }
+    if (code != 0) return uv_error(code, options, error);
+    bool six = address.ss_family == AF_INET6;
+    http->port = ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port
+                           : ((struct sockaddr_in *)&address)->sin_port);
+    return SKALD_OK;
+}
+
+// loop_open makes the loop with its handles. All of them are there, or none.
+static skald_err loop_open(ski_http *http)
+{
+    if (uv_loop_init(&http->loop)) return SKALD_ENOMEM;
+    if (uv_async_init(&http->loop, &http->wake, woken)) {
+        uv_loop_close(&http->loop);
+        return SKALD_ENOMEM;
+    }
+    http->wake.data = http;
+    uv_timer_init(&http->loop, &http->timer); // these two cannot fail
+    uv_timer_init(&http->loop, &http->drain);
+    if (uv_tcp_init(&http->loop, &http->listener)) abort(); // allocates nothing without a family
+    return SKALD_OK;
+}
+
+static void handle_close(uv_handle_t *handle, void *argument)
+{
+    (void)argument;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+// loop_close ends a loop that never ran.
+static void loop_close(ski_http *http)
+{
+    uv_walk(&http->loop, handle_close, NULL);
+    uv_run(&http->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&http->loop);
+}
+
+static bool needs_workers(const ski_http_route *routes)
+{
+    bool needs = false;
+
+    for (const ski_http_route *route = routes; route->method != NULL; route++) {
+        assert(!(route->worker && route->body));
+        needs |= route->worker;
+    }
+    return needs;
+}
+
+// parts_make makes what the server needs beside its loop.
+static skald_err parts_make(ski_http *http)
+{
+    const ski_http_options *options = &http->options;
+
+    http->read_buffer = ski_alloc(SKI_READ_BYTES);
+    http->slabs = ski_alloc_zeroed(http->slabs_max, sizeof *http->slabs);
+    if (http->read_buffer == NULL || http->slabs == NULL) return SKALD_ENOMEM;
+    SKALD_TRY(ski_router_new(options->routes, &http->router));
+    if (!needs_workers(options->routes)) return SKALD_OK;
+    return ski_pool_new(http, options->workers_max, options->workers_queue_max, &http->pool);
+}
+
+skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
+                         skald_error *reterr_error)
+{
+    ski_http *http = ski_alloc_zeroed(1, sizeof *http);
+
+    if (http == NULL) return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
+    http->options = *options;
+    defaults_set(&http->options);
+    http->kernel = http->options.kernel;
+    http->date_s = -1;
+    limits_set(http);
+    ski_mutex_init(&http->lock);
+    ski_deadlines_init(http);
+    skald_err err = options_check(&http->options, reterr_error);
+    if (err) goto free_http;
+    err = loop_open(http);
+    if (err) goto free_http;
+    err = listen_on(http, reterr_error);
+    if (err) goto close_loop;
+    err = parts_make(http);
+    if (!err) {
+        err =
+            http->kernel->spawn(http->kernel->context, "http-loop", loop_main, http, &http->thread);
+    }
+    if (err) {
+        (void)skald_fail(reterr_error, err, "cannot start the server: %s", skald_err_text(err));
+        goto close_loop;
+    }
+    *ret_http = http;
+    return SKALD_OK;
+close_loop:
+    loop_close(http);
+    ski_pool_stop(http->pool);
+free_http:
+    ski_http_fini(http);
+    return err;
+}
+
+void ski_http_fini(ski_http *http)
+{
+    for (uint32_t i = 0; i < http->slab_count * SKI_SLAB_EXCHANGES; i++) {
+        ski_exchange *exchange = &http->slabs[i / SKI_SLAB_EXCHANGES][i % SKI_SLAB_EXCHANGES];
+        skald_buf_fini(&exchange->head);
+        skald_buf_fini(&exchange->out);
+        ski_free(exchange->body);
+        skald_arena_free(exchange->request.scratch);
+    }
+    for (uint32_t i = 0; i < http->slab_count; i++) ski_free(http->slabs[i]);
+    ski_free(http->slabs);
+    ski_free(http->read_buffer);
+    ski_router_free(http->router);
+    ski_pool_free(http->pool);
+    ski_mutex_fini(&http->lock);
+    ski_free(http);
+}
+
+skald_err ski_http_stop(ski_http *http, uint32_t timeout_ms)
+{
+    ski_mutex_lock(&http->lock);
+    assert(!http->stopping && !ski_http_on_loop(http));
+    http->stopping = true;
+    http->stop_timeout_ms = timeout_ms;
+    ski_http_wake(http);
+    ski_mutex_unlock(&http->lock);
+    http->kernel->join(http->kernel->context, http->thread);
+    int left = uv_loop_close(&http->loop);
+    assert(left == 0);
+    (void)left;
+    ski_pool_stop(http->pool);
+
+    skald_err err = http->was_cut ? SKALD_ETIMEOUT : SKALD_OK;
+    ski_mutex_lock(&http->lock);
+    http->stop_ended = true;
+    bool last = http->owed == 0;
+    ski_mutex_unlock(&http->lock);
+    if (last) ski_http_fini(http);
+    return err;
+}

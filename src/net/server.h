@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// net/server.h - what the files of the server share; nobody else includes it.
+//
+// One connection has a line of exchanges (a request and its reply), oldest first. Reading fills the
+// newest, writing empties the oldest. Who owns what:
+//
+//   - Everything is the loop thread's, but for what stands under "lock" below.
+//   - An exchange is in the pool (FREE), or it is of a connection, or it is an orphan: its client
+//   is gone, but a
+//     handler has it and must still answer. Nothing that was given to a handler goes back to the
+//     pool before.
+//   - Other threads name an exchange by its id only. They find it, change its stage and put it on
+//   the ready list under
+//     the lock; the loop settles that list at the end of whatever it was doing. An exchange on the
+//     list is not reused before it was taken off.
+//   - A connection is freed by the close callback of its socket, and by nothing else.
+#ifndef SKI_NET_SERVER_H
+#define SKI_NET_SERVER_H
+
+#include "net/codec.h"
+#include "net/http.h"
+#include "net/router.h"
+#include "os/kernel.h"
+#include "os/thread.h"
+#include <stdatomic.h>
+#include <uv.h>
+
+enum {
+    SKI_SLAB_EXCHANGES = 64,           // allocated at once
+    SKI_READ_BYTES = 64 * 1024,        // of the loop's one read buffer
+    SKI_UNSENT_BYTES_MAX = 256 * 1024, // replies waiting beyond it: no more requests are taken from
+                                       // that client
+    SKI_POOLED_BYTES_MAX = 4096,       // a buffer up to this stays with a pooled exchange
+    SKI_POOLED_EXCHANGES_MAX = 256,    // so many exchanges in the pool keep their memory
+    SKI_SCRATCH_BYTES_MAX = 256 * 1024 * 1024, // of one request's arena
+    SKI_PREFIX_BYTES = 160, // room before a reply for its status line, Date and Connection
+    SKI_SWALLOW_BYTES_MAX = 64 * 1024, // so much of an unwanted body is read so that the connection
+                                       // can go on
+    SKI_LINGER_MS = 1000,              // a closing connection waits so long for the client to close
+    SKI_LINGER_BYTES_MAX = 32 * 1024 * 1024,
+    SKI_LINGER_REFUSED_MAX = 256, // connections beyond connections_max that are told so before they
+                                  // are closed
+    SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
+    SKI_PIECES_MAX = 64,            // replies in one writev
+    SKI_PEER_TEXT = 56,
+};
+
+typedef struct ski_conn ski_conn;
+typedef struct ski_exchange ski_exchange;
+typedef struct ski_stream ski_stream;
+typedef struct ski_pool ski_pool;
+typedef struct ski_later ski_later;
+
+// Time. Each kind of deadline has one duration, so its list is in order and its first is the next.
+typedef enum ski_deadline_kind {
+    SKI_DEADLINE_NONE,
+    SKI_DEADLINE_IDLE,   // between requests
+    SKI_DEADLINE_HEAD,   // from the first byte of a head to its last
+    SKI_DEADLINE_BODY,   // without progress of a body
+    SKI_DEADLINE_LINGER, // closing
+    SKI_DEADLINE_WRITE,  // without the client taking anything
+    SKI_DEADLINES,
+} ski_deadline_kind;
+
+typedef struct ski_deadline {
+    struct ski_deadline *prev, *next;
+    ski_conn *conn;
+    uint64_t at_ms;
+    uint8_t kind;
+} ski_deadline;
+
+// Where an exchange stands, as the threads see it (lock).
+typedef enum ski_stage {
+    SKI_STAGE_FREE,
+    SKI_STAGE_OPEN,     // nobody has answered
+    SKI_STAGE_BUILDING, // one thread does
+    SKI_STAGE_ANSWERED, // the reply is there, whole
+    SKI_STAGE_STREAM,   // its head is there; pieces follow
+    SKI_STAGE_STREAM_ENDED,
+} ski_stage;
+
+enum { // due: what the loop has to look at
+    SKI_DUE_REPLY = 1,
+    SKI_DUE_STREAM = 2,
+    SKI_DUE_RESUME = 4,
+    SKI_DUE_CUT = 8, // the reply cannot be made: no memory
+};
+
+struct ski_exchange {
+    ski_http_request request; // first: a handler's pointer is ours
+    // lock
+    uint8_t stage, due;
+    bool listed;   // on the ready list
+    bool released; // while listed: goes to the pool when taken off
+    ski_exchange *ready_next;
+    // loop
+    ski_exchange *next; // of its connection, or of the pool
+    ski_conn *conn;     // NULL: an orphan, or in the pool
+    uint32_t index;
+    bool handed;       // a handler has it: it must be answered before it is released
+    bool streams_body; // route->body is fed
+    bool in_line;      // of its connection
+    bool body_done, answered, prefixed, ends, begun;
+    bool head_only, http10, keep_alive, expect_continue;
+    uint64_t begun_ns;
+    skald_buf head; // the gathered bytes of the head
+    char *body;     // buffered
+    size_t body_len, body_size, body_charged;
+    uint64_t body_announced; // Content-Length
+    bool chunked;
+    char peer[SKI_PEER_TEXT];
+    // the reply: written by the thread that answers, then the loop's
+    unsigned status;
+    skald_buf out; // SKI_PREFIX_BYTES of room, then headers and body
+    size_t sent;   // of out, the unused room counted
+    ski_stream *stream;
+};
+
+// A reply in pieces. pending collects under the lock what the loop then moves to the exchange's
+// out.
+struct ski_stream {
+    ski_http_stream options; // heartbeat copied behind the struct
+    // lock
+    skald_buf pending; // framed
+    size_t queued;     // framed bytes in pending and out that the kernel has not got
+    bool full;
+    // loop
+    ski_exchange *exchange;
+    ski_stream *prev, *next; // of the list of streams
+    uint64_t quiet_since_ms;
+    bool chunked, sending_last, counting;
+};
+
+struct ski_conn {
+    uv_tcp_t tcp; // first
+    ski_http *http;
+    ski_conn *prev, *next;
+    ski_conn *flush_next; // of the list of connections to be looked at
+    ski_codec codec;
+    ski_exchange *first, *last; // oldest, newest
+    ski_exchange *reading;      // whose head or body comes in; NULL: none, or it is thrown away
+    uint32_t exchange_count, open_count; // in line; handed and not answered
+    size_t unsent_bytes;                 // of whole replies in line
+    size_t unsettled_bytes;              // of those made since the loop settled last
+    char *rest;                          // read but not fed yet
+    size_t rest_len, rest_at;
+    uint64_t discarded_bytes; // while lingering
+    size_t progress_bytes;    // of the body since its deadline was set
+    size_t unsent_seen;       // libuv's queue when the write deadline was set
+    ski_deadline read_deadline, write_deadline;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    bool reads;       // uv_read_start is on
+    bool touched;     // on the flush list
+    bool held;        // the newest exchange waits for the older ones before it is handed over
+    bool body_paused; // a streaming handler asked for it
+    bool writing;     // write is under way
+    bool last_reply;  // nothing is read any more: the reply that closes is in line
+    bool eof, lingering, closing;
+    bool refused;       // beyond connections_max
+    uint8_t open_class; // of the requests that are open (input.c)
+    size_t writing_bytes;
+    char peer[SKI_PEER_TEXT];
+};
+
+typedef struct ski_post {
+    void (*fn)(void *context);
+    void *context;
+    struct ski_post *next;
+} ski_post;
+
+typedef enum ski_counter {
+    SKI_COUNT_REQUESTS,
+    SKI_COUNT_CONNECTIONS,
+    SKI_COUNT_ACCEPTED,
+    SKI_COUNT_REFUSED,
+    SKI_COUNT_IN,
+    SKI_COUNT_OUT,
+    SKI_COUNT_BODIES,
+    SKI_COUNT_STREAMS,
+    SKI_COUNT_TIMEOUTS,
+    SKI_COUNT_BAD,
+    SKI_COUNTERS,
+} ski_counter;
+
+struct ski_http {
+    ski_http_options options; // defaults filled in
+    const ski_kernel *kernel;
+    ski_router *router;
+    ski_codec_limits limits;
+    ski_pool *pool;
+    ski_thread thread;
+    uv_thread_t loop_thread;
+    uint16_t port;
+    _Atomic uint64_t counters[SKI_COUNTERS]; // written by the loop
+    // lock
+    ski_mutex lock;
+    ski_exchange **slabs; // of SKI_SLAB_EXCHANGES each; a slab stays until the server is freed
+    uint32_t slab_count, slabs_max;
+    ski_exchange *ready;
+    ski_post *posts, *posts_last;
+    uint64_t generation;
+    uint32_t stop_timeout_ms, post_count;
+    bool running; // the loop thread knows itself
+    bool stopping, loop_ended, stop_ended, was_cut;
+    uint32_t owed; // after the loop ended: exchanges not answered yet
+    // loop
+    uv_loop_t loop;
+    uv_tcp_t listener;
+    uv_async_t wake;
+    uv_timer_t timer; // the next deadline
+    uv_timer_t drain;
+    uv_tcp_t shed; // a connection there is no memory for
+    bool shedding, shed_again;
+    ski_exchange *pool_first;
+    ski_conn *conns, *flush;
+    ski_stream *streams;
+    ski_later *laters;
+    ski_deadline deadlines[SKI_DEADLINES]; // heads of the lists
+    uint32_t durations_ms[SKI_DEADLINES];
+    uint64_t timer_at_ms; // 0: not set
+    uint32_t exchanges_now, pooled_count, refused_now;
+    uint64_t heartbeat_at_ms;
+    int64_t date_s;
+    char date[40]; // "Date: …\r\n"
+    bool draining, settling, finished;
+    char *read_buffer;
+};
+
+// server.c
+void ski_http_count(ski_http *http, ski_counter counter, int64_t more);
+bool ski_http_on_loop(const ski_http *http); // lock held
+void ski_http_settle(ski_http *http);        // the end of everything the loop does
+void ski_http_wake(ski_http *http);          // lock held
+void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
+
+// deadline.c
+void ski_deadlines_init(ski_http *http);
+void ski_deadline_set(ski_deadline *deadline, ski_conn *conn, ski_deadline_kind kind); // anew
+void ski_deadline_clear(ski_deadline *deadline);
+void ski_deadlines_arm(ski_http *http); // the timer, for the next of all
+
+// connection.c
+void ski_conn_accept(uv_stream_t *listener, int status);
+void ski_conn_touch(ski_conn *conn);    // to be continued when the loop settles
+void ski_conn_continue(ski_conn *conn); // writes what can be written, reads on, sets deadlines
+void ski_conn_cut(ski_conn *conn);      // closes at once; its exchanges go, or become orphans
+void ski_conn_goodbye(ski_conn *conn);  // the last reply is out
+void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind);
+// read_no_more: whatever comes is thrown away; the newest reply in line is the last.
+void ski_conn_read_no_more(ski_conn *conn);
+
+// output.c
+void ski_conn_flush(ski_conn *conn);
+void ski_conn_continue_send(ski_conn *conn); // 100 Continue
+
+// input.c
+extern const ski_codec_sink ski_conn_sink;    // what the codec tells of a connection
+bool ski_conn_can_take(const ski_conn *conn); // more input
+void ski_conn_feed(ski_conn *conn, skald_str bytes);
+void ski_conn_take_rest(ski_conn *conn); // goes on with what waits in rest
+// ski_conn_refuse_last answers what is being read with a problem, and the connection ends with
+// that. Also while a handler is being fed: that one then holds an orphan.
+void ski_conn_refuse_last(ski_conn *conn, const skald_error *error);
+void ski_conn_reading_dropped(ski_conn *conn); // what is being read is never answered
+
+// exchange.c
+ski_exchange *ski_exchange_take(ski_http *http); // OPEN, with a new id; NULL: no memory
+void ski_exchange_release(ski_http *http, ski_exchange *exchange);
+ski_exchange *ski_exchange_find(ski_http *http, uint64_t id); // lock held; NULL: no such any more
+void ski_exchange_ready(ski_http *http, ski_exchange *exchange, unsigned due,
+                        bool *ret_wake); // lock held
+ski_stage ski_exchange_stage(ski_http *http, ski_exchange *exchange);
+void ski_exchange_orphan(ski_exchange *exchange); // its connection is gone
+void ski_exchange_run(ski_exchange *exchange);    // calls the handler, on the loop or in the pool
+void ski_exchange_dispatch(ski_exchange *exchange);
+skald_err ski_exchange_body_put(ski_exchange *exchange, skald_str bytes); // TOOBIG, FULL, NOMEM
+void ski_exchange_settle(ski_exchange *exchange, unsigned due);
+void ski_exchange_sent(ski_exchange *exchange); // its reply is with the kernel: observe
+
+// reply.c
+const char *ski_status_phrase(unsigned status);
+skald_err ski_reply_check(const ski_http_reply *reply); // INVALID
+// ski_reply_build fills out and status; stream: the body follows in pieces.
+skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, bool stream);
+// ski_reply_claim gives an open exchange to the calling thread alone, ski_reply_done gives it to
+// the loop. False: the loop has ended, nothing will be sent, and the exchange and perhaps the
+// server are gone.
+ski_exchange *ski_reply_claim(ski_http *http, uint64_t id); // NULL: answered, or no such any more
+bool ski_reply_done(ski_http *http, ski_exchange *exchange, ski_stage stage, unsigned due);
+void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close); // on the loop, before it
+                                                                           // leaves
+
+// stream.c
+void ski_stream_begun(ski_exchange *exchange);
+void ski_stream_refill(ski_exchange *exchange); // out is sent: pending becomes out
+void ski_stream_sent(ski_exchange *exchange, size_t bytes);
+void ski_stream_over(ski_exchange *exchange); // gone is called; the stream is freed
+void ski_streams_heartbeat(ski_http *http);
+void ski_streams_end(ski_http *http); // the server stops
+
+// problem.c
+skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_error *error,
+                           const ski_http_header *header); // one more header, or NULL
+
+// later.c
+void ski_laters_cancel(ski_http *http); // the server stops
+
+// pool.c
+skald_err ski_pool_new(ski_http *http, uint32_t threads, uint32_t queue_max, ski_pool **ret_pool);
+bool ski_pool_push(ski_pool *pool, ski_exchange *exchange); // false: full
+void ski_pool_stop(ski_pool *pool); // what waits is refused; returns when what runs has ended
+void ski_pool_free(ski_pool *pool);
+
+#endif

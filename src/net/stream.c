@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replies in pieces. Any thread puts framed bytes into pending; when the loop has sent what it has,
+// the two buffers change places.
+//
+// Invariants:
+//   1. queued is the framed bytes the kernel has not got; a write beyond write_bytes_max is taken
+//   only when it is 0.
+//   2. gone is called once for every stream that began, and nothing of the stream is used after.
+#include "net/server.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include <assert.h>
+#include <string.h>
+
+enum {
+    write_bytes_default = 1024 * 1024,
+    frame_bytes_max = 24,       // beside the data of one chunk
+    kept_bytes_max = 16 * 1024, // a larger buffer is given back when it is empty
+    heartbeat_step_ms = 5,      // streams that are due this close together are served together
+};
+
+skald_err ski_http_stream_begin(ski_http *http, ski_http_request_id id, const ski_http_reply *head,
+                                const ski_http_stream *stream)
+{
+    SKALD_TRY(ski_reply_check(head));
+    ski_exchange *exchange = ski_reply_claim(http, id.id);
+    if (exchange == NULL) return SKALD_ESTALE;
+
+    bool bodiless = exchange->head_only || head->status == 204 || head->status == 304;
+    ski_stream *made = ski_alloc_zeroed(1, sizeof *made + stream->heartbeat.len + 1);
+    skald_err err = made ? ski_reply_build(exchange, head, true) : SKALD_ENOMEM;
+    if (err) {
+        ski_free(made);
+        (void)ski_reply_done(http, exchange, SKI_STAGE_ANSWERED, SKI_DUE_REPLY | SKI_DUE_CUT);
+        return err;
+    }
+    made->options = *stream;
+    if (stream->write_bytes_max == 0) made->options.write_bytes_max = write_bytes_default;
+    if (stream->heartbeat.len > 0) {
+        char *heartbeat = (char *)(made + 1);
+        memcpy(heartbeat, stream->heartbeat.ptr, stream->heartbeat.len);
+        made->options.heartbeat = ski_str(heartbeat, stream->heartbeat.len);
+    }
+    made->pending.bytes_max = SIZE_MAX; // queued has the limit
+    made->chunked = !exchange->http10 && !bodiless;
+    made->exchange = exchange;
+    exchange->stream = made;
+    ski_stage stage = bodiless ? SKI_STAGE_STREAM_ENDED : SKI_STAGE_STREAM;
+    if (ski_reply_done(http, exchange, stage, SKI_DUE_STREAM)) return SKALD_OK;
+    ski_free(made);
+    return SKALD_ESTALE;
+}
+
+// stream_put frames bytes into pending. Nothing changes when it fails.
+static skald_err stream_put(ski_stream *stream, skald_str bytes)
+{
+    size_t before = stream->pending.len;
+
+    SKALD_TRY(ski_buf_room(&stream->pending, bytes.len + frame_bytes_max));
+    if (stream->chunked) SKALD_TRY(ski_buf_print(&stream->pending, "%zx\r\n", bytes.len));
+    (void)!skald_buf_put(&stream->pending, bytes);
+    if (stream->chunked) (void)!skald_buf_put(&stream->pending, SKALD_STR("\r\n"));
+    stream->queued += stream->pending.len - before;
+    return SKALD_OK;
+}
+
+skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_str bytes,
+                                size_t *ret_queued)
+{
+    bool wake = false;
+    skald_err err = SKALD_ESTALE;
+
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = ski_exchange_find(http, id.id);
+    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+        ski_stream *stream = exchange->stream;
+        if (stream->queued > 0 && stream->queued + bytes.len > stream->options.write_bytes_max) {
+            stream->full = true;
+            err = SKALD_EFULL;
+        } else {
+            err = bytes.len > 0 ? stream_put(stream, bytes) : SKALD_OK;
+        }
+        if (!err) ski_exchange_ready(http, exchange, SKI_DUE_STREAM, &wake);
+        if (!err && ret_queued != NULL) *ret_queued = stream->queued;
+    }
+    if (wake) ski_http_wake(http);
+    ski_mutex_unlock(&http->lock);
+    return err;
+}
+
+// stream_finish ends a stream that is still open; lock held.
+static void stream_finish(ski_http *http, ski_exchange *exchange, bool *ret_wake)
+{
+    ski_stream *stream = exchange->stream;
+    unsigned due = SKI_DUE_STREAM;
+
+    exchange->stage = SKI_STAGE_STREAM_ENDED;
+    if (stream->chunked) {
+        if (skald_buf_put(&stream->pending, SKALD_STR("0\r\n\r\n"))) {
+            due |= SKI_DUE_CUT; // no memory even for that: the client sees that it is not whole
+        } else {
+            stream->queued += 5;
+        }
+    }
+    ski_exchange_ready(http, exchange, due, ret_wake);
+}
+
+skald_err ski_http_stream_end(ski_http *http, ski_http_request_id id)
+{
+    bool wake = false;
+    skald_err err = SKALD_ESTALE;
+
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = ski_exchange_find(http, id.id);
+    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+        stream_finish(http, exchange, &wake);
+        err = SKALD_OK;
+    }
+    if (wake) ski_http_wake(http);
+    ski_mutex_unlock(&http->lock);
+    return err;
+}
+
+void ski_stream_begun(ski_exchange *exchange)
+{
+    ski_http *http = exchange->request.http;
+    ski_stream *stream = exchange->stream;
+    uint64_t now_ms = uv_now(&http->loop);
+
+    stream->next = http->streams;
+    if (http->streams != NULL) http->streams->prev = stream;
+    http->streams = stream;
+    stream->quiet_since_ms = now_ms;
+    uint64_t at_ms = now_ms + stream->options.heartbeat_ms;
+    bool first = http->heartbeat_at_ms == 0 || at_ms < http->heartbeat_at_ms;
+    if (stream->options.heartbeat_ms > 0 && first) http->heartbeat_at_ms = at_ms;
+    ski_http_count(http, SKI_COUNT_STREAMS, 1);
+}
+
+void ski_stream_refill(ski_exchange *exchange)
+{
+    ski_http *http = exchange->request.http;
+    ski_stream *stream = exchange->stream;
+
+    assert(exchange->sent == exchange->out.len);
+    ski_mutex_lock(&http->lock);
+    stream->sending_last = exchange->stage == SKI_STAGE_STREAM_ENDED;
+    if (stream->pending.len > 0) {
+        skald_buf empty = exchange->out;
+        exchange->out = stream->pending;
+        stream->pending = empty;
+        stream->pending.len = 0;
+        stream->pending.bytes_max = SIZE_MAX;
+        if (stream->pending.size > kept_bytes_max) skald_buf_fini(&stream->pending);
+        exchange->sent = 0;
+        stream->counting = true;
+        stream->quiet_since_ms = uv_now(&http->loop);
+    }
+    ski_mutex_unlock(&http->lock);
+}
+
+void ski_stream_sent(ski_exchange *exchange, size_t bytes)
+{
+    ski_http *http = exchange->request.http;
+    ski_stream *stream = exchange->stream;
+
+    if (!stream->counting) return; // that was the head
+    ski_mutex_lock(&http->lock);
+    assert(stream->queued >= bytes);
+    stream->queued -= bytes;
+    bool drained = stream->full && stream->queued == 0;
+    if (drained) stream->full = false;
+    ski_mutex_unlock(&http->lock);
+    if (drained && stream->options.drained) stream->options.drained(stream->options.context);
+}
+
+void ski_stream_over(ski_exchange *exchange)
+{
+    ski_http *http = exchange->request.http;
+    ski_stream *stream = exchange->stream;
+
+    ski_mutex_lock(&http->lock);
+    exchange->stage = SKI_STAGE_STREAM_ENDED;
+    exchange->stream = NULL;
+    ski_mutex_unlock(&http->lock);
+    if (stream->prev) stream->prev->next = stream->next;
+    if (stream->next) stream->next->prev = stream->prev;
+    if (http->streams == stream) http->streams = stream->next;
+    ski_http_count(http, SKI_COUNT_STREAMS, -1);
+    if (stream->options.gone) stream->options.gone(stream->options.context);
+    skald_buf_fini(&stream->pending);
+    ski_free(stream);
+}
+
+void ski_streams_heartbeat(ski_http *http)
+{
+    uint64_t now_ms = uv_now(&http->loop), next_ms = 0;
+
+    if (http->heartbeat_at_ms == 0 || now_ms < http->heartbeat_at_ms) return;
+    for (ski_stream *stream = http->streams; stream != NULL; stream = stream->next) {
+        if (stream->options.heartbeat_ms == 0) continue;
+        if (stream->quiet_since_ms + stream->options.heartbeat_ms <= now_ms) {
+            bool wake = false;
+            ski_mutex_lock(&http->lock);
+            bool open = stream->exchange->stage == SKI_STAGE_STREAM;
+            // What waits in the queue is no silence of ours.
+            if (open && stream->queued == 0 && !stream_put(stream, stream->options.heartbeat)) {
+                ski_exchange_ready(http, stream->exchange, SKI_DUE_STREAM, &wake);
+            }
+            ski_mutex_unlock(&http->lock);
+            stream->quiet_since_ms = now_ms;
+        }
+        uint64_t at_ms = stream->quiet_since_ms + stream->options.heartbeat_ms;
+        if (next_ms == 0 || at_ms < next_ms) next_ms = at_ms;
+    }
+    if (next_ms > 0 && next_ms < now_ms + heartbeat_step_ms) next_ms = now_ms + heartbeat_step_ms;
+    http->heartbeat_at_ms = next_ms;
+}
+
+void ski_streams_end(ski_http *http)
+{
+    bool wake = false;
+
+    ski_mutex_lock(&http->lock);
+    for (ski_stream *stream = http->streams; stream != NULL; stream = stream->next) {
+        if (stream->exchange->stage != SKI_STAGE_STREAM) continue;
+        stream_finish(http, stream->exchange, &wake);
+    }
+    ski_mutex_unlock(&http->lock);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/thread.h"
+
+#include "os/kernel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const ski_kernel *const kernel = &ski_kernel_system;
+
+typedef struct shared {
+    ski_mutex mutex;
+    ski_cond changed;
+    uint64_t number;
+    unsigned awake;
+} shared;
+
+static int shared_make(void **state)
+{
+    static shared the;
+
+    ski_mutex_init(&the.mutex);
+    ski_cond_init(&the.changed);
+    the.number = 0;
+    the.awake = 0;
+    *state = &the;
+    return 0;
+}
+
+static int shared_end(void **state)
+{
+    shared *the = *state;
+
+    ski_cond_fini(&the->changed);
+    ski_mutex_fini(&the->mutex);
+    return 0;
+}
+
+static ski_thread started(void (*run)(void *argument), shared *the)
+{
+    ski_thread thread;
+
+    assert_int_equal(kernel->spawn(NULL, "thread-test", run, the, &thread), SKALD_OK);
+    return thread;
+}
+
+static void count_up(void *argument)
+{
+    shared *the = argument;
+
+    for (int i = 0; i < 5000; i++) {
+        ski_mutex_lock(&the->mutex);
+        the->number++;
+        ski_mutex_unlock(&the->mutex);
+    }
+}
+
+static void a_mutex_lets_one_in(void **state)
+{
+    shared *the = *state;
+    ski_thread threads[4];
+
+    for (int i = 0; i < 4; i++) threads[i] = started(count_up, the);
+    for (int i = 0; i < 4; i++) kernel->join(NULL, threads[i]);
+    assert_int_equal(the->number, 20000);
+}
+
+static void wait_for_number(void *argument)
+{
+    shared *the = argument;
+
+    ski_mutex_lock(&the->mutex);
+    while (!the->number) ski_cond_wait(&the->changed, &the->mutex);
+    the->awake++;
+    ski_mutex_unlock(&the->mutex);
+}
+
+static void wait_long_for_number(void *argument)
+{
+    shared *the = argument;
+
+    ski_mutex_lock(&the->mutex);
+    // Longer than any test; the largest time there is must not wrap around to none.
+    while (!the->number) {
+        if (!ski_cond_wait_ns(&the->changed, &the->mutex, UINT64_MAX)) break;
+    }
+    if (the->number) the->awake++;
+    ski_mutex_unlock(&the->mutex);
+}
+
+static void a_broadcast_wakes_all(void **state)
+{
+    shared *the = *state;
+    ski_thread threads[4];
+
+    for (int i = 0; i < 4; i++)
+        threads[i] = started(i % 2 ? wait_for_number : wait_long_for_number, the);
+    ski_mutex_lock(&the->mutex);
+    the->number = 1;
+    ski_cond_broadcast(&the->changed);
+    ski_mutex_unlock(&the->mutex);
+    for (int i = 0; i < 4; i++) kernel->join(NULL, threads[i]);
+    assert_int_equal(the->awake, 4);
+}
+
+static void answer(void *argument)
+{
+    shared *the = argument;
+
+    ski_mutex_lock(&the->mutex);
+    for (int i = 0; i < 100; i++) {
+        while (the->number % 2 == 0) ski_cond_wait(&the->changed, &the->mutex);
+        the->number++;
+        ski_cond_signal(&the->changed);
+    }
+    ski_mutex_unlock(&the->mutex);
+}
+
+static void signals_go_to_and_fro(void **state)
+{
+    shared *the = *state;
+    ski_thread thread = started(answer, the);
+
+    ski_mutex_lock(&the->mutex);
+    for (int i = 0; i < 100; i++) {
+        the->number++;
+        ski_cond_signal(&the->changed);
+        while (the->number % 2 == 1) ski_cond_wait(&the->changed, &the->mutex);
+    }
+    ski_mutex_unlock(&the->mutex);
+    kernel->join(NULL, thread);
+    assert_int_equal(the->number, 200);
+}
+
+static void set_number(void *argument)
+{
+    shared *the = argument;
+
+    ski_mutex_lock(&the->mutex); // not before the other waits
+    the->number = 1;
+    ski_cond_signal(&the->changed);
+    ski_mutex_unlock(&the->mutex);
+}
+
+static void a_wait_with_time_left_is_woken(void **state)
+{
+    shared *the = *state;
+    ski_thread thread;
+    bool in_time = true;
+
+    ski_mutex_lock(&the->mutex);
+    thread = started(set_number, the);
+    while (in_time && !the->number)
+        in_time = ski_cond_wait_ns(&the->changed, &the->mutex, UINT64_C(60000000000));
+    ski_mutex_unlock(&the->mutex);
+    kernel->join(NULL, thread);
+    assert_true(in_time);
+}
+
+static void a_wait_ends_after_its_time_and_not_before(void **state)
+{
+    static const uint64_t waits_ns[] = {0, 1, 2000000, 20000000};
+    shared *the = *state;
+
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t until = kernel->monotonic_ns(NULL) + waits_ns[i];
+
+        ski_mutex_lock(&the->mutex);
+        while (ski_cond_wait_ns(&the->changed, &the->mutex, waits_ns[i])) continue;
+        ski_mutex_unlock(&the->mutex);
+        assert_true(kernel->monotonic_ns(NULL) >= until);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_mutex_lets_one_in, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_broadcast_wakes_all, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(signals_go_to_and_fro, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_wait_with_time_left_is_woken, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_wait_ends_after_its_time_and_not_before, shared_make,
+                                        shared_end),
+    };
+
+    return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// store/handle.h - what the files of the waist share: the handle itself.
+#ifndef SKI_STORE_HANDLE_H
+#define SKI_STORE_HANDLE_H
+
+#include "base/uuid.h"
+#include "os/thread.h"
+#include "store/store.h"
+
+struct skald_store {
+    const skald_store_driver *driver;
+    void *instance; // the driver's
+    const ski_kernel *kernel;
+    skald_clock clock;
+    skald_log log;
+    skald_store_options options; // with every default filled in
+    skald_store_host host;       // lent to the driver
+
+    ski_mutex mutex; // over what follows
+    ski_cond idle;   // calls became 0 while closing
+    bool closing;
+    uint64_t calls; // in progress
+    ski_uuid_maker ids;
+
+    // Held while the watcher is called: so it is called by one thread at a time with rising
+    // positions, and taking it away waits for the call in progress. Nothing else is locked under
+    // it.
+    ski_mutex watch_mutex;
+    void (*watch)(void *context, uint64_t durable_position);
+    void *watch_context;
+    uint64_t watch_told;
+};
+
+// ski_store_enter counts a call that close must wait for; every one that was OK is ended by
+// ski_store_leave. Fails: CLOSED.
+skald_err ski_store_enter(skald_store *store) SKALD_CHECK;
+void ski_store_leave(skald_store *store);
+
+// ski_store_open_driver opens a driver that need not be in the list: for tests of the waist alone.
+skald_err ski_store_open_driver(const ski_kernel *kernel, const skald_store_driver *driver,
+                                const char *path, const skald_store_options *options,
+                                skald_store **ret_store, skald_error *reterr_error) SKALD_CHECK;
+
+#endif

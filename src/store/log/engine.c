@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of the log driver share: paths, syncing, the list of segments and their files.
+//
+// Invariants:
+//   1. Segments are listed in the order of their numbers and never leave the list while it is open.
+//   2. A file that somebody reads (users > 0) is not closed; nor is the one at the tail.
+//   3. After a sync has failed (dead) the kernel is not called any more, but to close.
+#include "store/log/engine.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+skald_err ski_engine_path(const ski_engine *engine, const char *name, char path[SKI_ENGINE_PATH_MAX])
+{
+    int len = snprintf(path, SKI_ENGINE_PATH_MAX, "%s/%s", engine->path, name);
+
+    return len < 0 || len >= SKI_ENGINE_PATH_MAX ? SKALD_ETOOBIG : SKALD_OK;
+}
+
+uint64_t ski_engine_now_ns(const ski_engine *engine)
+{
+    return engine->kernel->monotonic_ns(engine->kernel->context);
+}
+
+// ski_engine_die: while the store is being opened nothing has been promised, and refusing is enough.
+void ski_engine_die(ski_engine *engine, const char *why)
+{
+    ski_mutex_lock(&engine->lock);
+    engine->dead = true;
+    engine->stopped = true;
+    (void)snprintf(engine->stopped_why, sizeof engine->stopped_why, "%s", why);
+    ski_mutex_unlock(&engine->lock);
+    ski_log_line(engine->host->log, SKALD_ERROR, "store stopped", "why", why, NULL);
+    if (engine->opened) engine->kernel->stop(engine->kernel->context, why);
+}
+
+skald_err ski_engine_sync(ski_engine *engine, ski_file *file)
+{
+    uint64_t began = ski_engine_now_ns(engine);
+    skald_err err = engine->kernel->sync(engine->kernel->context, file);
+
+    if (err) {
+        ski_engine_die(engine, "the device failed to store data (sync)");
+        return SKALD_EIO;
+    }
+    ski_mutex_lock(&engine->lock);
+    engine->syncs++;
+    engine->sync_ns += ski_engine_now_ns(engine) - began;
+    ski_mutex_unlock(&engine->lock);
+    return SKALD_OK;
+}
+
+skald_err ski_engine_sync_dir(ski_engine *engine)
+{
+    if (engine->kernel->sync_dir(engine->kernel->context, engine->path)) {
+        ski_engine_die(engine, "the device failed to store a directory (sync)");
+        return SKALD_EIO;
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_engine_segment_add(ski_engine *engine, ski_segment *take_segment, uint32_t *ret_slot)
+{
+    skald_err err = SKALD_OK;
+
+    ski_mutex_lock(&engine->lock);
+    if (engine->segment_count == SKI_PLACE_SLOTS_MAX) {
+        err = SKALD_EFULL;
+    } else if (engine->segment_count == engine->segment_size) {
+        uint32_t size = engine->segment_size ? engine->segment_size * 2 : 16;
+        ski_segment **segments = ski_realloc(engine->segments, size * sizeof(ski_segment *));
+
+        if (segments) {
+            engine->segments = segments;
+            engine->segment_size = size;
+        } else {
+            err = SKALD_ENOMEM;
+        }
+    }
+    if (!err) {
+        *ret_slot = engine->segment_count;
+        engine->segments[engine->segment_count++] = take_segment;
+        if (take_segment->file) engine->files_open++;
+    }
+    ski_mutex_unlock(&engine->lock);
+    return err;
+}
+
+skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage)
+{
+    if (engine->damage_count == engine->damage_size) {
+        uint32_t size = engine->damage_size ? engine->damage_size * 2 : 16;
+        ski_damage *damages = NULL;
+
+        if (engine->damage_count == SKI_DAMAGES_MAX) return SKALD_EFULL;
+        damages = ski_realloc(engine->damages, size * sizeof *damages);
+        if (!damages) return SKALD_ENOMEM;
+        engine->damages = damages;
+        engine->damage_size = size;
+    }
+    engine->damages[engine->damage_count++] = *damage;
+    return SKALD_OK;
+}
+
+void ski_engine_segment_name(const ski_engine *engine, uint32_t slot, char name[SKI_SEGMENT_NAME])
+{
+    ski_segment_name(name, engine->segments[slot]->no, engine->segments[slot]->generation);
+}
+
+// files_spare closes one file that nobody reads when too many are open. The lock is held.
+static ski_file *files_spare(ski_engine *engine)
+{
+    if (engine->files_open < SKI_FILES_OPEN_MAX) return NULL;
+    for (uint32_t i = 0; i + 1 < engine->segment_count; i++) {
+        ski_segment *segment = engine->segments[i];
+        ski_file *file = segment->file;
+
+        if (!file || segment->users || segment == engine->tail.segment) continue;
+        segment->file = NULL;
+        engine->files_open--;
+        return file;
+    }
+    return NULL;
+}
+
+// file_open opens the file of a segment that is not open. Without the lock.
+static skald_err file_open(ski_engine *engine, uint32_t slot, ski_file **ret_file)
+{
+    char name[SKI_SEGMENT_NAME], path[SKI_ENGINE_PATH_MAX];
+
+    ski_mutex_lock(&engine->lock);
+    ski_engine_segment_name(engine, slot, name);
+    ski_mutex_unlock(&engine->lock);
+    SKALD_TRY(ski_engine_path(engine, name, path));
+    return engine->kernel->open(engine->kernel->context, path, 0, ret_file, NULL);
+}
+
+skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file)
+{
+    ski_file *file = NULL, *spare = NULL;
+    ski_segment *segment = NULL;
+
+    ski_mutex_lock(&engine->lock);
+    segment = engine->segments[slot];
+    segment->users++;
+    file = segment->file;
+    ski_mutex_unlock(&engine->lock);
+    if (!file) {
+        skald_err err = file_open(engine, slot, &file);
+
+        ski_mutex_lock(&engine->lock);
+        if (err) {
+            segment->users--;
+            ski_mutex_unlock(&engine->lock);
+            return err;
+        }
+        if (segment->file) { // another reader was quicker
+            spare = file;
+            file = segment->file;
+        } else {
+            spare = files_spare(engine);
+            segment->file = file;
+            engine->files_open++;
+        }
+        ski_mutex_unlock(&engine->lock);
+        if (spare) engine->kernel->close(engine->kernel->context, spare);
+    }
+    *ret_file = file;
+    return SKALD_OK;
+}
+
+void ski_engine_file_return(ski_engine *engine, uint32_t slot)
+{
+    ski_mutex_lock(&engine->lock);
+    assert(engine->segments[slot]->users);
+    engine->segments[slot]->users--;
+    ski_mutex_unlock(&engine->lock);
+}

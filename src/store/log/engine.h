@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// store/log/engine.h - what the files of the log driver share: one open store.
+//
+// Who may touch what:
+//   lock     everything not named below, held for moments, never during input or output;
+//   role     `writing`, taken under the lock: whoever has it is the writer and alone touches the fields
+//            of `tail` and the manifest, and calls done. A caller of commit takes it when it is free,
+//            else the thread "skald-log"; without threads, whoever steps;
+//   neither  what is set at open and stays: host, kernel, path, options, seeds, damages;
+//            `visible` and `dead`, which are atomic.
+#ifndef SKI_STORE_LOG_ENGINE_H
+#define SKI_STORE_LOG_ENGINE_H
+
+#include "os/kernel.h"
+#include "os/thread.h"
+#include "store/log/frame.h"
+#include "store/log/index.h"
+#include "store/log/manifest.h"
+#include "store/log/scan.h"
+#include "store/log/segment.h"
+#include "store/log/values.h"
+#include <skald/store_driver.h>
+#include <stdatomic.h>
+
+enum {
+    SKI_ENGINE_PATH_MAX = 4096,
+    SKI_GROUP_BYTES = 4 * 1024 * 1024, // a group that has as much takes no further batch
+    SKI_GROUP_BUCKETS = 8,             // of waiting callers, by group
+    SKI_GROUPS_KEPT = 2,               // emptied ones, with their buffers, for the next
+    SKI_BATCH_OVERHEAD = 128,          // counted for a batch beside its bytes, so that empty ones are bounded too
+    SKI_RETRY_NS = 100 * 1000 * 1000,  // between attempts when nothing could be written
+    SKI_IDLE_NS = 100 * 1000 * 1000,   // without a write: then the watermark is stored
+    SKI_SPARES_MAX = 2,
+    SKI_FILES_OPEN_MAX = 128, // segments open for reading at a time
+    SKI_DAMAGES_MAX = 1024,   // ranges remembered one by one
+    SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the size asked for
+};
+#define SKI_SEGMENT_BYTES_LEAST UINT64_C(65536)
+#define SKI_SEGMENT_BYTES_MOST (UINT64_C(1) << 30) // offsets in frames have 32 bits
+
+typedef struct ski_segment {
+    uint32_t no, generation;
+    uint32_t seed;
+    uint64_t base_pos;
+    uint64_t end; // of its frames, as far as they are written
+    uint64_t file_bytes;
+    ski_file *file; // NULL: not open now
+    uint32_t users; // reads in progress
+} ski_segment;
+
+// A batch that has been put in order. bytes 0: nothing is to be stored, it is only told err in its turn.
+typedef struct ski_staged {
+    skald_store_batch *batch;
+    skald_err err;
+    uint32_t body_len, total_len;
+    size_t offset; // of its frame in the group's bytes
+    uint64_t base_pos;
+    uint32_t count;
+    int64_t append_us;
+    uint32_t change_count;
+    ski_values_change *changes;
+} ski_staged;
+
+// What is written together.
+typedef struct ski_group {
+    struct ski_group *next;
+    uint64_t number; // from 1
+    uint8_t *bytes;
+    size_t len, size;
+    ski_staged *items;
+    size_t count, items_size;
+    uint32_t waiters; // callers of commit that wait for it
+    bool sync;        // a batch asked for it
+} ski_group;
+
+// The end of the log.
+typedef struct ski_tail {
+    ski_segment *segment;
+    uint32_t slot;
+    uint64_t end;      // where the next frame goes
+    uint64_t capacity; // beyond it the next segment begins
+    uint32_t chain;
+    uint32_t incarnation;
+    uint64_t next_pos; // of the next event to be written
+    uint64_t synced_pos, synced_end; // the watermark
+    int64_t append_us;
+    bool sealed;    // SEAL is written, the next segment is not there yet
+    bool unsynced;  // something was written and not synced
+    bool uncovered; // something was synced that no watermark on the device says
+    bool manifest_due;
+} ski_tail;
+
+typedef struct ski_spare {
+    uint32_t no;
+    uint64_t bytes;
+} ski_spare;
+
+typedef struct ski_damage {
+    uint32_t slot;
+    uint64_t offset, length;
+    uint64_t position_first, position_last; // 0: no events
+} ski_damage;
+
+typedef struct ski_engine {
+    const ski_kernel *kernel;
+    const skald_store_host *host;
+    char *path;
+    bool read_only; // asked for
+    uint64_t segment_bytes, append_bytes_max, dedup_events_max;
+    skald_uuid store;
+    uint64_t seed; // of hashes
+    ski_file *lock_file;
+
+    ski_mutex lock;
+    ski_cond work;       // for the log thread
+    ski_cond spare_work; // for the spare thread
+    ski_cond done[SKI_GROUP_BUCKETS];
+    ski_index index;
+    ski_values values;
+    _Atomic uint64_t visible; // the last position that readers see
+    int64_t recorded_last;
+
+    _Atomic bool dead; // a sync has failed
+    bool opened;       // recovery is over
+    bool writing, closing;
+    ski_group *first, *last; // waiting to be written
+    ski_group *kept;         // emptied
+    uint32_t kept_count;
+    uint64_t groups_begun, groups_done;
+    uint64_t bytes_staged, batches_staged;
+    bool stopped; // takes no appends now
+    char stopped_why[96];
+    uint64_t stopped_until_ns; // then one is tried
+    uint64_t written_last_ns;
+    bool idle_due; // something was written since the watermark was stored
+
+    ski_segment **segments;
+    uint32_t segment_count, segment_size, files_open;
+    ski_damage *damages;
+    uint32_t damage_count, damage_size;
+
+    ski_spare spares[SKI_SPARES_MAX];
+    uint32_t spare_count, spare_next_no;
+    uint64_t spare_until_ns; // not before, after one could not be made
+
+    uint64_t syncs, sync_ns;
+    ski_thread log_thread, spare_thread;
+
+    ski_tail tail;
+    ski_manifest manifest;
+} ski_engine;
+
+// engine.c: what every part needs.
+skald_err ski_engine_path(const ski_engine *engine, const char *name, char path[SKI_ENGINE_PATH_MAX])
+    SKALD_CHECK;
+uint64_t ski_engine_now_ns(const ski_engine *engine);
+// ski_engine_sync syncs a file, ski_engine_sync_dir the directory, while the store is in use. When that
+// fails nothing that was written since the last time is certain any more: the process is stopped. Fails: IO.
+skald_err ski_engine_sync(ski_engine *engine, ski_file *file) SKALD_CHECK;
+skald_err ski_engine_sync_dir(ski_engine *engine) SKALD_CHECK;
+void ski_engine_die(ski_engine *engine, const char *why);
+// ski_engine_segment_add lists one segment, without the lock held. It takes segment on success.
+skald_err ski_engine_segment_add(ski_engine *engine, ski_segment *take_segment, uint32_t *ret_slot)
+    SKALD_CHECK;
+skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage) SKALD_CHECK;
+void ski_engine_segment_name(const ski_engine *engine, uint32_t slot, char name[SKI_SEGMENT_NAME]);
+// ski_engine_file lends the file of a segment for reading until ski_engine_file_return.
+skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file) SKALD_CHECK;
+void ski_engine_file_return(ski_engine *engine, uint32_t slot);
+
+// recover.c: from what is on the disk to a tail that can be written.
+skald_err ski_recover(ski_engine *engine, skald_error *reterr_error) SKALD_CHECK;
+
+// replay.c: what the frames of a segment say, into the index and the values.
+skald_err ski_replay_frame(ski_engine *engine, uint32_t slot, const ski_scan_frame *frame,
+                           bool damaged_before) SKALD_CHECK;
+
+// stage.c: putting batches in order.
+// ski_stage gives the group that the batch waits in; 0: done has been called. Taken only when OK.
+skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uint64_t *ret_group)
+    SKALD_CHECK;
+skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_staged *item)
+    SKALD_CHECK;
+void ski_staged_forget(ski_staged *item); // frees what it holds, the batch excepted
+
+// group.c: groups and their memory. The lock is held.
+ski_group *ski_group_open(ski_engine *engine, size_t bytes);
+uint8_t *ski_group_put(ski_group *group, size_t bytes);
+void ski_group_keep(ski_engine *engine, ski_group *group);
+void ski_group_free(ski_group *group);
+
+// writer.c: the one who writes.
+void ski_writer_lead(ski_engine *engine);             // the lock is held and the role is free; writes one group
+bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the watermark if that is due
+skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held: writes one, does not sync
+void ski_writer_run(void *engine); // the log thread
+void ski_writer_close(ski_engine *engine);
+
+// roll.c: the next segment.
+skald_err ski_roll(ski_engine *engine) SKALD_CHECK; // role held
+uint64_t ski_roll_capacity(const ski_engine *engine, uint32_t no);
+skald_err ski_roll_manifest(ski_engine *engine) SKALD_CHECK; // role held
+
+// spare.c: files of zeros, ready to become segments.
+bool ski_spare_wanted(const ski_engine *engine); // the lock is held
+bool ski_spare_make(ski_engine *engine);         // without the lock; false: could not
+void ski_spare_run(void *engine);                // the spare thread
+bool ski_spare_take(ski_engine *engine, ski_spare *ret_spare);
+
+// read.c, verify.c
+skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_page,
+                   skald_error *reterr_error);
+void ski_read_page_free(void *driver, skald_store_page *page);
+skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_bytes,
+                          ski_record *ret_record, skald_error *reterr_error) SKALD_CHECK;
+skald_err ski_verify(void *driver, const skald_verify_options *options, skald_verified *ret_verified,
+                     skald_error *reterr_error);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is in the directory: segments, spares, and what is neither.
+//
+// Nothing that could hold events is ever deleted. A segment that does not belong is renamed to
+// aside-<name>; a spare is removed only while no frame was written to it, which can be seen.
+#include "base/alloc.h"
+#include "base/log.h"
+#include "store/log/recover.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { spare_look_bytes = SKI_SEGMENT_HEADER + SKI_FRAME_HEADER };
+
+// found_room doubles a list when count has reached a power of two.
+static void *found_room(ski_found *found, void *list, uint32_t count, size_t item)
+{
+    void *more = NULL;
+
+    if (count & (count - 1)) return list;
+    more = ski_realloc(list, (count ? (size_t)count * 2 : 1) * item);
+    if (!more) found->out_of_memory = true;
+    return more;
+}
+
+static void found_visit(void *visitor, const char *name)
+{
+    ski_found *found = visitor;
+    uint32_t no = 0, generation = 0;
+    bool making = false;
+
+    if (found->out_of_memory) return;
+    if (ski_segment_name_parse(name, &no, &generation)) {
+        ski_manifest_segment *list =
+            found_room(found, found->segments, found->segment_count, sizeof *list);
+
+        if (!list) return;
+        found->segments = list;
+        list[found->segment_count++] = (ski_manifest_segment){no, generation};
+    } else if (ski_spare_name_parse(name, &no, &making)) {
+        ski_found_spare *list = found_room(found, found->spares, found->spare_count, sizeof *list);
+
+        if (!list) return;
+        found->spares = list;
+        list[found->spare_count++] = (ski_found_spare){no, making};
+    }
+}
+
+static int segment_compare(const void *a, const void *b)
+{
+    const ski_manifest_segment *one = a, *other = b;
+
+    if (one->no != other->no) return one->no < other->no ? -1 : 1;
+    return (one->generation > other->generation) - (one->generation < other->generation);
+}
+
+static int spare_compare(const void *a, const void *b)
+{
+    const ski_found_spare *one = a, *other = b;
+
+    return (one->no > other->no) - (one->no < other->no);
+}
+
+skald_err ski_found_list(ski_engine *engine, ski_found *found)
+{
+    const ski_kernel *kernel = engine->kernel;
+
+    *found = (ski_found){0};
+    SKALD_TRY(kernel->list(kernel->context, engine->path, found_visit, found));
+    if (found->out_of_memory) return SKALD_ENOMEM;
+    if (found->segment_count) {
+        qsort(found->segments, found->segment_count, sizeof *found->segments, segment_compare);
+    }
+    if (found->spare_count) {
+        qsort(found->spares, found->spare_count, sizeof *found->spares, spare_compare);
+        engine->spare_next_no = found->spares[found->spare_count - 1].no + 1;
+    }
+    return SKALD_OK;
+}
+
+void ski_found_fini(ski_found *found)
+{
+    ski_free(found->segments);
+    ski_free(found->spares);
+    *found = (ski_found){0};
+}
+
+static bool found_has(const ski_found *found, uint32_t no, uint32_t generation)
+{
+    ski_manifest_segment wanted = {no, generation};
+
+    return found->segment_count && bsearch(&wanted, found->segments, found->segment_count,
+                                           sizeof wanted, segment_compare);
+}
+
+static skald_err found_aside(ski_engine *engine, const ski_manifest_segment *segment)
+{
+    char name[SKI_SEGMENT_NAME], other[SKI_SEGMENT_NAME + 8];
+    char from[SKI_ENGINE_PATH_MAX], to[SKI_ENGINE_PATH_MAX];
+
+    ski_segment_name(name, segment->no, segment->generation);
+    (void)snprintf(other, sizeof other, "aside-%s", name);
+    SKALD_TRY(ski_engine_path(engine, name, from));
+    SKALD_TRY(ski_engine_path(engine, other, to));
+    ski_log_line(engine->host->log, SKALD_WARN, "a file that is no part of the store was renamed",
+                 "file", name, "to", other, NULL);
+    return engine->kernel->rename(engine->kernel->context, from, to);
+}
+
+skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manifest *ret_chosen,
+                           uint32_t *ret_missing)
+{
+    const ski_manifest *manifest = &engine->manifest;
+    uint32_t next = 1, missing = 0;
+
+    for (uint32_t i = 0; i < manifest->segment_count; i++) {
+        const ski_manifest_segment *listed = &manifest->segments[i];
+
+        if (!missing && !found_has(found, listed->no, listed->generation)) missing = listed->no;
+        SKALD_TRY(ski_manifest_add(ret_chosen, listed->no, listed->generation));
+        next = listed->no + 1;
+    }
+    for (; found_has(found, next, 0); next++) SKALD_TRY(ski_manifest_add(ret_chosen, next, 0));
+    for (uint32_t i = 0; i < found->segment_count; i++) {
+        const ski_manifest_segment *there = &found->segments[i];
+
+        if (there->no > next && !missing) missing = next; // something follows a gap
+        if (missing || engine->read_only) continue;
+        if (bsearch(there, ret_chosen->segments, ret_chosen->segment_count, sizeof *there,
+                    segment_compare)) {
+            continue;
+        }
+        SKALD_TRY(found_aside(engine, there));
+    }
+    *ret_missing = missing;
+    return SKALD_OK;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i]) return false;
+    }
+    return true;
+}
+
+// spare_take_over decides about one spare: keep it, or remove it when it has no frame, or leave it alone.
+static skald_err spare_take_over(ski_engine *engine, const ski_found_spare *found)
+{
+    const ski_kernel *kernel = engine->kernel;
+    char name[SKI_SEGMENT_NAME], path[SKI_ENGINE_PATH_MAX];
+    uint8_t bytes[spare_look_bytes] = {0};
+    uint64_t size = 0, capacity = 0;
+    ski_file *file = NULL;
+    size_t got = 0;
+    skald_err err = SKALD_OK;
+
+    ski_spare_name(name, found->no, found->making);
+    SKALD_TRY(ski_engine_path(engine, name, path));
+    SKALD_TRY(kernel->open(kernel->context, path, 0, &file, NULL));
+    err = kernel->size(kernel->context, file, &size);
+    if (!err) err = kernel->pread(kernel->context, file, bytes, sizeof bytes, 0, &got);
+    kernel->close(kernel->context, file);
+    if (err && err != SKALD_EIO) return err;
+    capacity = ski_roll_capacity(engine, engine->tail.segment->no + 1 + engine->spare_count);
+    if (!err && !found->making && size == capacity && engine->spare_count < SKI_SPARES_MAX &&
+        all_zero(bytes, sizeof bytes)) {
+        engine->spares[engine->spare_count++] = (ski_spare){found->no, size};
+        return SKALD_OK;
+    }
+    if (!found->making && !all_zero(bytes + SKI_SEGMENT_HEADER, SKI_FRAME_HEADER)) {
+        ski_log_line(engine->host->log, SKALD_WARN, "a spare file that is not empty was left alone",
+                     "file", name, NULL);
+        return SKALD_OK;
+    }
+    return kernel->unlink(kernel->context, path);
+}
+
+skald_err ski_found_spares(ski_engine *engine, const ski_found *found)
+{
+    for (uint32_t i = 0; i < found->spare_count; i++) {
+        SKALD_TRY(spare_take_over(engine, &found->spares[i]));
+    }
+    return SKALD_OK;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Groups: batches that are written with one pwrite and one sync, and the memory they are staged in.
+//
+// A group takes batches until it has SKI_GROUP_BYTES; one bigger batch has a group of its own. Buffers
+// grow to what is used and are kept for the next groups; when nothing happens they are freed.
+#include "base/alloc.h"
+#include "store/log/engine.h"
+#include <assert.h>
+#include <string.h>
+
+enum { first_bytes = 16 * 1024, first_items = 16 };
+
+void ski_group_free(ski_group *group)
+{
+    if (!group) return;
+    ski_free(group->bytes);
+    ski_free(group->items);
+    ski_free(group);
+}
+
+// group_room makes room for bytes more and one more item.
+static bool group_room(ski_group *group, size_t bytes)
+{
+    if (group->size - group->len < bytes) {
+        size_t size = group->size ? group->size : first_bytes;
+        uint8_t *more = NULL;
+
+        while (size - group->len < bytes) size *= 2;
+        more = ski_realloc(group->bytes, size);
+        if (!more) return false;
+        group->bytes = more;
+        group->size = size;
+    }
+    if (group->count == group->items_size) {
+        size_t size = group->items_size ? group->items_size * 2 : first_items;
+        ski_staged *items = ski_realloc(group->items, size * sizeof *items);
+
+        if (!items) return false;
+        group->items = items;
+        group->items_size = size;
+    }
+    return true;
+}
+
+ski_group *ski_group_open(ski_engine *engine, size_t bytes)
+{
+    ski_group *group = engine->last;
+
+    if (group && group->len && group->len + bytes > SKI_GROUP_BYTES) group = NULL;
+    if (group) return group_room(group, bytes) ? group : NULL;
+    group = engine->kept;
+    if (group) {
+        engine->kept = group->next;
+        engine->kept_count--;
+        group->next = NULL;
+    } else {
+        group = ski_alloc_zeroed(1, sizeof *group);
+    }
+    if (!group || !group_room(group, bytes)) {
+        ski_group_free(group);
+        return NULL;
+    }
+    group->number = ++engine->groups_begun;
+    if (engine->last) {
+        engine->last->next = group;
+    } else {
+        engine->first = group;
+    }
+    engine->last = group;
+    return group;
+}
+
+uint8_t *ski_group_put(ski_group *group, size_t bytes)
+{
+    uint8_t *at = group->bytes + group->len;
+
+    assert(group->size - group->len >= bytes);
+    group->len += bytes;
+    return at;
+}
+
+void ski_group_keep(ski_engine *engine, ski_group *group)
+{
+    if (engine->kept_count == SKI_GROUPS_KEPT || group->size > 2 * (size_t)SKI_GROUP_BYTES) {
+        ski_group_free(group);
+        return;
+    }
+    group->len = group->count = 0;
+    group->waiters = 0;
+    group->sync = false;
+    group->next = engine->kept;
+    engine->kept = group;
+    engine->kept_count++;
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log driver: its operations table, opening and closing, and lookups in the indexes.
+//
+// docs/internals/store.md explains the format, the order of writes, and recovery.
+#include "store/log/log.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "store/log/engine.h"
+#include "store/log/hold.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { visit_slots = 256 }; // of a table under one hold of the lock
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(128) * 1024 * 1024)
+#define APPEND_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
+#define DEDUP_EVENTS_DEFAULT UINT64_C(16000000)
+
+static skald_err options_take(ski_engine *engine, const skald_store_options *options,
+                              skald_error *reterr_error)
+{
+    uint64_t bytes = options->segment_bytes ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
+
+    if (bytes < SKI_SEGMENT_BYTES_LEAST || bytes > SKI_SEGMENT_BYTES_MOST) {
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "segment_bytes",
+                             "a segment has 64 KiB to 1 GiB, not %llu bytes",
+                             (unsigned long long)bytes);
+    }
+    engine->segment_bytes = bytes & ~UINT64_C(7);
+    engine->append_bytes_max =
+        options->append_bytes_max ? options->append_bytes_max : APPEND_BYTES_DEFAULT;
+    engine->dedup_events_max =
+        options->dedup_events_max ? options->dedup_events_max : DEDUP_EVENTS_DEFAULT;
+    engine->read_only = options->read_only;
+    return SKALD_OK;
+}
+
+static void engine_free(ski_engine *engine)
+{
+    const ski_kernel *kernel = engine->kernel;
+
+    for (uint32_t i = 0; i < engine->segment_count; i++) {
+        ski_segment *segment = engine->segments[i];
+
+        if (segment->file) kernel->close(kernel->context, segment->file);
+        ski_free(segment);
+    }
+    while (engine->kept) {
+        ski_group *group = engine->kept;
+
+        engine->kept = group->next;
+        ski_group_free(group);
+    }
+    ski_free(engine->segments);
+    ski_free(engine->damages);
+    ski_index_fini(&engine->index);
+    ski_values_fini(&engine->values);
+    ski_manifest_fini(&engine->manifest);
+    if (engine->lock_file) kernel->close(kernel->context, engine->lock_file);
+    for (unsigned i = 0; i < SKI_GROUP_BUCKETS; i++) ski_cond_fini(&engine->done[i]);
+    ski_cond_fini(&engine->work);
+    ski_cond_fini(&engine->spare_work);
+    ski_mutex_fini(&engine->lock);
+    ski_free(engine->path);
+    ski_free(engine);
+}
+
+static void engine_init(ski_engine *engine, const skald_store_host *host, char *take_path)
+{
+    engine->kernel = host->kernel;
+    engine->host = host;
+    engine->path = take_path;
+    ski_mutex_init(&engine->lock);
+    ski_cond_init(&engine->work);
+    ski_cond_init(&engine->spare_work);
+    for (unsigned i = 0; i < SKI_GROUP_BUCKETS; i++) ski_cond_init(&engine->done[i]);
+}
+
+static void engine_join(ski_engine *engine)
+{
+    const ski_kernel *kernel = engine->kernel;
+
+    ski_mutex_lock(&engine->lock);
+    engine->closing = true;
+    ski_cond_broadcast(&engine->work);
+    ski_cond_broadcast(&engine->spare_work);
+    ski_mutex_unlock(&engine->lock);
+    if (engine->log_thread.id) kernel->join(kernel->context, engine->log_thread);
+    if (engine->spare_thread.id) kernel->join(kernel->context, engine->spare_thread);
+}
+
+static skald_err engine_spawn(ski_engine *engine)
+{
+    const ski_kernel *kernel = engine->kernel;
+    skald_err err = SKALD_OK;
+
+    if (!kernel->spawn || engine->read_only) return SKALD_OK;
+    err = kernel->spawn(kernel->context, "skald-log", ski_writer_run, engine, &engine->log_thread);
+    if (!err) {
+        err = kernel->spawn(kernel->context, "skald-spare", ski_spare_run, engine,
+                            &engine->spare_thread);
+    }
+    if (err) engine_join(engine);
+    return err;
+}
+
+static skald_err log_open(const char *path, const skald_store_options *options,
+                          const skald_store_host *host, void **ret_driver,
+                          skald_error *reterr_error)
+{
+    static const skald_store_options defaults;
+    ski_engine *engine = ski_alloc_zeroed(1, sizeof *engine);
+    skald_error error = {0};
+    char *copy = ski_str_terminated(skald_str_of(path));
+    skald_err err = SKALD_OK;
+
+    if (!engine || !copy) {
+        ski_free(engine);
+        ski_free(copy);
+        return skald_fail(reterr_error, SKALD_ENOMEM, "no memory to open the store");
+    }
+    engine_init(engine, host, copy);
+    err = options_take(engine, options ? options : &defaults, &error);
+    if (!err && !path[0]) err = skald_fail(&error, SKALD_EINVALID, "a store needs a directory");
+    if (!err) {
+        err = ski_hold_take(engine->kernel, path, engine->read_only, &engine->lock_file, &error);
+    }
+    if (!err) err = ski_recover(engine, &error);
+    engine->opened = !err;
+    if (!err) err = engine_spawn(engine);
+    if (err) {
+        engine_free(engine);
+        if (!error.text[0]) {
+            (void)skald_fail(&error, err, "the store in '%s' cannot be opened: %s", path,
+                             skald_err_text(err));
+        }
+        if (reterr_error) *reterr_error = error;
+        return err;
+    }
+    *ret_driver = engine;
+    return SKALD_OK;
+}
+
+static void log_close(void *driver)
+{
+    ski_engine *engine = driver;
+
+    engine_join(engine);
+    ski_writer_close(engine);
+    engine_free(engine);
+}
+
+static skald_err log_submit(void *driver, skald_store_batch *batch)
+{
+    uint64_t group = 0;
+
+    return ski_stage(driver, batch, false, &group);
+}
+
+static skald_err log_commit(void *driver, skald_store_batch *batch)
+{
+    ski_engine *engine = driver;
+    uint64_t group = 0;
+
+    SKALD_TRY(ski_stage(engine, batch, true, &group));
+    ski_mutex_lock(&engine->lock);
+    while (engine->groups_done < group) {
+        if (!engine->writing) {
+            ski_writer_lead(engine);
+        } else {
+            ski_cond_wait(&engine->done[group % SKI_GROUP_BUCKETS], &engine->lock);
+        }
+    }
+    ski_mutex_unlock(&engine->lock);
+    return SKALD_OK;
+}
+
+static skald_err log_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position)
+{
+    ski_engine *engine = driver;
+    uint64_t hash = ski_index_hash_id(engine->seed, tenant, id), position = 0;
+    uint8_t *bytes = NULL;
+    ski_record record;
+    bool same = false;
+
+    ski_mutex_lock(&engine->lock);
+    position = ski_index_id(&engine->index, hash, atomic_load(&engine->visible));
+    ski_mutex_unlock(&engine->lock);
+    if (!position) return SKALD_ENOTFOUND;
+    // A hash found it: the record says whether it is the one.
+    SKALD_TRY(ski_read_record(engine, position, &bytes, &record, NULL));
+    same = skald_uuid_equal(record.event.id, id) && skald_str_equal(record.event.tenant, tenant);
+    ski_free(bytes);
+    if (!same) return SKALD_ENOTFOUND;
+    *ret_position = position;
+    return SKALD_OK;
+}
+
+// key_visible gives how much of a key is to be seen. The lock is held.
+static skald_counted key_visible(const ski_engine *engine, const ski_index_key *key)
+{
+    uint32_t count = ski_postings_after(&key->postings, atomic_load(&engine->visible));
+
+    return (skald_counted){.name = ski_index_key_name(key),
+                           .count = count,
+                           .position_last = count ? ski_postings_at(&key->postings, count - 1) : 0};
+}
+
+static skald_err log_stream_version(void *driver, skald_str tenant, skald_str stream,
+                                    uint64_t *ret_version)
+{
+    ski_engine *engine = driver;
+    uint64_t hash = ski_index_hash_name(engine->seed, tenant, stream), version = 0;
+    const ski_index_key *key = NULL;
+
+    ski_mutex_lock(&engine->lock);
+    key = ski_index_stream(&engine->index, hash, tenant, stream);
+    if (key) {
+        uint64_t seen = key_visible(engine, key).count;
+
+        version = seen ? key->version - (key->postings.count - seen) : 0;
+    }
+    ski_mutex_unlock(&engine->lock);
+    *ret_version = version;
+    return SKALD_OK;
+}
+
+// names_each visits the names of a tenant, or of all, in portions: what is visited stays where it is.
+static skald_err names_each(ski_engine *engine, const ski_index_names *names, skald_str tenant,
+                            skald_str prefix, bool (*visit)(void *, const skald_counted *),
+                            void *context)
+{
+    for (uint32_t slot = 0;;) {
+        skald_counted seen[visit_slots];
+        uint32_t count = 0, end = 0;
+
+        ski_mutex_lock(&engine->lock);
+        end = names->table.count;
+        for (uint32_t n = 0; slot < end && n < visit_slots; slot++, n++) {
+            const ski_index_key *key = ski_index_key_at(names, slot);
+
+            if (tenant.ptr && !skald_str_equal(ski_index_key_tenant(key), tenant)) continue;
+            if (!ski_str_begins(ski_index_key_name(key), prefix)) continue;
+            seen[count] = key_visible(engine, key);
+            if (seen[count].count) count++;
+        }
+        ski_mutex_unlock(&engine->lock);
+        for (uint32_t i = 0; i < count; i++) {
+            if (!visit(context, &seen[i])) return SKALD_OK;
+        }
+        if (slot >= end) return SKALD_OK;
+    }
+}
+
+static skald_err log_streams_each(void *driver, skald_str tenant, skald_str prefix,
+                                  bool (*visit)(void *, const skald_counted *), void *context)
+{
+    ski_engine *engine = driver;
+
+    return names_each(engine, &engine->index.streams, tenant, prefix, visit, context);
+}
+
+static skald_err log_types_each(void *driver, skald_str tenant,
+                                bool (*visit)(void *, const skald_counted *), void *context)
+{
+    ski_engine *engine = driver;
+
+    return names_each(engine, &engine->index.types, tenant, (skald_str){0}, visit, context);
+}
+
+static skald_err log_value_get(void *driver, skald_str name, skald_buf *buf)
+{
+    ski_engine *engine = driver;
+    const ski_value_bytes *value = NULL;
+    skald_err err = SKALD_ENOTFOUND;
+
+    ski_mutex_lock(&engine->lock);
+    value = ski_values_find(&engine->values, name);
+    if (value) err = skald_buf_put(buf, (skald_str){value->bytes, value->len});
+    ski_mutex_unlock(&engine->lock);
+    return err;
+}
+
+// value_copy takes one value out of the table, so that it can be visited without the lock. *ret_memory is the caller's;
+// NULL: the slot has none.
+static skald_err value_copy(ski_engine *engine, uint32_t slot, skald_str prefix,
+                            skald_store_value *ret_value, char **ret_memory)
+{
+    const ski_values_entry *entry = &engine->values.entries[slot];
+    char *memory = NULL;
+
+    *ret_memory = NULL;
+    if (!entry->bytes || !ski_str_begins((skald_str){entry->name, entry->name_len}, prefix)) {
+        return SKALD_OK;
+    }
+    memory = ski_alloc(entry->name_len + entry->bytes->len + 1);
+    if (!memory) return SKALD_ENOMEM;
+    memcpy(memory, entry->name, entry->name_len);
+    memcpy(memory + entry->name_len, entry->bytes->bytes, entry->bytes->len);
+    *ret_value = (skald_store_value){.name = {memory, entry->name_len},
+                                     .bytes = {memory + entry->name_len, entry->bytes->len}};
+    *ret_memory = memory;
+    return SKALD_OK;
+}
+
+static skald_err log_value_each(void *driver, skald_str prefix,
+                                bool (*visit)(void *, const skald_store_value *), void *context)
+{
+    ski_engine *engine = driver;
+    bool more = true;
+
+    for (uint32_t slot = 0; more; slot++) {
+        skald_store_value value;
+        char *memory = NULL;
+        skald_err err = SKALD_OK;
+
+        ski_mutex_lock(&engine->lock);
+        more = slot < engine->values.count;
+        if (more) err = value_copy(engine, slot, prefix, &value, &memory);
+        ski_mutex_unlock(&engine->lock);
+        if (err) return err;
+        if (memory) more = visit(context, &value);
+        ski_free(memory);
+    }
+    return SKALD_OK;
+}
+
+static uint64_t log_head(void *driver)
+{
+    return atomic_load(&((ski_engine *)driver)->visible);
+}
+
+static void log_state(void *driver, skald_store_state *ret_state)
+{
+    ski_engine *engine = driver;
+    skald_store_state state = {.head = atomic_load(&engine->visible)};
+
+    ski_mutex_lock(&engine->lock);
+    for (uint32_t i = 0; i < engine->segment_count; i++) {
+        state.bytes_stored += engine->segments[i]->end;
+    }
+    state.appends_waiting = engine->batches_staged;
+    state.syncs = engine->syncs;
+    state.sync_ns = engine->sync_ns;
+    state.segments = engine->segment_count;
+    state.index_bytes = ski_index_bytes(&engine->index);
+    state.read_only = engine->stopped || engine->read_only;
+    if (state.read_only) {
+        (void)snprintf(state.read_only_why, sizeof state.read_only_why, "%s",
+                       engine->stopped ? engine->stopped_why : "opened read-only");
+    }
+    ski_mutex_unlock(&engine->lock);
+    *ret_state = state;
+}
+
+static bool log_step(void *driver)
+{
+    ski_engine *engine = driver;
+    bool worked = true, spare = false;
+
+    assert(!engine->kernel->spawn);
+    ski_mutex_lock(&engine->lock);
+    if (engine->first) {
+        ski_writer_lead(engine);
+    } else if (engine->dead || engine->read_only) {
+        worked = false;
+    } else if (ski_spare_wanted(engine)) {
+        spare = true;
+    } else {
+        worked = ski_writer_idle(engine, false);
+    }
+    ski_mutex_unlock(&engine->lock);
+    return spare ? ski_spare_make(engine) : worked;
+}
+
+const skald_store_driver ski_store_log = {
+    .abi = SKALD_STORE_DRIVER_ABI,
+    .scheme = "log",
+    .open = log_open,
+    .close = log_close,
+    .submit = log_submit,
+    .commit = log_commit,
+    .read = ski_read,
+    .page_free = ski_read_page_free,
+    .find_id = log_find_id,
+    .stream_version = log_stream_version,
+    .streams_each = log_streams_each,
+    .types_each = log_types_each,
+    .value_get = log_value_get,
+    .value_each = log_value_each,
+    .head = log_head,
+    .state = log_state,
+    .step = log_step,
+    .verify = ski_verify,
+};

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scan. What it holds against a frame, in order: magic, header checksum (salted), segment number,
+// length within the file, body checksum; and, unless damage lies before it: chain, position, incarnation, time.
+//
+// Invariants:
+//   1. Nothing of a frame is used before its checksums were right, but total_len, which hdr_crc covers.
+//   2. What the device cannot read counts as zeros, and unreadable is set: it is never mistaken for
+//      an end of the log by who looks at that.
+#include "store/log/scan.h"
+#include "base/alloc.h"
+#include "store/log/bytes.h"
+#include <assert.h>
+#include <string.h>
+
+enum {
+    window_bytes = 1024 * 1024,
+    piece_bytes = 4096, // what is given up when the device cannot read
+};
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+// window_pieces reads what it can, piece by piece, and takes zeros for the rest.
+static void window_pieces(ski_scan *scan, uint64_t at, size_t len)
+{
+    memset(scan->window, 0, len);
+    for (size_t done = 0; done < len;) {
+        size_t piece = piece_bytes - (at + done) % piece_bytes, got = 0;
+
+        if (piece > len - done) piece = len - done;
+        if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window + done, piece,
+                                at + done, &got)) {
+            memset(scan->window + done, 0, piece);
+            scan->unreadable = true;
+        }
+        done += piece;
+    }
+}
+
+// window_get gives len bytes of the file at an offset; at + len <= limit.
+static skald_err window_get(ski_scan *scan, uint64_t at, size_t len, const uint8_t **ret_bytes)
+{
+    size_t want = (size_t)min_u64(len > window_bytes ? len : window_bytes, scan->limit - at);
+    size_t got = 0;
+
+    assert(at + len <= scan->limit);
+    if (at >= scan->window_at && at + len <= scan->window_at + scan->window_len) {
+        *ret_bytes = scan->window + (at - scan->window_at);
+        return SKALD_OK;
+    }
+    if (want > scan->window_size) {
+        uint8_t *window = ski_realloc(scan->window, want);
+
+        if (!window) return SKALD_ENOMEM;
+        scan->window = window;
+        scan->window_size = want;
+    }
+    scan->window_len = 0;
+    if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window, want, at, &got)) {
+        window_pieces(scan, at, want);
+    } else if (got < want) { // the file has shrunk: that is damage, which zeros will show
+        memset(scan->window + got, 0, want - got);
+    }
+    scan->window_at = at;
+    scan->window_len = want;
+    *ret_bytes = scan->window;
+    return SKALD_OK;
+}
+
+skald_err ski_scan_begin(ski_scan *scan, const ski_kernel *kernel, ski_file *file, uint64_t limit)
+{
+    const uint8_t *bytes = NULL;
+    uint64_t size = 0;
+
+    *scan = (ski_scan){.kernel = kernel, .file = file, .chain_known = true};
+    SKALD_TRY(kernel->size(kernel->context, file, &size));
+    scan->limit = limit ? min_u64(limit, size) : size;
+    if (scan->limit < SKI_SEGMENT_HEADER) return SKALD_ECORRUPT;
+    SKALD_TRY(window_get(scan, 0, SKI_SEGMENT_HEADER, &bytes));
+    SKALD_TRY(ski_segment_header_get(bytes, &scan->header));
+    scan->seed = ski_frame_seed(scan->header.salt);
+    scan->offset = SKI_SEGMENT_HEADER;
+    scan->position = scan->header.base_pos;
+    scan->chain = scan->header.prev_crc;
+    return SKALD_OK;
+}
+
+void ski_scan_end(ski_scan *scan)
+{
+    ski_free(scan->window);
+    scan->window = NULL;
+    scan->window_size = scan->window_len = 0;
+}
+
+// frame_at reads and verifies the frame at an offset, alone. Fails: CORRUPT, UNSUPPORTED, NOMEM.
+static skald_err frame_at(ski_scan *scan, uint64_t offset, ski_scan_frame *ret_frame)
+{
+    ski_scan_frame frame = {.offset = offset};
+    const uint8_t *bytes = NULL;
+
+    if (offset + SKI_FRAME_BYTES_MIN > scan->limit) return SKALD_ECORRUPT;
+    SKALD_TRY(window_get(scan, offset, SKI_FRAME_HEADER, &bytes));
+    SKALD_TRY(ski_frame_header_get(bytes, scan->seed, &frame.header));
+    if (frame.header.segment_no != scan->header.no) return SKALD_ECORRUPT;
+    if (offset + frame.header.total_len > scan->limit) return SKALD_ECORRUPT;
+    SKALD_TRY(window_get(scan, offset, frame.header.total_len, &bytes));
+    SKALD_TRY(ski_frame_check(bytes, &frame.header, &frame.crc));
+    frame.body = bytes + SKI_FRAME_HEADER;
+    *ret_frame = frame;
+    return SKALD_OK;
+}
+
+static void scan_note(ski_scan *scan, const ski_frame_header *header)
+{
+    if (header->durable_pos > scan->durable_pos) scan->durable_pos = header->durable_pos;
+    if (header->durable_off > scan->durable_off) scan->durable_off = header->durable_off;
+    if (header->incarnation > scan->incarnation_max) scan->incarnation_max = header->incarnation;
+}
+
+static bool frame_follows(const ski_scan *scan, const ski_frame_header *header)
+{
+    if (header->incarnation < scan->incarnation || header->append_us < scan->append_us) return false;
+    if (!scan->chain_known) return header->base_pos >= scan->position;
+    return header->prev_crc == scan->chain && header->base_pos == scan->position;
+}
+
+skald_err ski_scan_next(ski_scan *scan, ski_scan_frame *ret_frame)
+{
+    ski_scan_frame frame;
+    skald_err err = SKALD_OK;
+
+    if (scan->sealed) return SKALD_ENOTFOUND;
+    err = frame_at(scan, scan->offset, &frame);
+    if (err == SKALD_ECORRUPT) return SKALD_ENOTFOUND;
+    if (err) return err;
+    scan_note(scan, &frame.header);
+    if (!frame_follows(scan, &frame.header)) return SKALD_ENOTFOUND;
+    scan->offset += frame.header.total_len;
+    scan->position = frame.header.base_pos + frame.header.count;
+    scan->chain = frame.crc;
+    scan->chain_known = true;
+    scan->incarnation = frame.header.incarnation;
+    scan->append_us = frame.header.append_us;
+    scan->sealed = frame.header.kind == SKI_FRAME_SEAL;
+    *ret_frame = frame;
+    return SKALD_OK;
+}
+
+skald_err ski_scan_search(ski_scan *scan, ski_scan_frame *ret_frame)
+{
+    while (scan->offset + SKI_FRAME_BYTES_MIN <= scan->limit) {
+        const uint8_t *bytes = NULL;
+        ski_scan_frame frame;
+        skald_err err = SKALD_OK;
+
+        SKALD_TRY(window_get(scan, scan->offset, SKI_FRAME_HEADER, &bytes));
+        if (ski_get_u32(bytes) == SKI_FRAME_MAGIC) {
+            err = frame_at(scan, scan->offset, &frame);
+            if (err == SKALD_ENOMEM) return err;
+            if (!err) {
+                scan_note(scan, &frame.header);
+                scan->chain_known = false;
+                *ret_frame = frame;
+                return SKALD_OK;
+            }
+        }
+        scan->offset += 8;
+    }
+    return SKALD_ENOTFOUND;
+}
+
+skald_err ski_scan_resume(ski_scan *scan, ski_scan_frame *ret_frame)
+{
+    ski_scan_frame frame;
+
+    do {
+        scan->offset += 8;
+        SKALD_TRY(ski_scan_search(scan, &frame));
+    } while (!frame_follows(scan, &frame.header));
+    *ret_frame = frame;
+    return SKALD_OK;
+}
+
+skald_err ski_scan_dirty(ski_scan *scan, uint64_t *ret_end)
+{
+    uint64_t end = scan->offset;
+
+    for (uint64_t at = scan->offset; at < scan->limit;) {
+        size_t len = (size_t)min_u64(window_bytes / 2, scan->limit - at);
+        const uint8_t *bytes = NULL;
+
+        SKALD_TRY(window_get(scan, at, len, &bytes));
+        for (size_t i = len; i > 0; i--) {
+            if (!bytes[i - 1]) continue;
+            end = at + i;
+            break;
+        }
+        at += len;
+    }
+    *ret_end = end;
+    return SKALD_OK;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Spares: files full of zeros that become segments. Writing into bytes that were written before costs
+// the file system nothing but the data; growing a file, or filling what was only allocated, costs it a commit of its own.
+//
+// A spare is made as spare-<n>.tmp, in pieces that are synced one by one, so that appends never wait
+// behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent: without it
+// a segment grows as it is written. None is wanted before a store has shown that it fills segments.
+#include "base/alloc.h"
+#include "store/log/engine.h"
+#include <assert.h>
+
+enum { piece_bytes = 1024 * 1024, write_bytes = 64 * 1024 };
+#define SPARE_RETRY_NS (UINT64_C(10) * 1000 * 1000 * 1000)
+
+bool ski_spare_wanted(const ski_engine *engine)
+{
+    const ski_segment *last = NULL;
+    uint64_t capacity = 0;
+    uint32_t wanted = 0;
+
+    if (engine->read_only || engine->dead || engine->closing || engine->stopped) return false;
+    if (!engine->segment_count) return false;
+    last = engine->segments[engine->segment_count - 1];
+    capacity = ski_roll_capacity(engine, last->no);
+    wanted = (last->no > 1) + (last->end > capacity / 2);
+    if (engine->spare_count >= wanted || engine->spare_count == SKI_SPARES_MAX) return false;
+    return ski_engine_now_ns(engine) >= engine->spare_until_ns;
+}
+
+static bool spare_stop(ski_engine *engine)
+{
+    bool stop = false;
+
+    ski_mutex_lock(&engine->lock);
+    stop = engine->closing || engine->dead;
+    ski_mutex_unlock(&engine->lock);
+    return stop;
+}
+
+static skald_err spare_fill(ski_engine *engine, ski_file *file, uint64_t bytes)
+{
+    static const uint8_t zeros[write_bytes];
+    const ski_kernel *kernel = engine->kernel;
+
+    for (uint64_t at = 0; at < bytes;) {
+        uint64_t end = at + piece_bytes < bytes ? at + piece_bytes : bytes;
+
+        if (spare_stop(engine)) return SKALD_ECLOSED;
+        while (at < end) {
+            size_t len = end - at < write_bytes ? (size_t)(end - at) : write_bytes;
+
+            SKALD_TRY(kernel->pwrite(kernel->context, file, zeros, len, at));
+            at += len;
+        }
+        SKALD_TRY(ski_engine_sync(engine, file));
+    }
+    return SKALD_OK;
+}
+
+static skald_err spare_make(ski_engine *engine, uint32_t no, uint64_t bytes)
+{
+    const ski_kernel *kernel = engine->kernel;
+    char name[SKI_SEGMENT_NAME], path[SKI_ENGINE_PATH_MAX], whole[SKI_ENGINE_PATH_MAX];
+    ski_file *file = NULL;
+    skald_err err = SKALD_OK;
+
+    ski_spare_name(name, no, true);
+    SKALD_TRY(ski_engine_path(engine, name, path));
+    ski_spare_name(name, no, false);
+    SKALD_TRY(ski_engine_path(engine, name, whole));
+    SKALD_TRY(kernel->open(kernel->context, path, SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW,
+                           &file, NULL));
+    err = spare_fill(engine, file, bytes);
+    kernel->close(kernel->context, file);
+    if (!err) err = kernel->rename(kernel->context, path, whole);
+    if (!err) err = ski_engine_sync_dir(engine);
+    if (err && !engine->dead && kernel->unlink(kernel->context, path)) {
+        return err; // it stays; opening the store takes it away
+    }
+    return err;
+}
+
+bool ski_spare_make(ski_engine *engine)
+{
+    uint32_t no = 0;
+    uint64_t bytes = 0;
+    skald_err err = SKALD_OK;
+
+    ski_mutex_lock(&engine->lock);
+    no = engine->spare_next_no++;
+    bytes = ski_roll_capacity(engine, engine->segments[engine->segment_count - 1]->no + 1 +
+                                          engine->spare_count);
+    ski_mutex_unlock(&engine->lock);
+    err = spare_make(engine, no, bytes);
+    ski_mutex_lock(&engine->lock);
+    if (err) {
+        engine->spare_until_ns = ski_engine_now_ns(engine) + SPARE_RETRY_NS;
+    } else {
+        assert(engine->spare_count < SKI_SPARES_MAX);
+        engine->spares[engine->spare_count++] = (ski_spare){no, bytes};
+    }
+    ski_mutex_unlock(&engine->lock);
+    return !err;
+}
+
+bool ski_spare_take(ski_engine *engine, ski_spare *ret_spare)
+{
+    bool taken = false;
+
+    ski_mutex_lock(&engine->lock);
+    if (engine->spare_count) {
+        taken = true;
+        *ret_spare = engine->spares[0];
+        engine->spares[0] = engine->spares[1];
+        engine->spare_count--;
+    }
+    ski_mutex_unlock(&engine->lock);
+    return taken;
+}
+
+void ski_spare_run(void *argument)
+{
+    ski_engine *engine = argument;
+
+    ski_mutex_lock(&engine->lock);
+    while (!engine->closing) {
+        if (ski_spare_wanted(engine)) {
+            ski_mutex_unlock(&engine->lock);
+            (void)ski_spare_make(engine);
+            ski_mutex_lock(&engine->lock);
+        } else {
+            ski_cond_wait(&engine->spare_work, &engine->lock);
+        }
+    }
+    ski_mutex_unlock(&engine->lock);
+}

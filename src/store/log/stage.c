@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// Staging: a batch is encoded without the lock, then, in a short critical section, checked against
+// everything put in order before it, given its place, indexed and copied into a group.
+//
+// Invariants:
+//   1. Checks see what is staged, not only what is stored: order is decided here, once.
+//   2. An answer that rests on something not yet stored (a conflict with it, a repetition of it) waits in
+//      the same queue behind it, and fails with it.
+//   3. The index has an event exactly from here until its group has failed.
+#include "base/alloc.h"
+#include "store/content.h"
+#include "store/log/engine.h"
+#include <assert.h>
+#include <string.h>
+
+enum {
+    events_on_stack = 4,
+    bytes_on_stack = 4096,
+};
+
+// What is known of an event before ordering.
+typedef struct stage_event {
+    ski_index_hashes hashes;
+    uint64_t content;
+    uint32_t len;
+} stage_event;
+
+typedef struct stage {
+    ski_engine *engine;
+    skald_store_batch *batch;
+    stage_event *events;
+    uint8_t *body;
+    size_t body_len, total_len;
+    skald_time now;
+    bool wait;
+    void *memory; // of both, when they do not fit on the stack
+} stage;
+
+static skald_err stage_measure(stage *job)
+{
+    const skald_store_batch *batch = job->batch;
+    size_t len = 0;
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        size_t record_len = ski_record_len(&batch->events[i]);
+
+        if (!record_len || record_len > SKI_FRAME_BYTES_MAX) return SKALD_ETOOBIG;
+        len += record_len;
+    }
+    for (size_t i = 0; i < batch->value_count; i++) {
+        size_t value_len = ski_value_len(&batch->values[i]);
+
+        if (!value_len) return SKALD_ETOOBIG;
+        len += value_len;
+    }
+    if (ski_frame_len(len) > SKI_FRAME_BYTES_MAX) return SKALD_ETOOBIG;
+    job->body_len = len;
+    job->total_len = len ? ski_frame_len(len) : 0;
+    return SKALD_OK;
+}
+
+static void stage_encode(stage *job)
+{
+    const skald_store_batch *batch = job->batch;
+    uint64_t seed = job->engine->seed;
+    size_t at = 0;
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const skald_event *event = &batch->events[i];
+        stage_event *known = &job->events[i];
+
+        ski_index_hash(seed, event, &known->hashes);
+        known->content = ski_event_content_hash(seed, event);
+        known->len = (uint32_t)ski_record_len(event);
+        ski_record_put(job->body + at, event, known->hashes.stream, known->content);
+        at += known->len;
+    }
+    for (size_t i = 0; i < batch->value_count; i++) {
+        ski_value_put(job->body + at, &batch->values[i]);
+        at += ski_value_len(&batch->values[i]);
+    }
+    assert(at == job->body_len);
+}
+
+// stage_admit says whether the store takes anything now. The lock is held.
+static skald_err stage_admit(const stage *job)
+{
+    ski_engine *engine = job->engine;
+    uint64_t bytes = job->total_len + SKI_BATCH_OVERHEAD;
+
+    if (engine->closing) return SKALD_ECLOSED;
+    if (engine->read_only || engine->dead) return SKALD_EREADONLY;
+    if (engine->batches_staged && engine->bytes_staged + bytes > engine->append_bytes_max) {
+        return SKALD_EFULL;
+    }
+    if (engine->stopped) { // now and then one is let through to see whether there is room again
+        uint64_t now_ns = ski_engine_now_ns(engine);
+
+        if (now_ns < engine->stopped_until_ns) return SKALD_EREADONLY;
+        engine->stopped_until_ns = now_ns + SKI_RETRY_NS;
+    }
+    return SKALD_OK;
+}
+
+// event_known gives the position under which the event's id is known; 0: it is new. Ids are forgotten
+// after dedup_events_max events, but not by who says what the stream must look like.
+static uint64_t event_known(const stage *job, size_t i)
+{
+    const ski_index *index = &job->engine->index;
+    uint64_t position = ski_index_id(index, job->events[i].hashes.id, index->count);
+
+    if (!position || job->batch->expect_count) return position;
+    return index->count - position < job->engine->dedup_events_max ? position : 0;
+}
+
+// stage_known finds out whether the batch is a repetition. Fails: EXISTS.
+static skald_err stage_known(const stage *job, bool *ret_repeated)
+{
+    const ski_index *index = &job->engine->index;
+    size_t known = 0, same = 0;
+
+    for (size_t i = 0; i < job->batch->event_count; i++) {
+        uint64_t position = event_known(job, i);
+
+        if (!position) continue;
+        known++;
+        if (ski_index_row_of(index, position)->content == job->events[i].content) same++;
+    }
+    *ret_repeated = known && known == job->batch->event_count;
+    return known && same != job->batch->event_count ? SKALD_EEXISTS : SKALD_OK;
+}
+
+// stage_repeat gives the first result again.
+static void stage_repeat(const stage *job)
+{
+    skald_store_batch *batch = job->batch;
+    const ski_index *index = &job->engine->index;
+    skald_event *last = &batch->events[batch->event_count - 1];
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        skald_event *event = &batch->events[i];
+
+        event->position = event_known(job, i);
+        event->recorded_at = ski_index_row_of(index, event->position)->recorded_at;
+        event->stream_version = 0;
+        if (event->stream.len) {
+            const ski_index_key *key = ski_index_stream(index, job->events[i].hashes.stream,
+                                                        event->tenant, event->stream);
+
+            event->stream_version = ski_postings_after(&key->postings, event->position);
+        }
+    }
+    batch->appended = (skald_appended){.position_first = batch->events[0].position,
+                                       .position_last = last->position,
+                                       .stream_version = last->stream_version,
+                                       .repeated = true};
+}
+
+static bool expect_holds(const skald_expect *expect, uint64_t version)
+{
+    switch (expect->expected) {
+    case SKALD_ANY: return true;
+    case SKALD_NONE: return version == 0;
+    case SKALD_PRESENT: return version != 0;
+    case SKALD_AT: return version == expect->version;
+    }
+    return false;
+}
+
+static skald_err stage_expect(const stage *job)
+{
+    skald_store_batch *batch = job->batch;
+    const ski_index *index = &job->engine->index;
+
+    for (size_t i = 0; i < batch->expect_count; i++) {
+        const skald_expect *expect = &batch->expect[i];
+        uint64_t hash = ski_index_hash_name(index->seed, expect->tenant, expect->stream);
+        const ski_index_key *key = ski_index_stream(index, hash, expect->tenant, expect->stream);
+        uint64_t version = key ? key->version : 0;
+
+        if (expect_holds(expect, version)) continue;
+        batch->actual_version = version;
+        batch->conflict = i;
+        return SKALD_ECONFLICT;
+    }
+    return SKALD_OK;
+}
+
+void ski_staged_forget(ski_staged *item)
+{
+    for (uint32_t i = 0; i < item->change_count; i++) ski_values_abandon(&item->changes[i]);
+    ski_free(item->changes);
+    item->changes = NULL;
+    item->change_count = 0;
+}
+
+static skald_err changes_prepare(const stage *job, ski_staged *item)
+{
+    const skald_store_batch *batch = job->batch;
+
+    if (!batch->value_count) return SKALD_OK;
+    item->changes = ski_alloc(batch->value_count * sizeof *item->changes);
+    if (!item->changes) return SKALD_ENOMEM;
+    for (size_t i = 0; i < batch->value_count; i++) {
+        skald_err err = ski_values_prepare(&job->engine->values, &batch->values[i],
+                                           &item->changes[item->change_count]);
+
+        if (err) {
+            ski_staged_forget(item);
+            return err;
+        }
+        item->change_count++;
+    }
+    return SKALD_OK;
+}
+
+// stage_order gives every event its place, in the index and in the record. On failure item->count says
+// how many have one.
+static skald_err stage_order(const stage *job, uint8_t *body, size_t body_at, ski_staged *item)
+{
+    ski_index *index = &job->engine->index;
+    skald_store_batch *batch = job->batch;
+    size_t at = 0;
+
+    for (item->count = 0; item->count < batch->event_count; item->count++) {
+        skald_event *event = &batch->events[item->count];
+        const stage_event *known = &job->events[item->count];
+        ski_record_order order = {.position = index->count + 1, .recorded_at = item->append_us};
+        ski_index_row row = {.place = ski_place_make(0, body_at + at, known->len),
+                             .content = known->content,
+                             .id_hash = known->hashes.id,
+                             .recorded_at = item->append_us};
+
+        SKALD_TRY(ski_index_add(index, event, &known->hashes, &row, 0, &order.stream_version,
+                                &order.prev_pos));
+        ski_record_assign(body + at, &order);
+        event->position = order.position;
+        event->stream_version = order.stream_version;
+        event->recorded_at = order.recorded_at;
+        at += known->len;
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_staged *item)
+{
+    const uint8_t *body = group->bytes + item->offset + SKI_FRAME_HEADER;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < item->count; i++) {
+        ski_record record;
+        ski_index_hashes hashes;
+
+        SKALD_TRY(ski_record_get(body + at, item->body_len - at, &record));
+        ski_index_hash(engine->seed, &record.event, &hashes);
+        ski_index_drop(&engine->index, record.event.position, &record.event, &hashes);
+        at += record.len;
+    }
+    return SKALD_OK;
+}
+
+static void stage_appended(skald_store_batch *batch)
+{
+    const skald_event *last = NULL;
+
+    if (!batch->event_count) return;
+    last = &batch->events[batch->event_count - 1];
+    batch->appended = (skald_appended){.position_first = batch->events[0].position,
+                                       .position_last = last->position,
+                                       .stream_version = last->stream_version};
+}
+
+// stage_new puts a batch that is to be stored into a group. Fails: NOMEM, FULL, with nothing changed.
+static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
+{
+    ski_engine *engine = job->engine;
+    size_t group_len = group->len;
+    uint8_t *frame = NULL;
+    skald_err err = changes_prepare(job, item);
+
+    if (err) return err;
+    item->offset = group->len;
+    item->body_len = (uint32_t)job->body_len;
+    item->total_len = (uint32_t)job->total_len;
+    item->base_pos = engine->index.count + 1;
+    item->append_us = job->now > engine->recorded_last ? job->now : engine->recorded_last;
+    frame = ski_group_put(group, job->total_len);
+    memcpy(frame + SKI_FRAME_HEADER, job->body, job->body_len);
+    err = stage_order(job, frame + SKI_FRAME_HEADER, item->offset + SKI_FRAME_HEADER, item);
+    if (err) {
+        skald_err undone = ski_stage_undo(engine, group, item);
+
+        assert(!undone);
+        (void)undone;
+        ski_index_cut(&engine->index, item->base_pos - 1);
+        ski_staged_forget(item);
+        group->len = group_len;
+        return err;
+    }
+    engine->recorded_last = item->append_us;
+    stage_appended(job->batch);
+    return SKALD_OK;
+}
+
+// stage_decide is the critical section: *ret_group is the group to wait for, or 0 and then *ret_told is
+// for done, at once.
+static skald_err stage_decide(const stage *job, uint64_t *ret_group, skald_err *ret_told)
+{
+    ski_engine *engine = job->engine;
+    skald_store_batch *batch = job->batch;
+    ski_staged item = {.batch = batch};
+    ski_group *group = NULL;
+    bool repeated = false, stores = false;
+
+    SKALD_TRY(stage_admit(job));
+    item.err = stage_known(job, &repeated);
+    if (!item.err && !repeated) item.err = stage_expect(job);
+    if (!item.err && repeated) stage_repeat(job);
+    stores = !item.err && !repeated && job->total_len;
+    if (!stores && !engine->first && !engine->writing && !engine->tail.unsynced) {
+        *ret_told = item.err;
+        *ret_group = 0;
+        return SKALD_OK;
+    }
+    group = ski_group_open(engine, stores ? job->total_len : 0);
+    if (!group) return SKALD_ENOMEM;
+    if (stores) SKALD_TRY(stage_new(job, group, &item));
+    group->items[group->count++] = item;
+    if (batch->durability == SKALD_DURABLE) group->sync = true;
+    if (job->wait) group->waiters++;
+    engine->bytes_staged += item.total_len + SKI_BATCH_OVERHEAD;
+    engine->batches_staged++;
+    *ret_group = group->number;
+    return SKALD_OK;
+}
+
+skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uint64_t *ret_group)
+{
+    stage_event events[events_on_stack];
+    uint64_t body[bytes_on_stack / sizeof(uint64_t)];
+    stage job = {.engine = engine, .batch = batch, .wait = wait};
+    size_t events_bytes = batch->event_count * sizeof(stage_event);
+    skald_err err = SKALD_OK, told = SKALD_OK;
+    bool wake = false;
+
+    SKALD_TRY(stage_measure(&job));
+    job.events = events;
+    job.body = (uint8_t *)body;
+    if (batch->event_count > events_on_stack || job.body_len > sizeof body) {
+        job.memory = ski_alloc(events_bytes + job.body_len);
+        if (!job.memory) return SKALD_ENOMEM;
+        job.events = job.memory;
+        job.body = (uint8_t *)job.memory + events_bytes;
+    }
+    stage_encode(&job);
+    job.now = engine->host->clock->now(engine->host->clock->context);
+    ski_mutex_lock(&engine->lock);
+    err = stage_decide(&job, ret_group, &told);
+    wake = !err && *ret_group && !wait && !engine->writing;
+    ski_mutex_unlock(&engine->lock);
+    if (wake) ski_cond_signal(&engine->work);
+    ski_free(job.memory);
+    if (!err && !*ret_group) batch->done(batch, told);
+    return err;
+}

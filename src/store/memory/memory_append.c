@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way in: ids, then expectations, then everything that can fail, and last what cannot.
+//
+// Invariants:
+//   1. Under data a batch is stored whole or not at all: each index is told of an event, or what
+//   was
+//      told is taken back in reverse.
+//   2. done is called in commit order, under order and nothing else.
+#include "store/memory/memory_store.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "store/content.h"
+
+#include <string.h>
+
+enum {
+    event_overhead_bytes = sizeof(skald_event) + 64, // and its places in the indexes
+};
+
+static uint64_t id_hash(const ski_memory *memory, skald_str tenant, skald_uuid id)
+{
+    uint64_t hash = ski_hash64(memory->seed, tenant.len ? tenant.ptr : "", tenant.len);
+
+    return ski_hash64(hash, id.bytes, sizeof(id.bytes));
+}
+
+static uint64_t id_hash_of(void *context, uint32_t slot)
+{
+    const ski_memory *memory = context;
+    const skald_event *event = ski_memory_event(memory, (uint64_t)slot + 1);
+
+    return id_hash(memory, event->tenant, event->id);
+}
+
+uint64_t ski_memory_id_find(const ski_memory *memory, skald_str tenant, skald_uuid id)
+{
+    uint64_t hash = id_hash(memory, tenant, id);
+    uint32_t cursor = 0, slot;
+
+    while ((slot = ski_map_find(&memory->ids, hash, &cursor)) != SKI_MAP_NONE) {
+        const skald_event *event = ski_memory_event(memory, (uint64_t)slot + 1);
+
+        if (skald_uuid_equal(event->id, id) && skald_str_equal(event->tenant, tenant))
+            return (uint64_t)slot + 1;
+    }
+    return 0;
+}
+
+// batch_known: are the ids of the batch stored already? With all of them, and the same content, the
+// batch is given the first result.
+static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
+{
+    size_t known = 0;
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const skald_event *event = &batch->events[i];
+        uint64_t position = ski_memory_id_find(memory, event->tenant, event->id);
+
+        if (!position) continue;
+        if (ski_event_content_hash(memory->seed, event) !=
+            ski_event_content_hash(memory->seed, ski_memory_event(memory, position)))
+            return SKALD_EEXISTS;
+        known++;
+    }
+    if (!known) return SKALD_OK;
+    if (known < batch->event_count) return SKALD_EEXISTS;
+    for (size_t i = 0; i < known; i++) {
+        skald_event *event = &batch->events[i];
+        uint64_t position = ski_memory_id_find(memory, event->tenant, event->id);
+        const skald_event *first = ski_memory_event(memory, position);
+
+        event->position = position;
+        event->stream_version = first->stream_version;
+        event->recorded_at = first->recorded_at;
+    }
+    batch->appended.repeated = true;
+    return SKALD_OK;
+}
+
+static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batch)
+{
+    for (size_t i = 0; i < batch->expect_count; i++) {
+        const skald_expect *expect = &batch->expect[i];
+        const ski_memory_list *list =
+            ski_memory_postings_find(&memory->streams, expect->tenant, expect->stream);
+        uint64_t actual = list ? list->count : 0;
+
+        if (expect->expected == SKALD_ANY) continue;
+        if (expect->expected == SKALD_NONE && !actual) continue;
+        if (expect->expected == SKALD_PRESENT && actual) continue;
+        if (expect->expected == SKALD_AT && actual == expect->version) continue;
+        batch->actual_version = actual;
+        batch->conflict = i;
+        return SKALD_ECONFLICT;
+    }
+    return SKALD_OK;
+}
+
+// What a batch brings. What the names of new streams take in the indexes is seen only by the next
+// append: the limit is exceeded by one batch's at most.
+static uint64_t batch_bytes(const skald_store_batch *batch)
+{
+    uint64_t bytes = batch->event_count * (uint64_t)event_overhead_bytes;
+
+    for (size_t i = 0; i < batch->event_count; i++)
+        bytes += ski_event_text_bytes(&batch->events[i]);
+    for (size_t i = 0; i < batch->value_count; i++)
+        if (batch->values[i].bytes.ptr)
+            bytes += batch->values[i].name.len + batch->values[i].bytes.len;
+    return bytes;
+}
+
+static uint64_t memory_bytes(const ski_memory *memory)
+{
+    return memory->texts_bytes + memory->count * event_overhead_bytes + memory->streams.bytes +
+           memory->types.bytes + memory->correlations.bytes + memory->values.bytes;
+}
+
+static bool has_room(const ski_memory *memory, const skald_store_batch *batch)
+{
+    uint64_t bytes = batch_bytes(batch);
+
+    if (!bytes) return true; // values are removed: always possible
+    if (memory->count + batch->event_count >= SKI_MAP_NONE) return false;
+    return bytes <= memory->bytes_max && memory_bytes(memory) <= memory->bytes_max - bytes;
+}
+
+static skald_err chunks_room(ski_memory *memory, uint64_t count)
+{
+    while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count) {
+        if (memory->chunk_count == memory->chunk_size) {
+            uint32_t size = memory->chunk_size ? memory->chunk_size * 2 : 16;
+            skald_event **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
+
+            if (!chunks) return SKALD_ENOMEM;
+            memory->chunks = chunks;
+            memory->chunk_size = size;
+        }
+        skald_event *chunk = ski_alloc(SKI_MEMORY_CHUNK_EVENTS * sizeof(*chunk));
+        if (!chunk) return SKALD_ENOMEM;
+        memory->chunks[memory->chunk_count++] = chunk;
+    }
+    return SKALD_OK;
+}
+
+static void text_move(skald_str *text, char **at)
+{
+    if (!text->len) {
+        *text = (skald_str){0};
+        return;
+    }
+    memcpy(*at, text->ptr, text->len);
+    text->ptr = *at;
+    *at += text->len;
+}
+
+// event_move makes all texts of an event point to copies at *at, and moves that on.
+static void event_move(skald_event *event, char **at)
+{
+    skald_str *texts[] = {&event->type,           &event->data,         &event->metadata,
+                          &event->stream,         &event->tags,         &event->tenant,
+                          &event->correlation_id, &event->causation_id, &event->user,
+                          &event->role,           &event->source,       &event->traceparent};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) text_move(texts[i], at);
+}
+
+// event_index tells every index of the event at position, or none.
+static skald_err event_index(ski_memory *memory, uint64_t position)
+{
+    skald_event *event = ski_memory_event(memory, position);
+    const ski_memory_list *stream;
+
+    if (event->stream.len) {
+        SKALD_TRY(ski_memory_postings_add(&memory->streams, event->tenant, event->stream,
+                                          (uint32_t)position));
+        stream = ski_memory_postings_find(&memory->streams, event->tenant, event->stream);
+        event->stream_version = stream->count;
+    }
+    if (ski_memory_postings_add(&memory->types, event->tenant, event->type, (uint32_t)position))
+        goto no_type;
+    if (event->correlation_id.len &&
+        ski_memory_postings_add(&memory->correlations, event->tenant, event->correlation_id,
+                                (uint32_t)position))
+        goto no_correlation;
+    if (ski_map_put(&memory->ids, id_hash(memory, event->tenant, event->id),
+                    (uint32_t)(position - 1), id_hash_of, memory))
+        goto no_id;
+    return SKALD_OK;
+
+no_id:
+    if (event->correlation_id.len)
+        ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
+no_correlation:
+    ski_memory_postings_drop(&memory->types, event->tenant, event->type);
+no_type:
+    if (event->stream.len) ski_memory_postings_drop(&memory->streams, event->tenant, event->stream);
+    return SKALD_ENOMEM;
+}
+
+static void event_unindex(ski_memory *memory, uint64_t position)
+{
+    const skald_event *event = ski_memory_event(memory, position);
+
+    ski_map_remove(&memory->ids, id_hash(memory, event->tenant, event->id),
+                   (uint32_t)(position - 1), id_hash_of, memory);
+    if (event->correlation_id.len)
+        ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
+    ski_memory_postings_drop(&memory->types, event->tenant, event->type);
+    if (event->stream.len) ski_memory_postings_drop(&memory->streams, event->tenant, event->stream);
+}
+
+// events_store copies the events behind the others and indexes them; count is not moved yet.
+static skald_err events_store(ski_memory *memory, const skald_store_batch *batch)
+{
+    uint64_t position = memory->count;
+    ski_memory_texts *texts;
+    size_t bytes = 0;
+    char *at;
+
+    if (!batch->event_count) return SKALD_OK;
+    SKALD_TRY(chunks_room(memory, memory->count + batch->event_count));
+    for (size_t i = 0; i < batch->event_count; i++)
+        bytes += ski_event_text_bytes(&batch->events[i]);
+    texts = ski_alloc(sizeof(*texts) + bytes);
+    if (!texts) return SKALD_ENOMEM;
+    at = texts->bytes;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        skald_event *event = ski_memory_event(memory, ++position);
+
+        *event = batch->events[i];
+        event->position = position;
+        event_move(event, &at);
+        if (event_index(memory, position)) goto nomem;
+    }
+    texts->next = memory->texts;
+    memory->texts = texts;
+    memory->texts_bytes += bytes;
+    return SKALD_OK;
+
+nomem:
+    while (--position > memory->count) event_unindex(memory, position);
+    ski_free(texts);
+    return SKALD_ENOMEM;
+}
+
+// batch_give tells the batch its numbers; nothing here can fail.
+static void batch_give(ski_memory *memory, skald_store_batch *batch)
+{
+    skald_time now = memory->host->clock->now(memory->host->clock->context);
+
+    if (now < memory->recorded_last) now = memory->recorded_last;
+    memory->recorded_last = now;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        skald_event *stored = ski_memory_event(memory, memory->count + 1 + i);
+
+        stored->recorded_at = now;
+        batch->events[i].position = stored->position;
+        batch->events[i].stream_version = stored->stream_version;
+        batch->events[i].recorded_at = now;
+    }
+    memory->count += batch->event_count;
+}
+
+static skald_err batch_store(ski_memory *memory, skald_store_batch *batch)
+{
+    ski_memory_change *plan = NULL;
+    skald_err err;
+
+    if (!has_room(memory, batch)) return SKALD_EFULL;
+    SKALD_TRY(ski_memory_values_plan(&memory->values, batch->values, batch->value_count, &plan));
+    err = events_store(memory, batch);
+    if (err) {
+        ski_memory_values_cancel(&memory->values, plan, batch->value_count);
+        return err;
+    }
+    batch_give(memory, batch);
+    ski_memory_values_apply(&memory->values, plan, batch->value_count);
+    return SKALD_OK;
+}
+
+static void batch_sum_up(skald_store_batch *batch)
+{
+    if (!batch->event_count) return;
+    batch->appended.position_first = batch->events[0].position;
+    batch->appended.position_last = batch->events[batch->event_count - 1].position;
+    batch->appended.stream_version = batch->events[batch->event_count - 1].stream_version;
+}
+
+skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
+{
+    ski_memory *memory = driver;
+    skald_err told, err = SKALD_OK;
+    bool stored = false;
+
+    ski_mutex_lock(&memory->order);
+    ski_mutex_lock(&memory->data);
+    told = batch_known(memory, batch);
+    if (!told && !batch->appended.repeated) told = batch_expects(memory, batch);
+    if (!told && !batch->appended.repeated) {
+        err = batch_store(memory, batch);
+        stored = !err && batch->event_count;
+    }
+    if (!told && !err) batch_sum_up(batch);
+    atomic_store(&memory->bytes, memory_bytes(memory));
+    atomic_store(&memory->head, memory->count);
+    ski_mutex_unlock(&memory->data);
+    if (stored) memory->host->advanced(memory->host->context, memory->count);
+    if (!err) batch->done(batch, told);
+    ski_mutex_unlock(&memory->order);
+    return err;
+}

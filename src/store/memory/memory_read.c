@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way out: positions come from the shortest set of postings that the filter allows, or one by
+// one; each event is looked at and kept if the read means it.
+//
+// Invariants:
+//   1. The lock is held for at most looked_max events, whatever the filter lets through: an append
+//      never waits for a long search.
+//   2. Texts are not copied: a page is an array of events that point into the store.
+#include "store/memory/memory_store.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "store/content.h"
+
+enum {
+    looked_max = 4096, // events looked at in one read
+    lists_max = 16,    // merged; with more names than that all events are looked at
+    page_events_first = 16,
+};
+
+// A source gives positions in order: of several lists, merged, or all of a range.
+typedef struct position_source {
+    bool all, backwards;
+    uint64_t low, high; // inclusive; what is left of the range
+    size_t count;
+    struct {
+        const uint32_t *positions;
+        uint32_t begin, end; // what is left of the list
+    } lists[lists_max];
+    uint64_t postings; // in all lists
+} position_source;
+
+static uint64_t at_end(const position_source *source, size_t i)
+{
+    return source->backwards ? source->lists[i].positions[source->lists[i].end - 1]
+                             : source->lists[i].positions[source->lists[i].begin];
+}
+
+// source_next gives 0 at the end.
+static uint64_t source_next(position_source *source)
+{
+    uint64_t next = 0;
+
+    if (source->all) {
+        if (source->low > source->high) return 0;
+        return source->backwards ? source->high-- : source->low++;
+    }
+    for (size_t i = 0; i < source->count; i++) {
+        if (source->lists[i].begin == source->lists[i].end) continue;
+        uint64_t position = at_end(source, i);
+        if (!next || (source->backwards ? position > next : position < next)) next = position;
+    }
+    // A name may stand twice in a filter: its lists move on together.
+    for (size_t i = 0; next && i < source->count; i++) {
+        if (source->lists[i].begin == source->lists[i].end || at_end(source, i) != next) continue;
+        if (source->backwards)
+            source->lists[i].end--;
+        else
+            source->lists[i].begin++;
+    }
+    return next;
+}
+
+// source_add adds what of a list lies in the range. No list: nothing, which is an answer too.
+static void source_add(position_source *source, const ski_memory_list *list, uint64_t version_from,
+                       uint64_t version_to)
+{
+    uint32_t begin, end;
+
+    if (!list) return;
+    begin = ski_memory_list_upto(list, source->low - 1);
+    end = ski_memory_list_upto(list, source->high);
+    if (version_from && version_from - 1 > begin)
+        begin = version_from - 1 < list->count ? (uint32_t)(version_from - 1) : list->count;
+    if (version_to && version_to < end) end = (uint32_t)version_to;
+    if (begin >= end) return;
+    source->lists[source->count].positions = list->positions;
+    source->lists[source->count].begin = begin;
+    source->lists[source->count++].end = end;
+    source->postings += end - begin;
+}
+
+// source_of makes the source of one index, if it has one for these names.
+static bool source_of(const position_source *range, const ski_memory_postings *postings,
+                      const skald_read *read, skald_texts names, position_source *ret_source)
+{
+    bool versions = names.items == read->filter.streams.items && names.count == 1;
+
+    if (!names.count || names.count > lists_max || !read->filter.tenant.ptr) return false;
+    *ret_source = *range;
+    ret_source->all = false;
+    for (size_t i = 0; i < names.count; i++)
+        source_add(ret_source,
+                   ski_memory_postings_find(postings, read->filter.tenant, names.items[i]),
+                   versions ? read->version_from : 0, versions ? read->version_to : 0);
+    return true;
+}
+
+static bool exact(skald_texts types)
+{
+    for (size_t i = 0; i < types.count; i++) {
+        skald_str type = types.items[i];
+
+        if (type.len && type.ptr[type.len - 1] == '*') return false;
+    }
+    return true;
+}
+
+// source_choose takes the index with the fewest events to look at.
+static void source_choose(const ski_memory *memory, const skald_read *read, position_source *source)
+{
+    const skald_filter *filter = &read->filter;
+    const position_source range = *source;
+    position_source best = range, other;
+
+    best.postings = range.low <= range.high ? range.high - range.low + 1 : 0;
+    if (source_of(&range, &memory->streams, read, filter->streams, &other) &&
+        other.postings <= best.postings)
+        best = other;
+    if (source_of(&range, &memory->correlations, read,
+                  (skald_texts){&filter->correlation_id, filter->correlation_id.len != 0},
+                  &other) &&
+        other.postings <= best.postings)
+        best = other;
+    if (exact(filter->types) && source_of(&range, &memory->types, read, filter->types, &other) &&
+        other.postings <= best.postings)
+        best = other;
+    *source = best;
+}
+
+// recorded_before is how many events were recorded before a time: recorded_at never falls.
+static uint64_t recorded_before(const ski_memory *memory, skald_time time)
+{
+    uint64_t low = 0, high = memory->count;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (ski_memory_event(memory, middle + 1)->recorded_at < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void source_range(const ski_memory *memory, const skald_read *read,
+                         position_source *ret_source)
+{
+    uint64_t low = read->after < memory->count ? read->after + 1 : memory->count + 1;
+    uint64_t high = memory->count;
+
+    if (read->before && read->before - 1 < high) high = read->before - 1;
+    if (read->from && recorded_before(memory, read->from) >= low)
+        low = recorded_before(memory, read->from) + 1;
+    if (read->to && recorded_before(memory, read->to) < high)
+        high = recorded_before(memory, read->to);
+    if (high < low) high = low - 1;
+    *ret_source =
+        (position_source){.all = true, .backwards = read->backwards, .low = low, .high = high};
+}
+
+// The page while it is made.
+typedef struct gathered {
+    skald_event *events;
+    size_t count, size;
+    uint64_t bytes;
+} gathered;
+
+static skald_err gather(gathered *page, const skald_event *event)
+{
+    if (page->count == page->size) {
+        size_t size = page->size ? page->size * 2 : page_events_first;
+        skald_event *events = ski_realloc(page->events, size * sizeof(*events));
+
+        if (!events) return SKALD_ENOMEM;
+        page->events = events;
+        page->size = size;
+    }
+    page->events[page->count++] = *event;
+    page->bytes += ski_event_text_bytes(event) + sizeof(*event);
+    return SKALD_OK;
+}
+
+// source_read fills a page. *ret_looked is the last position looked at, 0 if the source ended.
+static skald_err source_read(const ski_memory *memory, const skald_read *read,
+                             position_source *source, gathered *page, uint64_t *ret_looked)
+{
+    uint64_t looked = 0;
+
+    for (size_t i = 0; i < looked_max; i++) {
+        uint64_t position = source_next(source);
+        const skald_event *event;
+
+        if (!position) {
+            *ret_looked = 0;
+            return SKALD_OK;
+        }
+        event = ski_memory_event(memory, position);
+        if (ski_read_matches(read, event)) {
+            uint64_t bytes = page->bytes + ski_event_text_bytes(event) + sizeof(*event);
+
+            if (page->count && bytes > read->page_bytes_max) break;
+            SKALD_TRY(gather(page, event));
+        }
+        looked = position;
+        if (read->events_max && page->count == read->events_max) break;
+    }
+    *ret_looked = looked;
+    return SKALD_OK;
+}
+
+skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page *ret_page,
+                          skald_error *reterr_error)
+{
+    ski_memory *memory = driver;
+    gathered page = {0};
+    uint64_t looked, last;
+    position_source source;
+    skald_err err;
+
+    ski_mutex_lock(&memory->data);
+    last = memory->count;
+    source_range(memory, read, &source);
+    source_choose(memory, read, &source);
+    err = source_read(memory, read, &source, &page, &looked);
+    ski_mutex_unlock(&memory->data);
+    if (err) {
+        ski_free(page.events);
+        return skald_fail(reterr_error, err, "%s", skald_err_text(err));
+    }
+    if (read->before && read->before - 1 < last) last = read->before - 1;
+    if (last < read->after) last = read->after;
+    *ret_page = (skald_store_page){
+        .events = page.events, .count = page.count, .end = !looked, .driver = page.events};
+    if (looked)
+        ret_page->position_next = looked;
+    else
+        ret_page->position_next = read->backwards ? read->after + 1 : last;
+    return SKALD_OK;
+}

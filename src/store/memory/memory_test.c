@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory driver alone: its limits, what a failed allocation leaves, and the bounded search.
+// What every driver must do is in tests/contract.
+#include "store/memory/memory_store.h"
+
+#include "base/alloc.h"
+#include "store/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static skald_store *store_new(const char *url)
+{
+    skald_store *store = NULL;
+
+    assert_int_equal(skald_store_open(url, NULL, &store, NULL), SKALD_OK);
+    return store;
+}
+
+static skald_event event_of(const char *type, const char *stream)
+{
+    return (skald_event){.type = skald_str_of(type),
+                         .stream = skald_str_of(stream),
+                         .data = SKALD_STR("{\"a\":1}")};
+}
+
+static skald_err append(skald_store *store, skald_event event)
+{
+    return skald_store_append(store, &event, 1, NULL, NULL, NULL);
+}
+
+static void url_is_checked(void **state)
+{
+    static const char *const bad[] = {"memory:x",
+                                      "memory:?bytes_max=",
+                                      "memory:?bytes_max=0",
+                                      "memory:?bytes_max=1k",
+                                      "memory:?other=1",
+                                      "memory:?bytes_max=99999999999999999999"};
+    skald_store *store = NULL;
+    skald_error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(skald_store_open(bad[i], NULL, &store, &error), SKALD_EINVALID);
+        assert_string_equal(error.field, "url");
+        assert_non_null(strstr(error.text, bad[i]));
+        assert_null(store);
+    }
+}
+
+typedef struct told {
+    int times;
+    skald_err err;
+} told;
+
+static void note_done(skald_store_batch *batch, skald_err err)
+{
+    told *t = batch->context;
+
+    t->times++;
+    t->err = err;
+}
+
+static void full_is_told(void **state)
+{
+    skald_store *store = store_new("memory:?bytes_max=20000");
+    skald_store_value value = {SKALD_STR("v"), SKALD_STR("x")};
+    told t = {0};
+    skald_store_batch batch = {
+        .values = &value, .value_count = 1, .done = note_done, .context = &t};
+    skald_store_state stands;
+    uint64_t head = 0;
+    skald_error error;
+    skald_err err;
+
+    (void)state;
+    assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+    while (!(err = append(store, event_of("t.x", "s-1")))) head++;
+    assert_int_equal(err, SKALD_EFULL);
+    assert_true(head > 10 && head < 100);
+    skald_event event = event_of("t.x", "s-1");
+    assert_int_equal(skald_store_append(store, &event, 1, NULL, NULL, &error), SKALD_EFULL);
+    assert_true(error.text[0] != 0);
+    assert_int_equal(skald_store_head(store), head);
+    skald_store_state_get(store, &stands);
+    assert_true(stands.bytes_stored <= 20000 + 1000);
+    // What is not taken is not told of; removing needs no room.
+    batch.events = &event;
+    batch.event_count = 1;
+    assert_int_equal(ski_store_submit(store, &batch), SKALD_EFULL);
+    assert_int_equal(t.times, 1);
+    batch.event_count = 0;
+    value.bytes = (skald_str){0};
+    assert_int_equal(ski_store_submit(store, &batch), SKALD_OK);
+    assert_int_equal(t.times, 2);
+    skald_store_close(store);
+}
+
+// counts_are asserts what a store of some events must say everywhere.
+static void counts_are(skald_store *store, uint64_t events, uint64_t on_s1, uint64_t types)
+{
+    const skald_counted *list;
+    skald_arena *arena;
+    uint64_t version;
+    size_t count;
+
+    assert_int_equal(skald_arena_new(1024 * 1024, &arena), SKALD_OK);
+    assert_int_equal(skald_store_head(store), events);
+    assert_int_equal(skald_stream_version(store, SKALD_STR(""), SKALD_STR("s-1"), &version),
+                     SKALD_OK);
+    assert_int_equal(version, on_s1);
+    assert_int_equal(skald_store_types(store, SKALD_STR(""), arena, &list, &count), SKALD_OK);
+    assert_int_equal(count, types);
+    skald_arena_free(arena);
+}
+
+enum { many = 300 }; // more than a chunk has places for
+
+// One append of many events and some values, on a store that has a little of each already.
+static void batch_fill(skald_event *events, skald_store_value *values, char (*names)[16])
+{
+    for (int i = 0; i < many; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "s-%d", i % 40);
+        events[i] = event_of(i % 2 ? "t.new" : "t.old", names[i]);
+        events[i].correlation_id = skald_str_of(names[(i * 7) % many]);
+    }
+    values[0] = (skald_store_value){SKALD_STR("old"), SKALD_STR("changed")};
+    values[1] = (skald_store_value){SKALD_STR("new"), SKALD_STR("made")};
+    values[2] = (skald_store_value){SKALD_STR("gone"), {0}};
+}
+
+static bool count_value(void *context, const skald_store_value *value)
+{
+    size_t *bytes = context;
+
+    *bytes += value->name.len + value->bytes.len;
+    return true;
+}
+
+// The n-th allocation of an append fails, for every n: nothing of it is stored, and the store goes
+// on.
+static void failed_append_leaves_nothing(void **state)
+{
+    static char names[many][16];
+    static skald_event events[many];
+    bool failed = true;
+
+    (void)state;
+    for (uint64_t n = 1; failed; n++) {
+        skald_store *store = store_new("memory:");
+        skald_store_value values[3] = {{SKALD_STR("old"), SKALD_STR("1")},
+                                       {SKALD_STR("gone"), SKALD_STR("2")}};
+        told t = {0};
+        skald_store_batch batch = {
+            .values = values, .value_count = 2, .done = note_done, .context = &t};
+        size_t bytes = 0;
+        uint64_t position;
+        skald_err err;
+
+        assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+        for (int i = 0; i < 9; i++)
+            assert_int_equal(append(store, event_of("t.old", "s-1")), SKALD_OK);
+        batch_fill(events, values, names);
+        batch.events = events;
+        batch.event_count = many;
+        batch.value_count = 3;
+        ski_alloc_fail_at(n);
+        err = ski_store_commit(store, &batch);
+        ski_alloc_fail_at(0);
+        failed = err != SKALD_OK;
+        if (failed) {
+            assert_int_equal(err, SKALD_ENOMEM);
+            assert_int_equal(t.times, 1);
+            counts_are(store, 9, 9, 1);
+            for (int i = 0; i < many; i++) {
+                skald_event found;
+
+                assert_int_equal(skald_store_event(store, events[i].id, SKALD_STR(""), NULL,
+                                                   &found),
+                                 SKALD_ENOTFOUND);
+            }
+            assert_int_equal(ski_store_value_each(store, SKALD_STR(""), count_value, &bytes),
+                             SKALD_OK);
+            assert_int_equal(bytes, 3 + 1 + 4 + 1);
+            // The same batch again, without the fault.
+            assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+        }
+        position = batch.appended.position_first;
+        assert_int_equal(position, 10);
+        assert_false(batch.appended.repeated);
+        counts_are(store, 9 + many, 9 + 8, 2);
+        bytes = 0;
+        assert_int_equal(ski_store_value_each(store, SKALD_STR(""), count_value, &bytes), SKALD_OK);
+        assert_int_equal(bytes, 3 + 7 + 3 + 4);
+        skald_store_close(store);
+        assert_true(n < 1000);
+        if (!failed) assert_true(n > 60);
+    }
+}
+
+static void a_read_without_memory_fails(void **state)
+{
+    skald_store *store = store_new("memory:");
+    skald_store_page page;
+    skald_read read = {0};
+    skald_error error;
+
+    (void)state;
+    assert_int_equal(append(store, event_of("t.x", NULL)), SKALD_OK);
+    ski_alloc_fail_at(1);
+    assert_int_equal(ski_store_page(store, &read, &page, &error), SKALD_ENOMEM);
+    ski_alloc_fail_at(0);
+    assert_int_equal(ski_store_page(store, &read, &page, &error), SKALD_OK);
+    assert_int_equal(page.count, 1);
+    ski_store_page_free(store, &page);
+    skald_store_close(store);
+}
+
+// A filter that finds nothing: each read looks at a bounded number of events and says where to go
+// on.
+static void a_long_search_comes_in_turns(void **state)
+{
+    enum { events_count = 10000 };
+    skald_store *store = store_new("memory:");
+    skald_event *events = test_calloc(events_count, sizeof(*events));
+    skald_str pattern = SKALD_STR("never.*");
+    skald_read read = {.filter = {.types = {&pattern, 1}}};
+    skald_store_page page;
+
+    (void)state;
+    for (int i = 0; i < events_count; i++) events[i] = event_of("t.x", NULL);
+    assert_int_equal(skald_store_append(store, events, events_count, NULL, NULL, NULL), SKALD_OK);
+    for (int backwards = 0; backwards < 2; backwards++) {
+        int turns = 0;
+
+        read.backwards = backwards;
+        read.after = read.before = 0;
+        do {
+            assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+            assert_int_equal(page.count, 0);
+            if (backwards)
+                read.before = page.position_next;
+            else
+                read.after = page.position_next;
+            turns++;
+        } while (!page.end);
+        assert_int_equal(turns, 3);
+    }
+    test_free(events);
+    skald_store_close(store);
+}
+
+// More names than are merged: all events are looked at instead, with the same result.
+static void many_names_in_a_filter(void **state)
+{
+    skald_store *store = store_new("memory:");
+    skald_str streams[20];
+    char names[20][16];
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "s-%d", i);
+        streams[i] = skald_str_of(names[i]);
+    }
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(append(store, event_of("t.x", names[i % 20])), SKALD_OK);
+    for (size_t count = 1; count <= 20; count++) {
+        skald_read read = {.filter = {.tenant = SKALD_STR(""), .streams = {streams, count}}};
+        skald_store_page page;
+
+        assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+        assert_int_equal(page.count, 10 * count);
+        for (size_t i = 1; i < page.count; i++)
+            assert_true(page.events[i].position > page.events[i - 1].position);
+        ski_store_page_free(store, &page);
+    }
+    skald_store_close(store);
+}
+
+// Names that come and go do not add up.
+static void slots_of_values_are_used_again(void **state)
+{
+    ski_memory_values values;
+    ski_memory_change *plan;
+
+    (void)state;
+    ski_memory_values_init(&values, 1);
+    for (int i = 0; i < 1000; i++) {
+        char name[16];
+        skald_store_value change = {{name, 0}, SKALD_STR("bytes")};
+
+        change.name.len = (size_t)snprintf(name, sizeof(name), "name-%d", i);
+        assert_int_equal(ski_memory_values_plan(&values, &change, 1, &plan), SKALD_OK);
+        ski_memory_values_apply(&values, plan, 1);
+        assert_non_null(ski_memory_values_find(&values, change.name));
+        change.bytes = (skald_str){0};
+        assert_int_equal(ski_memory_values_plan(&values, &change, 1, &plan), SKALD_OK);
+        ski_memory_values_apply(&values, plan, 1);
+        assert_null(ski_memory_values_find(&values, change.name));
+    }
+    assert_int_equal(values.count, 1);
+    assert_int_equal(values.bytes, 0);
+    ski_memory_values_fini(&values);
+}
+
+static void a_failed_plan_leaves_nothing(void **state)
+{
+    const skald_store_value changes[2] = {{SKALD_STR("a"), SKALD_STR("1")},
+                                          {SKALD_STR("b"), SKALD_STR("2")}};
+    skald_err err = SKALD_ENOMEM;
+    uint64_t n = 1;
+
+    (void)state;
+    for (; err; n++) {
+        ski_memory_values values;
+        ski_memory_change *plan;
+
+        ski_memory_values_init(&values, 1);
+        ski_alloc_fail_at(n);
+        err = ski_memory_values_plan(&values, changes, 2, &plan);
+        ski_alloc_fail_at(0);
+        assert_int_equal(err, err ? SKALD_ENOMEM : SKALD_OK);
+        if (!err) ski_memory_values_cancel(&values, plan, 2);
+        assert_null(ski_memory_values_find(&values, changes[0].name));
+        assert_int_equal(values.bytes, 0);
+        assert_int_equal(values.map.count, 0);
+        ski_memory_values_fini(&values);
+    }
+    assert_true(n > 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(url_is_checked),
+        cmocka_unit_test(full_is_told),
+        cmocka_unit_test(failed_append_leaves_nothing),
+        cmocka_unit_test(a_read_without_memory_fails),
+        cmocka_unit_test(a_long_search_comes_in_turns),
+        cmocka_unit_test(many_names_in_a_filter),
+        cmocka_unit_test(slots_of_values_are_used_again),
+        cmocka_unit_test(a_failed_plan_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

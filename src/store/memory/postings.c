@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Postings: a map from the hash of (tenant, name) to a list.
+#include "store/memory/postings.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    lists_first = 16,
+    positions_first = 4, // most streams are short
+};
+
+static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, skald_str name)
+{
+    uint64_t hash = ski_hash64(postings->seed, tenant.len ? tenant.ptr : "", tenant.len);
+
+    return ski_hash64(hash, name.len ? name.ptr : "", name.len);
+}
+
+static uint64_t list_hash(void *context, uint32_t slot)
+{
+    const ski_memory_postings *postings = context;
+
+    return postings->lists[slot].hash;
+}
+
+static uint32_t slot_find(const ski_memory_postings *postings, uint64_t hash, skald_str tenant,
+                          skald_str name)
+{
+    uint32_t cursor = 0, slot;
+
+    while ((slot = ski_map_find(&postings->map, hash, &cursor)) != SKI_MAP_NONE) {
+        const ski_memory_list *list = &postings->lists[slot];
+
+        if (list->hash == hash && skald_str_equal(list->tenant, tenant) &&
+            skald_str_equal(list->name, name))
+            break;
+    }
+    return slot;
+}
+
+void ski_memory_postings_fini(ski_memory_postings *postings)
+{
+    for (uint32_t i = 0; i < postings->count; i++) {
+        ski_free((void *)postings->lists[i].tenant.ptr);
+        ski_free(postings->lists[i].positions);
+    }
+    ski_free(postings->lists);
+    ski_map_fini(&postings->map);
+}
+
+const ski_memory_list *ski_memory_postings_find(const ski_memory_postings *postings,
+                                                skald_str tenant, skald_str name)
+{
+    uint32_t slot = slot_find(postings, key_hash(postings, tenant, name), tenant, name);
+
+    return slot == SKI_MAP_NONE ? NULL : &postings->lists[slot];
+}
+
+static skald_err lists_room(ski_memory_postings *postings)
+{
+    uint32_t size = postings->size ? postings->size * 2 : lists_first;
+    ski_memory_list *lists;
+
+    if (postings->count < postings->size) return SKALD_OK;
+    lists = ski_realloc(postings->lists, size * sizeof(*lists));
+    if (!lists) return SKALD_ENOMEM;
+    postings->lists = lists;
+    postings->size = size;
+    return SKALD_OK;
+}
+
+static skald_err list_new(ski_memory_postings *postings, uint64_t hash, skald_str tenant,
+                          skald_str name, uint32_t position)
+{
+    uint32_t slot = postings->count;
+    ski_memory_list *list;
+    uint32_t *positions = NULL;
+    char *text = NULL;
+
+    SKALD_TRY(lists_room(postings));
+    text = ski_alloc(tenant.len + name.len + 1);
+    positions = ski_alloc(positions_first * sizeof(*positions));
+    if (!text || !positions) goto nomem;
+    if (tenant.len) memcpy(text, tenant.ptr, tenant.len);
+    if (name.len) memcpy(text + tenant.len, name.ptr, name.len);
+    positions[0] = position;
+    list = &postings->lists[slot];
+    *list = (ski_memory_list){.tenant = {text, tenant.len},
+                              .name = {text + tenant.len, name.len},
+                              .hash = hash,
+                              .positions = positions,
+                              .count = 1,
+                              .size = positions_first};
+    if (ski_map_put(&postings->map, hash, slot, list_hash, postings)) goto nomem;
+    postings->count++;
+    postings->bytes += sizeof(*list) + tenant.len + name.len + positions_first * sizeof(*positions);
+    return SKALD_OK;
+
+nomem:
+    ski_free(text);
+    ski_free(positions);
+    return SKALD_ENOMEM;
+}
+
+skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant, skald_str name,
+                                  uint32_t position)
+{
+    uint64_t hash = key_hash(postings, tenant, name);
+    uint32_t slot = slot_find(postings, hash, tenant, name);
+    ski_memory_list *list;
+
+    if (slot == SKI_MAP_NONE) return list_new(postings, hash, tenant, name, position);
+    list = &postings->lists[slot];
+    assert(list->positions[list->count - 1] < position);
+    if (list->count == list->size) {
+        uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
+
+        if (!positions) return SKALD_ENOMEM;
+        postings->bytes += list->size * sizeof(*positions);
+        list->positions = positions;
+        list->size *= 2;
+    }
+    list->positions[list->count++] = position;
+    return SKALD_OK;
+}
+
+void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name)
+{
+    uint32_t slot = slot_find(postings, key_hash(postings, tenant, name), tenant, name);
+    ski_memory_list *list;
+
+    assert(slot != SKI_MAP_NONE);
+    list = &postings->lists[slot];
+    if (--list->count) return;
+    assert(slot == postings->count - 1);
+    ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
+    postings->bytes -= sizeof(*list) + tenant.len + name.len + list->size * sizeof(uint32_t);
+    ski_free((void *)list->tenant.ptr);
+    ski_free(list->positions);
+    postings->count--;
+}
+
+uint32_t ski_memory_list_upto(const ski_memory_list *list, uint64_t position)
+{
+    uint32_t low = 0, high = list->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (list->positions[middle] <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// store/memory/postings.h - an index: under each (tenant, name) the positions of its events,
+// rising.
+//
+// Streams, types and correlations are one of these each. Of a stream, the place in the list is the
+// version: the list's entry v - 1 is the event of version v. One thread at a time.
+#ifndef SKI_STORE_MEMORY_POSTINGS_H
+#define SKI_STORE_MEMORY_POSTINGS_H
+
+#include "base/map.h"
+
+typedef struct ski_memory_list {
+    skald_str tenant, name; // the list's own, in one block that begins at tenant.ptr
+    uint64_t hash;
+    uint32_t *positions;
+    uint32_t count, size; // count is never 0: a list comes with its first position
+} ski_memory_list;
+
+typedef struct ski_memory_postings {
+    uint64_t seed; // of the hashes
+    ski_map map;
+    ski_memory_list *lists; // they never leave but through drop: a slot is a place to go on from
+    uint32_t count, size;
+    uint64_t bytes; // held, without the map
+} ski_memory_postings;
+
+void ski_memory_postings_fini(ski_memory_postings *postings);
+// ski_memory_postings_find gives NULL where there is none. What it gives is borrowed until the next
+// add.
+const ski_memory_list *ski_memory_postings_find(const ski_memory_postings *postings,
+                                                skald_str tenant, skald_str name);
+// ski_memory_postings_add puts a position behind all others of its list. Fails: NOMEM, and nothing
+// changed.
+skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant, skald_str name,
+                                  uint32_t position) SKALD_CHECK;
+// ski_memory_postings_drop takes back adds, the last one first.
+void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name);
+// ski_memory_list_upto is how many positions of a list are <= position.
+uint32_t ski_memory_list_upto(const ski_memory_list *list, uint64_t position);
+
+#endif

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// The waist, one of four files: opening and closing a store, its watcher and its small answers.
+// store_append.c checks and hands over appends, store_read.c makes pages and cursors of what
+// drivers give, store_list.c does listings and values.
+//
+// Invariants:
+//   1. A driver is given complete options, a clock and a log: no default is decided twice.
+//   2. Between enter and leave the driver's instance exists: close waits until calls is 0.
+//   3. The watcher is told rising positions, each at most once, by one thread at a time.
+#include "store/handle.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    segment_bytes_default = 128 * 1024 * 1024,
+    append_bytes_default = 64 * 1024 * 1024,
+    dedup_events_default = 16 * 1000 * 1000,
+};
+
+static void log_nothing(void *context, skald_level level, skald_str json_line)
+{
+    (void)context;
+    (void)level;
+    (void)json_line;
+}
+
+static void store_advanced(void *context, uint64_t durable_position)
+{
+    skald_store *store = context;
+
+    ski_mutex_lock(&store->watch_mutex);
+    if (store->watch && durable_position > store->watch_told) {
+        store->watch_told = durable_position;
+        store->watch(store->watch_context, durable_position);
+    }
+    ski_mutex_unlock(&store->watch_mutex);
+}
+
+static skald_err options_fill(const skald_store_options *given, skald_store_options *ret_options,
+                              skald_error *reterr_error)
+{
+    skald_store_options options = given ? *given : (skald_store_options){0};
+
+    if (!options.event_bytes_max) options.event_bytes_max = SKALD_EVENT_BYTES_MAX;
+    if (!options.segment_bytes) options.segment_bytes = segment_bytes_default;
+    if (!options.append_bytes_max) options.append_bytes_max = append_bytes_default;
+    if (!options.dedup_events_max) options.dedup_events_max = dedup_events_default;
+    if (options.event_bytes_max > SKALD_EVENT_BYTES_LIMIT)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "event_bytes_max",
+                             "an event may have %u bytes at most, %d is the limit",
+                             options.event_bytes_max, (int)SKALD_EVENT_BYTES_LIMIT);
+    *ret_options = options;
+    return SKALD_OK;
+}
+
+// store_equip sets up all of the handle but the driver's instance.
+static void store_equip(skald_store *store, const ski_kernel *kernel,
+                        const skald_store_driver *driver, const skald_store_options *options)
+{
+    uint8_t random[16];
+
+    store->kernel = kernel;
+    store->driver = driver;
+    store->options = *options;
+    store->clock = options->clock ? *options->clock : ski_kernel_clock(kernel);
+    store->log = options->log ? *options->log : (skald_log){.line = log_nothing};
+    store->options.clock = &store->clock;
+    store->options.log = &store->log;
+    store->host = (skald_store_host){.clock = &store->clock,
+                                     .log = &store->log,
+                                     .kernel = kernel,
+                                     .advanced = store_advanced,
+                                     .context = store};
+    kernel->random(kernel->context, random, sizeof(random));
+    ski_uuid_seed(&store->ids, random);
+    ski_mutex_init(&store->mutex);
+    ski_mutex_init(&store->watch_mutex);
+    ski_cond_init(&store->idle);
+}
+
+static void store_free(skald_store *store)
+{
+    ski_cond_fini(&store->idle);
+    ski_mutex_fini(&store->watch_mutex);
+    ski_mutex_fini(&store->mutex);
+    ski_free(store);
+}
+
+skald_err ski_store_open_driver(const ski_kernel *kernel, const skald_store_driver *driver,
+                                const char *path, const skald_store_options *options,
+                                skald_store **ret_store, skald_error *reterr_error)
+{
+    skald_store_options filled = {0};
+    skald_store *store;
+    skald_err err;
+
+    if (driver->abi != SKALD_STORE_DRIVER_ABI)
+        return skald_fail(reterr_error, SKALD_EUNSUPPORTED,
+                          "the store driver '%s' has ABI %u, this library has %d", driver->scheme,
+                          driver->abi, (int)SKALD_STORE_DRIVER_ABI);
+    SKALD_TRY(options_fill(options, &filled, reterr_error));
+    store = ski_alloc_zeroed(1, sizeof(*store));
+    if (!store) return skald_fail(reterr_error, SKALD_ENOMEM, "%s", skald_err_text(SKALD_ENOMEM));
+    store_equip(store, kernel, driver, &filled);
+    err = driver->open(path, &store->options, &store->host, &store->instance, reterr_error);
+    if (err) {
+        store_free(store);
+        return err;
+    }
+    *ret_store = store;
+    return SKALD_OK;
+}
+
+skald_err ski_store_open_on(const ski_kernel *kernel, const char *url,
+                            const skald_store_options *options, skald_store **ret_store,
+                            skald_error *reterr_error)
+{
+    skald_str path, scheme;
+
+    if (!url) return skald_fail_at(reterr_error, SKALD_EINVALID, "url", "no store is named");
+    scheme = ski_str_cut(skald_str_of(url), ':', &path);
+    for (size_t i = 0; path.ptr && ski_store_drivers[i]; i++) {
+        if (!skald_str_equal(scheme, skald_str_of(ski_store_drivers[i]->scheme))) continue;
+        return ski_store_open_driver(kernel, ski_store_drivers[i], path.ptr, options, ret_store,
+                                     reterr_error);
+    }
+    return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
+                         "'%s' names no kind of store; give \"log:DIRECTORY\" or \"memory:\"", url);
+}
+
+skald_err skald_store_open(const char *url, const skald_store_options *options,
+                           skald_store **ret_store, skald_error *reterr_error)
+{
+    return ski_store_open_on(&ski_kernel_system, url, options, ret_store, reterr_error);
+}
+
+void skald_store_close(skald_store *store)
+{
+    if (!store) return;
+    ski_mutex_lock(&store->mutex);
+    assert(!store->closing);
+    store->closing = true;
+    while (store->calls) ski_cond_wait(&store->idle, &store->mutex);
+    ski_mutex_unlock(&store->mutex);
+    store->driver->close(store->instance);
+    store_free(store);
+}
+
+skald_err ski_store_enter(skald_store *store)
+{
+    bool closing;
+
+    ski_mutex_lock(&store->mutex);
+    closing = store->closing;
+    if (!closing) store->calls++;
+    ski_mutex_unlock(&store->mutex);
+    return closing ? SKALD_ECLOSED : SKALD_OK;
+}
+
+void ski_store_leave(skald_store *store)
+{
+    ski_mutex_lock(&store->mutex);
+    assert(store->calls);
+    if (!--store->calls && store->closing) ski_cond_signal(&store->idle);
+    ski_mutex_unlock(&store->mutex);
+}
+
+void ski_store_watch(skald_store *store, void (*fn)(void *context, uint64_t durable_position),
+                     void *context)
+{
+    ski_mutex_lock(&store->watch_mutex);
+    store->watch = fn;
+    store->watch_context = context;
+    store->watch_told = 0;
+    ski_mutex_unlock(&store->watch_mutex);
+}
+
+uint64_t skald_store_head(const skald_store *store)
+{
+    return store->driver->head(store->instance);
+}
+
+void skald_store_state_get(const skald_store *store, skald_store_state *ret_state)
+{
+    *ret_state = (skald_store_state){0};
+    store->driver->state(store->instance, ret_state);
+    if (store->options.read_only && !ret_state->read_only) {
+        static const char why[] = "opened read-only";
+
+        ret_state->read_only = true;
+        memcpy(ret_state->read_only_why, why, sizeof(why));
+    }
+}
+
+skald_err skald_store_verify(skald_store *store, const skald_verify_options *options,
+                             skald_verified *ret_verified, skald_error *reterr_error)
+{
+    static const skald_verify_options nothing;
+    skald_verified verified = {0};
+    skald_err err;
+
+    if (!store->driver->verify)
+        return skald_fail(reterr_error, SKALD_EUNSUPPORTED,
+                          "a store of kind '%s' keeps nothing that could be verified",
+                          store->driver->scheme);
+    SKALD_TRY(ski_store_enter(store));
+    err = store->driver->verify(store->instance, options ? options : &nothing, &verified,
+                                reterr_error);
+    ski_store_leave(store);
+    if (!err || err == SKALD_ECORRUPT) *ret_verified = verified;
+    return err;
+}
+
+skald_uuid ski_store_uuid_new(skald_store *store)
+{
+    skald_time now = ski_store_now(store);
+    skald_uuid id;
+
+    ski_mutex_lock(&store->mutex);
+    id = ski_uuid_v7(&store->ids, now);
+    ski_mutex_unlock(&store->mutex);
+    return id;
+}
+
+skald_time ski_store_now(skald_store *store)
+{
+    return store->clock.now(store->clock.context);
+}
+
+const ski_kernel *ski_store_kernel(const skald_store *store)
+{
+    return store->kernel;
+}
+
+const skald_log *ski_store_log_hook(const skald_store *store)
+{
+    return &store->log;
+}
+
+uint32_t ski_store_event_bytes_max(const skald_store *store)
+{
+    return store->options.event_bytes_max;
+}
+
+bool ski_store_step(skald_store *store)
+{
+    return store->driver->step && store->driver->step(store->instance);
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way in: a batch is checked, stamped and handed to the driver.
+//
+// Invariants:
+//   1. What reaches a driver is whole: within every limit, ids and times given, no id twice.
+//   2. A batch that was not taken is unchanged but for what was stamped: giving it again is a
+//      repetition of the same events, not new ones.
+#include "store/handle.h"
+
+#include "base/alloc.h"
+#include "store/content.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    events_on_stack = 8,     // an append of few events needs no memory of its own
+    twice_by_pairs_max = 16, // up to here comparing all pairs is quicker than sorting
+};
+
+static int id_compare(const skald_event *a, const skald_event *b)
+{
+    int order = memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
+
+    if (order) return order;
+    if (a->tenant.len != b->tenant.len) return a->tenant.len < b->tenant.len ? -1 : 1;
+    return a->tenant.len ? memcmp(a->tenant.ptr, b->tenant.ptr, a->tenant.len) : 0;
+}
+
+static int id_compare_pointers(const void *a, const void *b)
+{
+    return id_compare(*(const skald_event *const *)a, *(const skald_event *const *)b);
+}
+
+// ids_rise: those that one maker gave do, and then none stands twice. Not given ones do not count.
+static bool ids_rise(const skald_store_batch *batch)
+{
+    const skald_event *last = NULL;
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const skald_event *event = &batch->events[i];
+
+        if (!skald_uuid_given(event->id)) continue;
+        if (last && memcmp(last->id.bytes, event->id.bytes, sizeof(event->id.bytes)) >= 0)
+            return false;
+        last = event;
+    }
+    return true;
+}
+
+static const skald_event *twice_by_pairs(const skald_store_batch *batch)
+{
+    for (size_t i = 1; i < batch->event_count; i++) {
+        if (!skald_uuid_given(batch->events[i].id)) continue;
+        for (size_t j = 0; j < i; j++)
+            if (id_compare(&batch->events[i], &batch->events[j]) == 0) return &batch->events[i];
+    }
+    return NULL;
+}
+
+// batch_twice finds an event whose id stands before it in the batch; *ret_event is NULL if none is.
+static skald_err batch_twice(const skald_store_batch *batch, const skald_event **ret_event)
+{
+    const skald_event **sorted;
+    size_t count = 0;
+
+    *ret_event = NULL;
+    if (ids_rise(batch)) return SKALD_OK;
+    if (batch->event_count <= twice_by_pairs_max) {
+        *ret_event = twice_by_pairs(batch);
+        return SKALD_OK;
+    }
+    sorted = ski_alloc(batch->event_count * sizeof(const skald_event *));
+    if (!sorted) return SKALD_ENOMEM;
+    for (size_t i = 0; i < batch->event_count; i++)
+        if (skald_uuid_given(batch->events[i].id)) sorted[count++] = &batch->events[i];
+    qsort(sorted, count, sizeof(const skald_event *), id_compare_pointers);
+    for (size_t i = 1; i < count && !*ret_event; i++)
+        if (id_compare(sorted[i - 1], sorted[i]) == 0) *ret_event = sorted[i];
+    ski_free(sorted);
+    return SKALD_OK;
+}
+
+static skald_err expects_check(const skald_store_batch *batch)
+{
+    if (batch->expect_count > SKALD_APPEND_EXPECTS_MAX) return SKALD_ETOOBIG;
+    for (size_t i = 0; i < batch->expect_count; i++) {
+        const skald_expect *expect = &batch->expect[i];
+
+        if (!expect->stream.len || expect->stream.len > SKALD_STREAM_BYTES_MAX)
+            return SKALD_EINVALID;
+        if (expect->tenant.len > SKALD_TENANT_BYTES_MAX) return SKALD_EINVALID;
+        if ((unsigned)expect->expected > SKALD_AT) return SKALD_EINVALID;
+    }
+    return SKALD_OK;
+}
+
+// batch_check: what can be said without the driver. Events have been checked, each, by the caller.
+static skald_err batch_check(const skald_store *store, const skald_store_batch *batch)
+{
+    const skald_event *twice;
+    uint64_t bytes = 0;
+
+    if (!batch->event_count && !batch->value_count) return SKALD_EINVALID;
+    if ((unsigned)batch->durability > SKALD_MEMORY) return SKALD_EINVALID;
+    if (batch->event_count > SKALD_APPEND_EVENTS_MAX) return SKALD_ETOOBIG;
+    if (batch->value_count > SKI_STORE_VALUES_MAX) return SKALD_ETOOBIG;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        assert(!batch->events[i].transient);
+        bytes += ski_event_text_bytes(&batch->events[i]);
+    }
+    for (size_t i = 0; i < batch->value_count; i++) {
+        const skald_store_value *value = &batch->values[i];
+
+        if (!value->name.len || value->name.len > SKI_STORE_VALUE_NAME_BYTES_MAX)
+            return SKALD_EINVALID;
+        if (value->bytes.len > SKI_STORE_VALUE_BYTES_MAX) return SKALD_ETOOBIG;
+        bytes += value->name.len + value->bytes.len;
+    }
+    if (bytes > SKALD_APPEND_BYTES_MAX || bytes > store->options.append_bytes_max)
+        return SKALD_ETOOBIG;
+    SKALD_TRY(expects_check(batch));
+    SKALD_TRY(batch_twice(batch, &twice));
+    return twice ? SKALD_EINVALID : SKALD_OK;
+}
+
+static void batch_stamp(skald_store *store, skald_store_batch *batch)
+{
+    skald_time now = ski_store_now(store);
+
+    ski_mutex_lock(&store->mutex);
+    for (size_t i = 0; i < batch->event_count; i++)
+        if (!skald_uuid_given(batch->events[i].id))
+            batch->events[i].id = ski_uuid_v7(&store->ids, now);
+    ski_mutex_unlock(&store->mutex);
+    for (size_t i = 0; i < batch->event_count; i++) {
+        skald_event *event = &batch->events[i];
+
+        if (!event->occurred_at) event->occurred_at = now;
+        if (!event->version) event->version = 1;
+        if (!event->data.len) event->data = SKALD_STR("null");
+        if (!event->tenant.ptr) event->tenant = SKALD_STR("");
+        event->position = event->stream_version = 0;
+        event->recorded_at = 0;
+    }
+    batch->appended = (skald_appended){0};
+    batch->actual_version = 0;
+    batch->conflict = 0;
+    batch->next = NULL;
+}
+
+static skald_err batch_prepare(skald_store *store, skald_store_batch *batch)
+{
+    assert(batch->done);
+    if (store->options.read_only) return SKALD_EREADONLY;
+    SKALD_TRY(batch_check(store, batch));
+    batch_stamp(store, batch);
+    return SKALD_OK;
+}
+
+skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
+{
+    skald_err err;
+
+    SKALD_TRY(ski_store_enter(store));
+    err = batch_prepare(store, batch);
+    if (!err) err = store->driver->submit(store->instance, batch);
+    ski_store_leave(store);
+    return err;
+}
+
+// A commit with a driver that has none of its own: done is taken over for the time of waiting.
+typedef struct batch_wait {
+    ski_mutex mutex;
+    ski_cond cond;
+    bool ended;
+    void (*done)(skald_store_batch *batch, skald_err err);
+    void *context;
+} batch_wait;
+
+static void wait_done(skald_store_batch *batch, skald_err err)
+{
+    batch_wait *wait = batch->context;
+
+    batch->done = wait->done;
+    batch->context = wait->context;
+    batch->done(batch, err);
+    ski_mutex_lock(&wait->mutex);
+    wait->ended = true;
+    ski_cond_signal(&wait->cond);
+    ski_mutex_unlock(&wait->mutex);
+}
+
+// wait_end returns when done was called: by a thread of the driver, or, where there are no threads,
+// by a step taken here.
+static void wait_end(skald_store *store, batch_wait *wait)
+{
+    ski_mutex_lock(&wait->mutex);
+    while (!wait->ended) {
+        if (store->kernel->spawn) {
+            ski_cond_wait(&wait->cond, &wait->mutex);
+            continue;
+        }
+        ski_mutex_unlock(&wait->mutex);
+        bool worked = ski_store_step(store);
+        ski_mutex_lock(&wait->mutex);
+        assert(worked || wait->ended);
+    }
+    ski_mutex_unlock(&wait->mutex);
+}
+
+static skald_err driver_commit(skald_store *store, skald_store_batch *batch)
+{
+    batch_wait wait = {.done = batch->done, .context = batch->context};
+    skald_err err;
+
+    if (store->driver->commit) return store->driver->commit(store->instance, batch);
+    ski_mutex_init(&wait.mutex);
+    ski_cond_init(&wait.cond);
+    batch->done = wait_done;
+    batch->context = &wait;
+    err = store->driver->submit(store->instance, batch);
+    if (!err) {
+        wait_end(store, &wait);
+    } else {
+        batch->done = wait.done;
+        batch->context = wait.context;
+    }
+    ski_cond_fini(&wait.cond);
+    ski_mutex_fini(&wait.mutex);
+    return err;
+}
+
+skald_err ski_store_commit(skald_store *store, skald_store_batch *batch)
+{
+    skald_err err;
+
+    SKALD_TRY(ski_store_enter(store));
+    err = batch_prepare(store, batch);
+    if (!err) err = driver_commit(store, batch);
+    ski_store_leave(store);
+    return err;
+}
+
+static skald_err conflict_fail(const skald_store_batch *batch, skald_error *reterr_error)
+{
+    static const skald_expect unknown = {.expected = SKALD_AT};
+    const skald_expect *expect =
+        batch->conflict < batch->expect_count ? &batch->expect[batch->conflict] : &unknown;
+    unsigned long long actual = batch->actual_version;
+    char stands[48], due[48];
+
+    if (actual)
+        (void)snprintf(stands, sizeof(stands), "is at version %llu", actual);
+    else
+        (void)snprintf(stands, sizeof(stands), "does not exist");
+    if (expect->expected == SKALD_AT && expect->version)
+        (void)snprintf(due, sizeof(due), "version %llu was expected",
+                       (unsigned long long)expect->version);
+    else if (expect->expected == SKALD_PRESENT)
+        (void)snprintf(due, sizeof(due), "it was expected to exist");
+    else
+        (void)snprintf(due, sizeof(due), "it was expected not to exist");
+    (void)skald_fail_at(reterr_error, SKALD_ECONFLICT, "expectedVersion", "stream '%.*s' %s, %s",
+                        SKALD_FMT(expect->stream), stands, due);
+    if (reterr_error) {
+        reterr_error->expected_version = expect->expected == SKALD_PRESENT ? UINT64_MAX
+                                         : expect->expected == SKALD_AT    ? expect->version
+                                                                           : 0;
+        reterr_error->actual_version = batch->actual_version;
+    }
+    return SKALD_ECONFLICT;
+}
+
+static skald_err id_fail(const skald_event *event, skald_err err, const char *what,
+                         skald_error *reterr_error)
+{
+    char id[SKALD_UUID_TEXT + 1];
+
+    skald_uuid_print(event->id, id);
+    return skald_fail_at(reterr_error, err, "id", "the id %s %s", id, what);
+}
+
+skald_err ski_store_batch_fail(const skald_store_batch *batch, skald_err err,
+                               skald_error *reterr_error)
+{
+    const skald_event *twice = NULL;
+
+    if (err == SKALD_ECONFLICT) return conflict_fail(batch, reterr_error);
+    if (err == SKALD_EEXISTS && batch->event_count == 1)
+        return id_fail(&batch->events[0], err, "belongs to another event already", reterr_error);
+    if (err == SKALD_EEXISTS)
+        return skald_fail_at(reterr_error, err, "id",
+                             "an id of these %zu events belongs to another event already, or only "
+                             "some of them are stored: nothing was stored now",
+                             batch->event_count);
+    if (err == SKALD_EINVALID && !batch_twice(batch, &twice) && twice)
+        return id_fail(twice, err, "stands twice in this batch", reterr_error);
+    if (err == SKALD_ETOOBIG)
+        return skald_fail(reterr_error, err,
+                          "at most %d events with %d bytes of text, or append_bytes_max if that is "
+                          "less, go into one append; send them in several",
+                          (int)SKALD_APPEND_EVENTS_MAX, (int)SKALD_APPEND_BYTES_MAX);
+    return skald_fail(reterr_error, err, "%s", skald_err_text(err));
+}
+
+static void append_done(skald_store_batch *batch, skald_err err)
+{
+    *(skald_err *)batch->context = err;
+}
+
+// events_check names the event too when there are several.
+static skald_err events_check(const skald_store *store, const skald_event *events, size_t count,
+                              skald_error *reterr_error)
+{
+    for (size_t i = 0; i < count; i++) {
+        skald_err err = skald_event_check(&events[i], store->options.event_bytes_max, reterr_error);
+
+        if (!err && events[i].transient)
+            err = skald_fail_at(reterr_error, SKALD_EINVALID, "transient",
+                                "a transient event is published, never stored");
+        if (!err) continue;
+        if (reterr_error && count > 1) {
+            char field[sizeof(reterr_error->field)];
+
+            memcpy(field, reterr_error->field, sizeof(field));
+            (void)snprintf(reterr_error->field, sizeof(field), "[%zu]%s%.*s", i,
+                           field[0] ? "." : "", (int)sizeof(field) - 16, field);
+        }
+        return err;
+    }
+    return SKALD_OK;
+}
+
+skald_err skald_store_append(skald_store *store, const skald_event *events, size_t count,
+                             const skald_append_options *options, skald_appended *ret_appended,
+                             skald_error *reterr_error)
+{
+    static const skald_append_options plain;
+    skald_event on_stack[events_on_stack];
+    skald_event *copy = on_stack;
+    skald_err told = SKALD_OK, err;
+
+    if (!options) options = &plain;
+    if (!count) return skald_fail(reterr_error, SKALD_EINVALID, "there is no event to append");
+    if (count > SKALD_APPEND_EVENTS_MAX)
+        return ski_store_batch_fail(&(skald_store_batch){0}, SKALD_ETOOBIG, reterr_error);
+    SKALD_TRY(events_check(store, events, count, reterr_error));
+    if (count > events_on_stack) copy = ski_alloc(count * sizeof(*copy));
+    if (!copy) return skald_fail(reterr_error, SKALD_ENOMEM, "%s", skald_err_text(SKALD_ENOMEM));
+    memcpy(copy, events, count * sizeof(*copy));
+
+    skald_store_batch batch = {.events = copy,
+                               .event_count = count,
+                               .expect = options->expect,
+                               .expect_count = options->expect_count,
+                               .durability = options->durability,
+                               .done = append_done,
+                               .context = &told};
+    err = ski_store_commit(store, &batch);
+    if (!err) err = told;
+    if (err)
+        (void)ski_store_batch_fail(&batch, err, reterr_error);
+    else if (ret_appended)
+        *ret_appended = batch.appended;
+    if (copy != on_stack) ski_free(copy);
+    return err;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The YAML file: one mapping of keys to plain values. libfyaml reads it; what it says of a broken
+// file is given on with its line.
+#include "base/alloc.h"
+#include "base/str.h"
+#include "os/kernel.h"
+#include "system/config.h"
+
+#include <libfyaml.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { file_bytes_max = 1024 * 1024 };
+
+// diag_keep keeps the first line libfyaml says, which is the error; the rest draws arrows below it.
+static void diag_keep(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+    char *kept = user;
+    size_t cut = 0;
+
+    (void)diag;
+    if (kept[0]) return;
+    while (cut < len && cut < 255 && text[cut] != '\n') cut++;
+    memcpy(kept, text, cut);
+    kept[cut] = 0;
+}
+
+static int line_of(struct fy_node *node)
+{
+    const struct fy_mark *mark = fy_token_start_mark(fy_node_get_scalar_token(node));
+
+    return mark ? mark->line + 1 : 0;
+}
+
+static skald_err read_pair(ski_config *config, const char *path, struct fy_node_pair *pair,
+                           skald_error *reterr_error)
+{
+    struct fy_node *key = fy_node_pair_key(pair);
+    struct fy_node *value = fy_node_pair_value(pair);
+    char where[300];
+    size_t key_len = 0;
+    size_t value_len = 0;
+    const char *key_text = key && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &key_len) : NULL;
+    const char *value_text;
+
+    if (!key_text)
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: a key must be a plain text", path);
+    (void)snprintf(where, sizeof where, "%s:%d", path, line_of(key));
+    value_text = value && fy_node_is_scalar(value) ? fy_node_get_scalar(value, &value_len) : NULL;
+    if (!value_text) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %.*s must have one plain value", where,
+                          (int)(key_len > 60 ? 60 : key_len), key_text);
+    }
+    return ski_config_set(config, ski_str(key_text, key_len), ski_str(value_text, value_len), where,
+                          reterr_error);
+}
+
+static skald_err read_document(ski_config *config, const char *path, struct fy_document *document,
+                               skald_error *reterr_error)
+{
+    struct fy_node *root = fy_document_root(document);
+    struct fy_node_pair *pair;
+    void *walk = NULL;
+
+    if (!root) return SKALD_OK; // an empty file is a configuration of defaults
+    if (!fy_node_is_mapping(root)) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: must be 'key: value' lines", path);
+    }
+    while ((pair = fy_node_mapping_iterate(root, &walk))) {
+        SKALD_TRY(read_pair(config, path, pair, reterr_error));
+    }
+    return SKALD_OK;
+}
+
+static skald_err parse(ski_config *config, const char *path, skald_str text,
+                       skald_error *reterr_error)
+{
+    char said[256] = "";
+    struct fy_diag_cfg diag_cfg = {0};
+    struct fy_parse_cfg parse_cfg = {.flags = FYPCF_DEFAULT_DOC};
+    struct fy_document *document;
+    skald_err err;
+
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    diag_cfg.output_fn = diag_keep;
+    diag_cfg.user = said;
+    diag_cfg.colorize = false;
+    parse_cfg.diag = fy_diag_create(&diag_cfg);
+    if (!parse_cfg.diag) return SKALD_ENOMEM;
+    document = fy_document_build_from_string(&parse_cfg, text.ptr, text.len);
+    if (document) {
+        err = read_document(config, path, document, reterr_error);
+        fy_document_destroy(document);
+    } else {
+        err = skald_fail(reterr_error, SKALD_EINVALID, "%s: not valid YAML: %s", path,
+                         said[0] ? said : "it could not be read");
+    }
+    fy_diag_destroy(parse_cfg.diag);
+    return err;
+}
+
+skald_err ski_config_file(ski_config *config, const char *path, skald_error *reterr_error)
+{
+    skald_buf buf = {.bytes_max = file_bytes_max};
+    skald_err err = ski_kernel_read_file(&ski_kernel_system, path, &buf, reterr_error);
+
+    if (!err && buf.len) err = parse(config, path, (skald_str){buf.ptr, buf.len}, reterr_error);
+    skald_buf_fini(&buf);
+    return err;
+}

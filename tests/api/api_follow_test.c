@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following the log over HTTP: Server-Sent Events, and pull groups.
+#include "api/http_client.h"
+#include "base/buf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants those above first
+#include <cmocka.h>
+
+static int setup(void **state)
+{
+    static api_world world;
+
+    api_world_open(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    api_world_close(*state);
+    return 0;
+}
+
+static void publish(const api_world *world, int count)
+{
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(api_post(world, "/api/events",
+                                  "{\"type\":\"order.made\",\"stream\":\"order-1\"}")
+                             ->status,
+                         201);
+    }
+}
+
+static int follow(const api_world *world, const char *query, const char *headers)
+{
+    char request[512];
+    int fd = api_connect(world);
+    int len =
+        snprintf(request, sizeof request,
+                 "GET /api/events/stream%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", query, headers);
+
+    api_send(fd, (skald_str){request, (size_t)len});
+    return fd;
+}
+
+static void streams_what_was_and_what_comes(void **state)
+{
+    char text[65536] = "";
+    int fd;
+
+    publish(*state, 3);
+    fd = follow(*state, "?after=1", "");
+    assert_true(api_read_until(fd, text, sizeof text, "id: 3\n"));
+    assert_null(strstr(text, "id: 1\n"));
+    assert_non_null(strstr(text, "text/event-stream"));
+    publish(*state, 1);
+    assert_true(api_read_until(fd, text, sizeof text, "id: 4\n"));
+    close(fd);
+    text[0] = 0;
+    fd = follow(*state, "", "Last-Event-ID: 2\r\n");
+    assert_true(api_read_until(fd, text, sizeof text, "id: 4\n"));
+    assert_null(strstr(text, "id: 2\n"));
+    close(fd);
+    text[0] = 0;
+    fd = follow(*state, "?type=user.*&after=0", "");
+    publish(*state, 1);
+    assert_int_equal(api_post(*state, "/api/events", "{\"type\":\"user.made\"}")->status, 201);
+    assert_true(api_read_until(fd, text, sizeof text, "id: 6\n"));
+    assert_null(strstr(text, "order.made"));
+    close(fd);
+}
+
+// A client that does not read fills its buffer; it lags in the log and gets everything when it
+// reads again.
+static void a_slow_client_lags_and_misses_nothing(void **state)
+{
+    enum { events = 400, bytes = 16 * 1024 };
+    skald_buf body = {.bytes_max = 1024 * 1024};
+    char *text = test_calloc(1, (size_t)events * (bytes + 4096));
+    char last[32];
+    int fd = follow(*state, "?after=0", "");
+
+    assert_false(ski_buf_print(&body, "{\"type\":\"big.made\",\"data\":\"%0*d\"}", bytes, 7));
+    for (int i = 0; i < events; i++) {
+        assert_int_equal(api_ask(*state, "POST", "/api/events", "application/json",
+                                 ski_buf_str(&body), NULL)
+                             ->status,
+                         201);
+    }
+    (void)snprintf(last, sizeof last, "id: %d\n", events);
+    assert_true(api_read_until(fd, text, (size_t)events * (bytes + 4096), last));
+    for (int i = 1; i < events; i++) {
+        (void)snprintf(last, sizeof last, "id: %d\n", i);
+        assert_non_null(strstr(text, last));
+    }
+    close(fd);
+    skald_buf_fini(&body);
+    test_free(text);
+}
+
+static const char *const group =
+    "{\"name\":\"mailer\",\"filter\":{\"types\":[\"order.*\"]},\"from\":\"start\","
+    "\"order\":\"stream\",\"ackTimeoutMs\":60000,\"retry\":{\"firstMs\":1}}";
+
+// delivery_id copies the first delivery's id out of an answer.
+static void delivery_id(const api_answer *answer, char id[96])
+{
+    const char *at = strstr(answer->body, "\"deliveryId\":\"");
+
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "\"deliveryId\":\"%95[^\"]", id), 1);
+}
+
+static const api_answer *end(const api_world *world, const char *what, const char *id)
+{
+    char path[128];
+    char body[256];
+
+    (void)snprintf(path, sizeof path, "/api/subscriptions/mailer/%s", what);
+    (void)snprintf(body, sizeof body, "{\"deliveries\":[\"%s\"]}", id);
+    return api_post(world, path, body);
+}
+
+static void a_group_takes_in_order_and_acknowledges(void **state)
+{
+    const api_answer *answer;
+    char first[96];
+    char second[96];
+
+    publish(*state, 2);
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 201);
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 200);
+    assert_int_equal(api_post(*state, "/api/subscriptions", "{\"name\":\"mailer\"}")->status, 409);
+    answer = api_get(*state, "/api/subscriptions/mailer/deliveries?max=10&waitMs=5000");
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\"attempt\":1,\"event\":{"));
+    assert_null(strstr(answer->body, "\"streamVersion\":2,")); // one of a key at a time
+    delivery_id(answer, first);
+    assert_non_null(strstr(end(*state, "nack", first)->body, "{\"accepted\":1,\"refused\":[]}"));
+    answer = api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=5000");
+    assert_non_null(strstr(answer->body, "\"attempt\":2,\"event\":{"));
+    assert_non_null(strstr(answer->body, "\"streamVersion\":1,"));
+    assert_non_null(strstr(end(*state, "ack", first)->body, "\"code\":\"STALE\"")); // that attempt
+                                                                                    // is over
+    answer = api_get(*state, "/api/subscriptions/mailer/deliveries");
+    assert_string_equal(answer->body, "{\"data\":[]}");
+    assert_non_null(strstr(end(*state, "ack", "17")->body, "\"code\":\"STALE\""));
+    (void)second;
+}
+
+static void a_group_outlives_the_server(void **state)
+{
+    char id[96];
+    const api_answer *answer;
+
+    publish(*state, 3);
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 201);
+    delivery_id(api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=5000"), id);
+    assert_non_null(strstr(end(*state, "ack", id)->body, "\"accepted\":1"));
+    delivery_id(api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=5000"), id);
+    api_world_reopen(*state);
+    assert_non_null(strstr(end(*state, "ack", id)->body, "\"code\":\"STALE\"")); // of a server that
+                                                                                 // is gone
+    answer = api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=5000");
+    assert_non_null(strstr(answer->body, "\"streamVersion\":2,"));
+    answer = api_get(*state, "/api/subscriptions/mailer");
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\"name\":\"mailer\",\"kind\":\"pull\""));
+    assert_int_equal(
+        api_ask(*state, "DELETE", "/api/subscriptions/mailer", NULL, (skald_str){0}, NULL)->status,
+        200);
+    assert_int_equal(api_get(*state, "/api/subscriptions/mailer")->status, 404);
+    assert_int_equal(api_get(*state, "/api/subscriptions/mailer/deliveries")->status, 404);
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 201);
+    answer = api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=5000");
+    assert_non_null(strstr(answer->body, "\"streamVersion\":1,")); // it was forgotten: from the
+                                                                   // start
+}
+
+static void a_poll_waits_for_what_comes(void **state)
+{
+    char text[65536] = "";
+    int fd;
+
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 201);
+    fd = api_connect(*state);
+    api_send(fd, SKALD_STR("GET /api/subscriptions/mailer/deliveries?waitMs=30000 HTTP/1.1\r\n"
+                           "Host: localhost\r\n\r\n"));
+    publish(*state, 1);
+    assert_true(api_read_until(fd, text, sizeof text, "\"deliveryId\""));
+    close(fd);
+    assert_string_equal(api_get(*state, "/api/subscriptions/mailer/deliveries?waitMs=1")->body,
+                        "{\"data\":[]}");
+}
+
+static void refuses_what_is_no_group(void **state)
+{
+    static const struct {
+        const char *body;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"{", 400, "column"},
+        {"[]", 400, "object"},
+        {"{}", 400, "name"},
+        {"{\"name\":\"a b\"}", 400, "name"},
+        {"{\"name\":\"a\",\"nam\":1}", 400, "nam"},
+        {"{\"name\":\"a\",\"filter\":{\"type\":[]}}", 400, "type"},
+        {"{\"name\":\"a\",\"from\":\"middle\"}", 400, "start"},
+        {"{\"name\":\"a\",\"order\":\"random\"}", 400, "order"},
+        {"{\"name\":\"a\",\"inFlightMax\":0}", 400, "inFlightMax"},
+        {"{\"name\":\"a\",\"retry\":{\"factor\":0.5}}", 400, "factor"},
+        {"{\"name\":\"a\",\"onExhausted\":\"dead_letter\"}", 501, "halt"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const api_answer *answer = api_post(*state, "/api/subscriptions", cases[i].body);
+        if (answer->status != cases[i].status) print_error("%s: %s\n", cases[i].body, answer->body);
+        assert_int_equal(answer->status, cases[i].status);
+        assert_non_null(strstr(answer->body, cases[i].says));
+    }
+    assert_int_equal(
+        api_post(*state, "/api/subscriptions/nobody/ack", "{\"deliveries\":[\"1\"]}")->status, 404);
+    assert_int_equal(api_post(*state, "/api/subscriptions", group)->status, 201);
+    assert_int_equal(
+        api_post(*state, "/api/subscriptions/mailer/ack", "{\"deliveries\":[]}")->status, 400);
+    assert_int_equal(
+        api_post(*state, "/api/subscriptions/mailer/ack", "{\"deliveries\":[1]}")->status, 400);
+    assert_int_equal(api_post(*state, "/api/subscriptions/mailer/ack", "{\"delayMs\":1}")->status,
+                     400);
+}
+
+int main(void)
+{
+#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        ROW(streams_what_was_and_what_comes),
+        ROW(a_slow_client_lags_and_misses_nothing),
+        ROW(a_group_takes_in_order_and_acknowledges),
+        ROW(a_group_outlives_the_server),
+        ROW(a_poll_waits_for_what_comes),
+        ROW(refuses_what_is_no_group),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

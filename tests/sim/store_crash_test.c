@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every workload, every operation, every fault that fits it: the log driver must come through all
+// of them.
+//
+// SKALD_SIM="workload:op:fault:seed" runs just that case and shows its operations.
+// SKALD_SIM_ROUNDS=N runs N times as many seeds.
+#include "sim/sim_case.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum {
+    kinds_max = 24,  // kinds of failure that are shown, each by its first case
+    kind_bytes = 40, // of a text that tell a kind
+    triples_min = 1000,
+};
+
+// tally counts what was tried. A triple is a workload, an operation of it (of crash-twice a pair of
+// operations) and a fault that happened there, however many seeds were tried.
+typedef struct tally {
+    uint64_t triples, runs, reported, wrong;
+    uint64_t by_fault[SIM_FAULT_COUNT];
+} tally;
+
+static tally all;
+static char kinds[kinds_max][kind_bytes];
+static uint64_t rounds = 1;
+
+// wrong_show prints a failing case, if it is the first of its kind: one bug fails hundreds.
+static void wrong_show(const sim_case *of, const char *wrong)
+{
+    char name[160], kind[kind_bytes];
+
+    all.wrong++;
+    snprintf(kind, sizeof kind, "%s %s", sim_fault_name(of->fault), wrong);
+    for (size_t i = 0; i < kinds_max; i++) {
+        if (strcmp(kinds[i], kind) == 0) return;
+        if (kinds[i][0]) continue;
+        memcpy(kinds[i], kind, sizeof kind);
+        sim_case_print(of, name, sizeof name);
+        print_message("SKALD_SIM=%s\n    %s\n", name, wrong);
+        return;
+    }
+}
+
+// seeds_run tries one triple with several seeds; false: it does not happen.
+static bool seeds_run(sim_case of, uint64_t seed_count, sim_result *ret_result)
+{
+    bool fired = false;
+
+    for (uint64_t i = 0; i < seed_count; i++, of.seed++) {
+        sim_case_run(&of, ret_result);
+        fired |= ret_result->fired;
+        all.runs++;
+        all.reported += ret_result->reported;
+        if (!ret_result->wrong[0]) continue;
+        wrong_show(&of, ret_result->wrong);
+        break;
+    }
+    all.triples += fired;
+    all.by_fault[of.fault] += fired;
+    return fired;
+}
+
+static void trace_get(const sim_workload *workload, sim_result *ret_trace)
+{
+    sim_case of = {.workload = workload, .fault = SIM_FAULT_NONE};
+
+    sim_case_run(&of, ret_trace);
+    if (ret_trace->wrong[0]) fail_msg("%s without a fault: %s", workload->name, ret_trace->wrong);
+    assert_true(ret_trace->op_count < SIM_TRACE_MAX);
+}
+
+static void test_workloads_run_without_a_fault(void **state)
+{
+    uint64_t wrong = all.wrong;
+
+    (void)state;
+    for (const sim_workload *workload = sim_workloads; workload->name; workload++) {
+        for (uint64_t seed = 0; seed < SIM_FATE_COUNT; seed++) {
+            sim_case of = {.workload = workload, .seed = seed};
+            sim_result result;
+
+            sim_case_run(&of, &result);
+            if (result.wrong[0]) wrong_show(&of, result.wrong);
+        }
+    }
+    assert_int_equal(all.wrong, wrong);
+}
+
+static bool fault_is_planned(sim_fault fault)
+{
+    return fault != SIM_FAULT_NONE && fault != SIM_FAULT_CRASH_TWICE && !sim_fault_rots(fault);
+}
+
+// A crash has as many outcomes as there are unsynced sectors: the four extremes first, then
+// mixtures.
+static uint64_t seeds_of(sim_fault fault)
+{
+    switch (fault) {
+    case SIM_FAULT_CRASH_BEFORE:
+    case SIM_FAULT_CRASH_MIDDLE:
+    case SIM_FAULT_CRASH_AFTER: return (SIM_FATE_COUNT + 1) * rounds;
+    case SIM_FAULT_SYNC_EXT4:
+    case SIM_FAULT_SYNC_BTRFS: return SIM_FATE_COUNT * rounds;
+    default: return 2 * rounds;
+    }
+}
+
+static void test_every_fault_at_every_operation(void **state)
+{
+    uint64_t wrong = all.wrong;
+
+    (void)state;
+    for (const sim_workload *workload = sim_workloads; workload->name; workload++) {
+        sim_result trace, result;
+
+        trace_get(workload, &trace);
+        for (uint64_t op = 1; op <= trace.op_count; op++) {
+            for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+                sim_case of = {.workload = workload, .fault = (sim_fault)fault, .op = op};
+
+                if (!fault_is_planned(of.fault) ||
+                    !sim_fault_fits(of.fault, (sim_op)trace.ops[op - 1]))
+                    continue;
+                assert_true(seeds_run(of, seeds_of(of.fault), &result));
+            }
+        }
+    }
+    assert_int_equal(all.wrong, wrong);
+}
+
+static void test_a_crash_while_recovering_from_a_crash(void **state)
+{
+    uint64_t wrong = all.wrong;
+
+    (void)state;
+    for (const sim_workload *workload = sim_workloads; workload->name; workload++) {
+        sim_result trace, first, result;
+
+        trace_get(workload, &trace);
+        for (uint64_t op = 1; op <= trace.op_count; op++) {
+            sim_case of = {.workload = workload,
+                           .fault = SIM_FAULT_CRASH_BEFORE,
+                           .op = op,
+                           .seed = SIM_FATE_MIXED + op};
+
+            // Of a crash at every fifth operation that changes something, every operation of the
+            // recovery.
+            if (!sim_op_changes((sim_op)trace.ops[op - 1]) || (rounds == 1 && op % 5)) continue;
+            sim_case_run(&of, &first);
+            of.fault = SIM_FAULT_CRASH_TWICE;
+            for (uint64_t second = 1; second <= first.op_count; second++) {
+                if (!sim_op_changes((sim_op)first.ops[second - 1])) continue;
+                of.op_second = second;
+                seeds_run(of, rounds, &result);
+            }
+        }
+    }
+    assert_int_equal(all.wrong, wrong);
+}
+
+static void test_stored_data_rot(void **state)
+{
+    uint64_t wrong = all.wrong;
+
+    (void)state;
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+        uint64_t reported = all.reported, runs = all.runs;
+
+        if (!sim_fault_rots((sim_fault)fault)) continue;
+        for (const sim_workload *workload = sim_workloads; workload->name; workload++) {
+            sim_case of = {.workload = workload, .fault = (sim_fault)fault};
+            sim_result result;
+
+            for (of.op = 1; of.op <= SIM_PLACES; of.op++) seeds_run(of, rounds, &result);
+        }
+        print_message("%s: %" PRIu64 " of %" PRIu64 " reported, the others without effect\n",
+                      sim_fault_name((sim_fault)fault), all.reported - reported, all.runs - runs);
+        assert_true(all.reported - reported > (all.runs - runs) / 4);
+    }
+    assert_int_equal(all.wrong, wrong);
+}
+
+static void test_there_were_enough(void **state)
+{
+    (void)state;
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        if (all.by_fault[fault])
+            print_message("  %-16s %6" PRIu64 "\n", sim_fault_name((sim_fault)fault),
+                          all.by_fault[fault]);
+    print_message("%" PRIu64 " distinct (workload, operation, fault), %" PRIu64 " runs, %" PRIu64
+                  " wrong, %.1f s\n",
+                  all.triples, all.runs, all.wrong, (double)clock() / CLOCKS_PER_SEC);
+    assert_true(all.triples >= triples_min);
+}
+
+// one_run repeats a case that was printed, with its operations.
+static int one_run(const char *text)
+{
+    sim_case of;
+    sim_result result;
+
+    if (!sim_case_parse(text, &of)) {
+        fprintf(stderr,
+                "SKALD_SIM=%s: not workload:operation:fault:seed, or no such workload or fault\n",
+                text);
+        return 2;
+    }
+    if (of.fault != SIM_FAULT_NONE) {
+        sim_case clean = {.workload = of.workload};
+
+        sim_case_run(&clean, &result);
+        for (size_t i = 0; i < result.op_count; i++)
+            printf("%4zu %s%s\n", i + 1, sim_op_name((sim_op)result.ops[i]),
+                   i + 1 == of.op ? "  <- here" : "");
+    }
+    sim_case_run(&of, &result);
+    printf("%s: %s: %s\n", text, result.fired ? "happened" : "did not happen",
+           result.wrong[0] ? result.wrong : "all holds");
+    return result.wrong[0] != '\0';
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_workloads_run_without_a_fault),
+        cmocka_unit_test(test_every_fault_at_every_operation),
+        cmocka_unit_test(test_a_crash_while_recovering_from_a_crash),
+        cmocka_unit_test(test_stored_data_rot),
+        cmocka_unit_test(test_there_were_enough),
+    };
+
+    if (getenv("SKALD_SIM")) return one_run(getenv("SKALD_SIM"));
+    if (getenv("SKALD_SIM_ROUNDS")) rounds = strtoull(getenv("SKALD_SIM_ROUNDS"), NULL, 10);
+    if (rounds == 0) rounds = 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running a workload: every answer of the store is told to the oracle, and answers that no fault
+// excuses are wrong at once.
+#include "sim/world.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    steps_max = 5000, // a store that has still work after so many steps is in a loop
+    event_size = 40,
+    event_size_digit = 2100, // times the digit: several sectors
+    second_ns = 1000000000,
+};
+
+bool world_wrong(sim_world *world, const char *format, ...)
+{
+    va_list arguments;
+
+    if (world->wrong[0]) return false;
+    va_start(arguments, format);
+    vsnprintf(world->wrong, sizeof world->wrong, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool world_alive(const sim_world *world)
+{
+    return !world->wrong[0] && !sim_disk_dead(world->disk);
+}
+
+void world_begin(sim_world *world, const sim_workload *workload, sim_plan plan)
+{
+    world->workload = workload;
+    world->fault = plan.fault;
+    world->disk = sim_disk_new();
+    sim_disk_plan(world->disk, plan);
+}
+
+void world_end(sim_world *world)
+{
+    world_close(world);
+    if (sim_disk_files_open(world->disk) == 0) sim_disk_free(world->disk);
+    world->disk = NULL;
+}
+
+// err_excused says whether the planned fault, once it has happened, may be answered with err.
+static bool err_excused(const sim_world *world, skald_err err)
+{
+    if (sim_disk_dead(world->disk)) return true;
+    if (!sim_disk_fired(world->disk)) return false;
+    switch (world->fault) {
+    case SIM_FAULT_SPACE:
+    case SIM_FAULT_SPACE_ONCE: return err == SKALD_EREADONLY;
+    case SIM_FAULT_IO:
+    case SIM_FAULT_SHORT_READ:
+    case SIM_FAULT_LOST_WRITE:
+    case SIM_FAULT_WRONG_WRITE:
+        return err == SKALD_EIO || err == SKALD_ECORRUPT || err == SKALD_EREADONLY ||
+               err == SKALD_EUNAVAILABLE;
+    case SIM_FAULT_SYNC_EXT4:
+    case SIM_FAULT_SYNC_BTRFS: return err == SKALD_EIO;
+    default: return false;
+    }
+}
+
+skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error)
+{
+    skald_store_options options = {
+        .segment_bytes = world->workload->segment_bytes,
+        .append_bytes_max = 1 << 20,
+        .dedup_events_max = 4096,
+        .event_bytes_max = 64 * 1024,
+        .read_only = read_only,
+    };
+    skald_err err = SKALD_OK;
+
+    assert(!world->store);
+    err = ski_store_open_on(sim_disk_kernel(world->disk), "log:/sim/store", &options, &world->store,
+                            reterr_error);
+    if (err) world->store = NULL;
+    if (err && sim_disk_files_open(world->disk))
+        world_wrong(world, "an open that failed left files open");
+    return err;
+}
+
+void world_close(sim_world *world)
+{
+    if (world->store) skald_store_close(world->store);
+    world->store = NULL;
+    for (size_t i = 0; i < WORLD_SLOTS; i++) {
+        if (world->slots[i].used) world_wrong(world, "close did not answer every batch");
+        world->slots[i].used = false;
+    }
+    if (sim_disk_files_open(world->disk))
+        world_wrong(world, "%" PRIu64 " files are left open after close",
+                    sim_disk_files_open(world->disk));
+}
+
+// slot_done is the store's answer.
+static void slot_done(skald_store_batch *batch, skald_err err)
+{
+    world_slot *slot = batch->context;
+    sim_world *world = slot->world;
+
+    if (!slot->used) {
+        world_wrong(world, "done was called twice");
+        return;
+    }
+    slot->used = false;
+    if (!err && slot->expected->durability == SKALD_DURABLE && sim_disk_dead(world->disk))
+        world_wrong(world, "acknowledged as durable after the disk had died");
+    if (err && !err_excused(world, err))
+        world_wrong(world, "a batch is answered %s without a reason", skald_err_name(err));
+    if (err == SKALD_EREADONLY) world->refused++;
+    slot->expected->told_at = sim_disk_ops(world->disk);
+    if (!model_told(&world->model, slot->expected, err, &batch->appended))
+        world_wrong(world, "%s", world->model.wrong);
+}
+
+static skald_uuid uuid_of(uint64_t number)
+{
+    skald_uuid uuid = {{0x01, 0x90, 0, 0, 0, 0, 0x70, 0, 0x80}};
+    sim_random random = {number ^ 0x5bd1e995};
+
+    for (size_t i = 9; i < sizeof uuid.bytes; i++)
+        uuid.bytes[i] = (uint8_t)sim_random_next(&random);
+    return uuid;
+}
+
+// Texts of one batch: the store must have copied them when submit returns, so they are wiped then.
+typedef struct batch_texts {
+    char events[MODEL_BATCH_EVENTS_MAX][MODEL_TEXT_MAX];
+    char values[MODEL_BATCH_VALUES_MAX][MODEL_TEXT_MAX];
+    skald_store_value value_list[MODEL_BATCH_VALUES_MAX];
+} batch_texts;
+
+static void event_make(sim_world *world, world_slot *slot, const char *letter, batch_texts *texts)
+{
+    static const char *const streams[] = {"order-a", "order-b", "invoice-c"};
+    size_t index = slot->expected->event_count++;
+    model_event *expected = &slot->expected->events[index];
+    char *text = texts->events[index];
+    bool other = isupper((unsigned char)*letter);
+
+    assert(index < MODEL_BATCH_EVENTS_MAX);
+    *expected =
+        (model_event){.tenant = other ? "acme" : "", .number = world->number++, .size = event_size};
+    if (*letter != '-') expected->stream = streams[tolower((unsigned char)*letter) - 'a'];
+    if (isdigit((unsigned char)letter[1]))
+        expected->size = (size_t)(letter[1] - '0') * event_size_digit;
+    slot->events[index] = (skald_event){
+        .type = SKALD_STR("sim.happened"),
+        .data = {text, model_text(expected->number, expected->size, text)},
+        .tenant = skald_str_of(expected->tenant),
+        .stream = skald_str_of(expected->stream),
+        .occurred_at = (skald_time)expected->number + 1,
+    };
+    if (expected->number % 3)
+        slot->events[index].id = uuid_of(expected->number); // else the store gives one
+}
+
+static void value_make(sim_world *world, world_slot *slot, char letter, batch_texts *texts)
+{
+    size_t index = slot->expected->value_count++;
+    model_value *expected = &slot->expected->values[index];
+    char *text = texts->values[index];
+
+    assert(index < MODEL_BATCH_VALUES_MAX);
+    *expected = (model_value){.name = (unsigned)(tolower((unsigned char)letter) - 'x'),
+                              .number = world->number++,
+                              .removed = isupper((unsigned char)letter)};
+    texts->value_list[index] =
+        (skald_store_value){.name = skald_str_of(model_value_name(expected->name))};
+    if (!expected->removed)
+        texts->value_list[index].bytes =
+            (skald_str){text, model_text(expected->number, model_value_size(expected), text)};
+}
+
+static world_slot *slot_make(sim_world *world, const char *letters, batch_texts *texts)
+{
+    world_slot *slot = world->slots;
+
+    while (slot->used) {
+        slot++;
+        assert(slot < world->slots + WORLD_SLOTS);
+    }
+    *slot = (world_slot){.world = world, .expected = model_submit(&world->model), .used = true};
+    if (*letters == 'w') slot->expected->durability = SKALD_WRITTEN;
+    if (*letters == 'm') slot->expected->durability = SKALD_MEMORY;
+    if (*letters == 'w' || *letters == 'm') letters++;
+    for (; *letters && *letters != ' '; letters++) {
+        if (strchr("abcABC-", *letters))
+            event_make(world, slot, letters, texts);
+        else if (strchr("xyzXYZ", *letters))
+            value_make(world, slot, *letters, texts);
+        else
+            assert(isdigit((unsigned char)*letters));
+    }
+    slot->batch = (skald_store_batch){
+        .events = slot->events,
+        .event_count = slot->expected->event_count,
+        .values = texts->value_list,
+        .value_count = slot->expected->value_count,
+        .durability = slot->expected->durability,
+        .done = slot_done,
+        .context = slot,
+    };
+    return slot;
+}
+
+bool world_append(sim_world *world, const char *letters, bool wait, skald_err *ret_err)
+{
+    static batch_texts texts;
+    world_slot *slot = slot_make(world, letters, &texts);
+    model_batch *expected = slot->expected;
+    skald_err err = wait ? ski_store_commit(world->store, &slot->batch)
+                         : ski_store_submit(world->store, &slot->batch);
+
+    memset(&texts, 'Z', sizeof texts);
+    for (size_t i = 0; i < expected->event_count; i++) expected->events[i].id = slot->events[i].id;
+    if (ret_err) *ret_err = err;
+    if (err && !expected->told) { // it was not taken
+        slot->used = false;
+        model_withdraw(&world->model);
+        if (err == SKALD_EREADONLY) world->refused++;
+        if (!err_excused(world, err))
+            world_wrong(world, "an append is refused with %s without a reason",
+                        skald_err_name(err));
+    } else if (wait && !err && !expected->told) {
+        world_wrong(world, "commit returned before done was called");
+    }
+    return world_alive(world);
+}
+
+static bool slots_used(const sim_world *world)
+{
+    for (size_t i = 0; i < WORLD_SLOTS; i++)
+        if (world->slots[i].used) return true;
+    return false;
+}
+
+static bool world_flush(sim_world *world)
+{
+    for (int i = 0; slots_used(world) && world_alive(world); i++) {
+        bool more = ski_store_step(world->store);
+
+        if (!world_alive(world)) break;
+        if ((!more && slots_used(world)) || i > steps_max)
+            return world_wrong(world, "a batch is never answered");
+    }
+    return world_alive(world);
+}
+
+bool world_idle(sim_world *world)
+{
+    for (int i = 0; world_alive(world) && ski_store_step(world->store); i++)
+        if (i > steps_max) return world_wrong(world, "there is always more to do");
+    return world_alive(world);
+}
+
+bool world_check(sim_world *world, bool settle)
+{
+    model_verdict verdict = model_check(&world->model, world->store, settle);
+
+    if (verdict == MODEL_REFUSED && err_excused(world, SKALD_EIO) && world_alive(world))
+        verdict = model_check(&world->model, world->store, settle); // what was said once need not
+                                                                    // be said again
+    if (verdict != MODEL_RIGHT && !sim_disk_dead(world->disk))
+        world_wrong(world, "%s", world->model.wrong);
+    return world_alive(world);
+}
+
+// world_open_by_all_means opens; a fault that happens meanwhile may fail it once.
+static bool world_open_by_all_means(sim_world *world)
+{
+    skald_error error = {0};
+    skald_err err = world_open(world, false, &error);
+
+    if (!err || !world_alive(world)) return world_alive(world);
+    if (!err_excused(world, err))
+        return world_wrong(world, "open fails with %s: %s", skald_err_name(err), error.text);
+    if (world->fault == SIM_FAULT_SYNC_EXT4 || world->fault == SIM_FAULT_SYNC_BTRFS ||
+        world->fault == SIM_FAULT_LOST_WRITE || world->fault == SIM_FAULT_WRONG_WRITE) {
+        sim_disk_halt(world->disk); // there is no going on before a new start
+        return false;
+    }
+    sim_disk_free_space(world->disk);
+    err = world_open(world, false, &error);
+    if (err)
+        return world_wrong(world, "open fails again with %s: %s", skald_err_name(err), error.text);
+    return world_alive(world);
+}
+
+static bool word_run(sim_world *world, const char *word)
+{
+    uint64_t refused = world->refused;
+    skald_store_state state = {0};
+
+    switch (*word) {
+    case '+': world_append(world, word + 1, true, NULL); break;
+    case '&': world_append(world, word + 1, false, NULL); break;
+    case '.': world_flush(world); break;
+    case '~':
+        sim_disk_wait(world->disk, second_ns);
+        world_idle(world);
+        break;
+    case '?': world_check(world, false); break;
+    case '!':
+        world_close(world);
+        if (world_alive(world)) world_open_by_all_means(world);
+        break;
+    default: assert(!"a word of a workload");
+    }
+    if (!world_alive(world)) return false;
+    if (world->refused == refused) return true;
+    // Reading goes on, and the store says how it is doing.
+    skald_store_state_get(world->store, &state);
+    if (world->fault == SIM_FAULT_SPACE && (!state.read_only || !state.read_only_why[0]))
+        return world_wrong(world, "appends are refused and the state does not say so");
+    return world_check(world, false);
+}
+
+bool world_run(sim_world *world)
+{
+    const char *word = world->workload->words;
+
+    if (!world_open_by_all_means(world)) return false;
+    while (*word) {
+        if (!word_run(world, word)) return false;
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    return world_flush(world);
+}
