@@ -15,7 +15,7 @@ tree_new() {
     rm -rf "${tree:?}"/*
     mkdir -p "$tree"/src/{base,os,store/log,store/memory,bus,net} "$tree"/{include/skald,server,bench,tests/sim}
     printf '%s\n' '# a comment' '0 src/base' '1 src/os' '3 src/store' '4 src/bus' '4 src/net' \
-        '9 server' '9 bench' '0 include/skald/base.h' '4 include/skald/bus.h' >"$tree/src/LAYERS"
+        '9 server' '9 bench' '9 examples' '0 include/skald/base.h' '4 include/skald/bus.h' >"$tree/src/LAYERS"
     local file
     for file in src/base/str.h src/os/file.h src/store/store.h src/store/log/log.h \
         src/store/memory/memory.h src/bus/bus.h src/net/http.h server/cmd.h include/skald/bus.h; do
@@ -83,6 +83,7 @@ layers 'no .. in a path' src/bus/a.c '#include "../net/http.h"'
 layers 'no .. in a path' server/a.c '#include "../src/bus/bus.h"'
 layers 'server sees include/ only' server/a.c '#include "bus/bus.h"'
 layers 'bench sees include/ only' bench/a.c '#include "base/str.h"'
+layers 'examples sees include/ only' examples/embed/a.c '#include "base/str.h"'
 layers 'does not place this file' src/new/a.c 'int x(void);'
 
 style() { finds check-style "$@"; }

@@ -29,7 +29,8 @@ int cli_fail_error(const skald_error *error)
     const char *text = error->text[0] ? error->text : skald_err_text(error->err);
     int exit = error->err == SKALD_EINVALID ? CLI_USAGE : CLI_CANNOT;
 
-    if (error->field[0]) return cli_fail(exit, "%s: %s", error->field, text);
+    if (error->field[0] && strncmp(text, error->field, strlen(error->field)) != 0)
+        return cli_fail(exit, "%s: %s", error->field, text);
     return cli_fail(exit, "%s", text);
 }
 
@@ -193,10 +194,15 @@ static void print_text(skald_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte < ' ' || byte == 0x7f)
+        unsigned char next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
+        if (byte == 0xc2 && next >= 0x80 && next < 0xa0) { // U+0080 to U+009F, controls too
+            printf("\\x%02x\\x%02x", byte, next);
+            i++;
+        } else if (byte < ' ' || byte == 0x7f) {
             printf("\\x%02x", byte);
-        else
+        } else {
             (void)putchar(byte);
+        }
     }
 }
 

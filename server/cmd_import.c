@@ -8,11 +8,14 @@
 #define _POSIX_C_SOURCE 200809L
 #include "client.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     part_events_max = 500,
@@ -34,7 +37,8 @@ typedef struct import_part {
 
 typedef struct import_run {
     const cli_args *args;
-    FILE *from;
+    int from;    // file descriptor
+    bool broken; // it cannot be read further
     char chunk[65536]; // of the file, as it is read
     size_t chunk_at, chunk_len;
     uint64_t line, bytes, accepted, rejected;
@@ -59,9 +63,21 @@ static void pause_ms(long ms)
 static void reject(import_run *importing, uint64_t line, const char *field, const char *why)
 {
     importing->rejected++;
+    if (strncmp(why, "line 1 column", 13) == 0) why += 7; // the line is that of the file
     if (importing->bar.drawn_ns) (void)fprintf(stderr, "\r\033[K");
     (void)fprintf(stderr, "skald: line %llu: %s%s%s\n", (unsigned long long)line, field,
                   field[0] ? ": " : "", why);
+}
+
+// read_chunk takes what there is: a pipe is not waited for longer than it has to be.
+static void read_chunk(import_run *importing)
+{
+    ssize_t got;
+
+    do got = read(importing->from, importing->chunk, sizeof importing->chunk);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) importing->broken = true;
+    importing->chunk_len = got > 0 ? (size_t)got : 0;
 }
 
 // read_line appends one line to the part's text, without its end. False at the end of the file. A
@@ -72,7 +88,7 @@ static bool read_line(import_run *importing, size_t *ret_len, bool *ret_too_long
     size_t begin = part->text.len;
     bool too_long = false;
 
-    for (bool any = false;; any = true) {
+    for (;;) {
         const char *at = importing->chunk + importing->chunk_at;
         size_t left = importing->chunk_len - importing->chunk_at;
         const char *end = left ? memchr(at, '\n', left) : NULL;
@@ -88,8 +104,8 @@ static bool read_line(import_run *importing, size_t *ret_len, bool *ret_too_long
         *ret_too_long = too_long;
         if (end) return true;
         importing->chunk_at = 0;
-        importing->chunk_len = fread(importing->chunk, 1, sizeof importing->chunk, importing->from);
-        if (!importing->chunk_len) return any && (*ret_len || too_long);
+        read_chunk(importing);
+        if (!importing->chunk_len) return *ret_len || too_long; // the last line may lack its end
     }
 }
 
@@ -272,7 +288,7 @@ static int import_all(import_run *importing)
         cli_bar_show(&importing->bar, importing->bytes, note);
     }
     cli_bar_end(&importing->bar);
-    if (!exit && ferror(importing->from))
+    if (!exit && importing->broken)
         exit = cli_fail(CLI_CANNOT, "import: cannot read the file");
     return exit;
 }
@@ -292,17 +308,15 @@ static int open_target(import_run *importing)
 static int open_file(import_run *importing)
 {
     const char *path = importing->args->rest[0];
-    long size;
+    off_t size;
 
-    if (strcmp(path, "-") == 0) {
-        importing->from = stdin;
-        return CLI_OK;
-    }
-    importing->from = fopen(path, "rb");
-    if (!importing->from) return cli_fail(CLI_CANNOT, "import: cannot read %s", path);
-    if (fseek(importing->from, 0, SEEK_END) == 0 && (size = ftell(importing->from)) > 0)
-        importing->bar.all = (uint64_t)size;
-    rewind(importing->from);
+    if (strcmp(path, "-") == 0) return CLI_OK; // 0 is standard input
+    importing->from = open(path, O_RDONLY | O_CLOEXEC);
+    if (importing->from < 0)
+        return cli_fail(CLI_CANNOT, "import: cannot read %s: %s", path, strerror(errno));
+    size = lseek(importing->from, 0, SEEK_END);
+    if (size > 0) importing->bar.all = (uint64_t)size;
+    (void)lseek(importing->from, 0, SEEK_SET);
     return CLI_OK;
 }
 
@@ -350,7 +364,7 @@ static int run(const cli_args *args)
     skald_arena_free(importing->part.arena);
     skald_buf_fini(&importing->part.text);
     skald_buf_fini(&importing->body);
-    if (importing->from && importing->from != stdin) (void)fclose(importing->from);
+    if (importing->from > 0) (void)close(importing->from);
     return !exit && importing->rejected ? CLI_NO : exit;
 }
 

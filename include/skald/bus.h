@@ -142,6 +142,7 @@ typedef struct skald_published {
     const skald_event *events; // as stored: id, position, stream_version, times; their text is
     size_t count;              // the caller's and must have lived until now
 } skald_published;
+// It only hands over: it neither waits nor calls the bus or the store.
 typedef void skald_published_fn(void *context, const skald_published *published);
 
 // skald_publish validates, stamps and appends one event and returns when it is durable; handlers

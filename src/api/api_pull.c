@@ -42,6 +42,7 @@ typedef struct pull_poll {
 typedef struct pull_group {
     ski_pulls *pulls;
     ski_pull_definition definition;
+    ski_http_request *deleting; // asked for the end of it, and is waiting
     skald_subscription subscription;
     pull_poll *polls; // oldest first
     size_t poll_count;
@@ -191,7 +192,12 @@ static void group_ready(void *context)
 
 static void group_end(void *context)
 {
-    group_leave(context);
+    pull_group *group = context;
+
+    if (group->deleting) {
+        (void)!ski_reply_json(group->deleting, 200, SKALD_STR("{\"data\":{\"deleted\":true}}"));
+    }
+    group_leave(group);
 }
 
 static void poll_over(void *context, bool cancelled)
@@ -374,18 +380,21 @@ skald_err ski_post_subscription(ski_http_request *request, skald_error *reterr_e
     return err;
 }
 
-static void pulls_remove(ski_pulls *pulls, pull_group *group)
+static bool pulls_remove(ski_pulls *pulls, pull_group *group)
 {
     struct pull_group **at = &pulls->groups;
+    bool there;
 
     ski_mutex_lock(&pulls->lock);
     while (*at && *at != group) at = &(*at)->next;
-    if (*at) {
+    there = *at != NULL;
+    if (there) {
         *at = group->next;
         pulls->group_count--;
         atomic_fetch_sub(&group->owners, 1); // the list's; the caller has one of its own
     }
     ski_mutex_unlock(&pulls->lock);
+    return there;
 }
 
 skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr_error)
@@ -402,10 +411,12 @@ skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr
     }
     if (!group) return not_found(request->parameters[0], reterr_error);
     err = keep_value(pulls, group->definition.name, (skald_str){0});
-    if (!err) {
-        pulls_remove(pulls, group);
+    if (!err && pulls_remove(pulls, group)) {
+        // Answered when the subscription has ended and its name is free again.
+        group->deleting = request;
         (void)skald_unsubscribe(pulls->api->bus, group->subscription, true);
-        err = ski_reply_json(request, 200, SKALD_STR("{\"data\":{\"deleted\":true}}"));
+    } else if (!err) {
+        err = not_found(request->parameters[0], reterr_error); // another delete was first
     }
     group_leave(group);
     return err;

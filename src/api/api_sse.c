@@ -12,6 +12,7 @@
 #include "base/str.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 enum {
     client_bytes_max = 512 * 1024, // waiting to be sent; one larger event still passes an empty
@@ -127,7 +128,6 @@ static skald_err client_subscribe(sse_client *client, const ski_query *query,
         .kind = "sse",
         .filter = query->read.filter,
         .handler = {.fn = client_handle, .context = client, .end = client_end},
-        .from = SKALD_FROM_END,
         .order = SKALD_IN_SEQUENCE,
         .in_flight_max = 64,
         .retry = {.first_ms = again_ms, .max_ms = 1000, .timeout_ms = 3600 * 1000},
@@ -136,11 +136,10 @@ static skald_err client_subscribe(sse_client *client, const ski_query *query,
     skald_subscription subscription = {0};
     bool gone;
 
-    if (query->has_after) {
+    if (query->has_after || !query->read.from) {
         options.from = query->read.after ? SKALD_FROM_DEFAULT : SKALD_FROM_START;
         options.after = query->read.after;
-    } else if (query->read.from) {
-        options.from = SKALD_FROM_DEFAULT;
+    } else {
         options.from_time = query->read.from;
     }
     SKALD_TRY(skald_subscribe(client->bus, &options, &subscription, reterr_error));
@@ -164,6 +163,19 @@ static skald_err read_resume(ski_http_request *request, ski_query *query, skald_
     }
     query->has_after = true;
     return SKALD_OK;
+}
+
+// begin_at_end makes "from now on" a position, and tells it: a client that is cut off before its
+// first event then resumes where it began, not where the log has got to meanwhile.
+static skald_err begin_at_end(ski_http_request *request, ski_query *query)
+{
+    char text[32];
+    int len;
+
+    if (query->has_after || query->read.from) return SKALD_OK;
+    query->read.after = skald_store_head(ski_api_of(request)->store);
+    len = snprintf(text, sizeof text, "id: %llu\n\n", (unsigned long long)query->read.after);
+    return ski_http_stream_write(request->http, request->id, ski_str(text, (size_t)len), NULL);
 }
 
 skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_error)
@@ -201,6 +213,8 @@ skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_er
         ski_free(client);
         return err;
     }
+    // A stream that is gone already frees its client like any other.
+    (void)!begin_at_end(request, &query);
     // A subscription that could not start calls end, so its share of the client goes there. The
     // client's own words come too late for a status: the stream says why and ends.
     err = client_subscribe(client, &query, reterr_error);

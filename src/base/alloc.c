@@ -13,8 +13,8 @@
 
 // The two mutable globals of this floor. The heap itself is global to the process, so what counts
 // and fails its allocations is too; both are atomic and hold nothing a caller depends on.
-static atomic_uint_fast64_t tickets;
-static atomic_uint_fast64_t fail_ticket;
+static atomic_uint_fast64_t tickets;     // style: the heap it counts is one per process
+static atomic_uint_fast64_t fail_ticket; // style: the same
 
 // alloc_refused takes the next number and tells whether it is the one chosen to fail.
 static int alloc_refused(void)

@@ -14,8 +14,12 @@ static struct faults {
     skald_err read, submit, done; // what comes instead; OK: nothing
     uint32_t reads;               // so many, then no more
     uint32_t tail_reads;          // made so far
+    uint32_t own_reads;           // by those that lag
     void (*read_done)(bool tail); // before a read returns
     bool hold;                    // appends of values wait
+    bool hold_events;             // one append of events waits
+    void *driver;
+    skald_store_batch *held_events;
     skald_store_batch *held[held_max];
     uint32_t held_count, submits; // appends of values
 } faults;
@@ -30,14 +34,19 @@ static skald_err faulty_read(void *driver, const skald_read *read, skald_store_p
     bool tail = !read->filter.types.count; // in these tests all others name a type
     skald_err err = ski_store_memory.read(driver, read, ret_page, reterr_error);
 
-    if (tail) faults.tail_reads++;
+    tail ? faults.tail_reads++ : faults.own_reads++;
     if (faults.read_done) faults.read_done(tail);
     return err;
 }
 
 static skald_err faulty_submit(void *driver, skald_store_batch *batch)
 {
-    if (!batch->value_count) return ski_store_memory.submit(driver, batch);
+    if (!batch->value_count) {
+        if (!faults.hold_events) return ski_store_memory.submit(driver, batch);
+        faults.driver = driver;
+        faults.held_events = batch;
+        return SKALD_OK;
+    }
     faults.submits++;
     if (faults.submit) return faults.submit;
     if (faults.done) {
@@ -623,6 +632,86 @@ static void threads_that_do_not_start(void **state)
     ski_mutex_fini(&to.lock);
 }
 
+typedef struct inviter {
+    rig *on;
+    notes *guest;
+    uint32_t count;
+} inviter;
+
+static skald_outcome invite(const skald_delivery *delivery)
+{
+    const skald_str types[] = {SKALD_STR("a")};
+    inviter *to = delivery->context;
+
+    if (to->count++) return SKALD_ACK;
+    skald_subscription_options options = rig_options(NULL, to->guest);
+
+    options.filter.types = (skald_texts){types, 1};
+    options.after = 2;
+    rig_subscribe(to->on, &options);
+    return SKALD_ACK;
+}
+
+static void who_is_just_behind_reads_what_the_tail_read(void **state)
+{
+    notes guest = {0};
+    inviter to = {.guest = &guest};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    to.on = &on;
+    skald_subscription_options options = {.handler = {.fn = invite, .context = &to}};
+
+    rig_subscribe(&on, &options);
+    for (int i = 0; i < 5; i++) rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    NOTED(&guest, 3, 4, 5);
+    assert_int_equal(faults.own_reads, 0);
+    assert_int_equal(faults.tail_reads, 1);
+    rig_close(&on);
+}
+
+static void publish_ended(void *context, const skald_published *published)
+{
+    skald_err *err = context;
+
+    *err = published->err;
+}
+
+static void stop_run(void *argument)
+{
+    skald_bus *bus = argument;
+
+    assert_int_equal(skald_bus_stop(bus, 60000), SKALD_OK);
+}
+
+static void stop_waits_for_publishes(void **state)
+{
+    const skald_event event = {.type = SKALD_STR("a")};
+    skald_err err = SKALD_EIO;
+    skald_store *store;
+    skald_bus *bus;
+    ski_thread stopper;
+
+    (void)state;
+    assert_int_equal(skald_store_open("memory:", NULL, &store, NULL), SKALD_OK);
+    assert_int_equal(skald_bus_new(store, NULL, &bus), SKALD_OK);
+    faults.hold_events = true;
+    assert_int_equal(skald_publish_start(bus, &event, 1, NULL, publish_ended, &err), SKALD_OK);
+    skald_store_batch *held = faults.held_events;
+
+    faults.hold_events = false;
+    assert_int_equal(ski_kernel_system.spawn(NULL, "stopper", stop_run, bus, &stopper), SKALD_OK);
+    while (skald_publish(bus, event, NULL) != SKALD_ECLOSED) {
+    } // until it stops
+    assert_int_equal(ski_store_memory.submit(faults.driver, held), SKALD_OK);
+    ski_kernel_system.join(NULL, stopper);
+    assert_int_equal(err, SKALD_OK);
+    skald_bus_free(bus);
+    skald_store_close(store);
+}
+
 static void a_head_without_events_is_looked_at_once(void **state)
 {
     notes to = {0};
@@ -660,6 +749,8 @@ int main(void)
         cmocka_unit_test_setup(a_page_of_a_tail_set_anew_is_thrown_away, calm),
         cmocka_unit_test_setup(threads_that_do_not_start, calm),
         cmocka_unit_test_setup(a_head_without_events_is_looked_at_once, calm),
+        cmocka_unit_test_setup(who_is_just_behind_reads_what_the_tail_read, calm),
+        cmocka_unit_test_setup(stop_waits_for_publishes, calm),
     };
 
     return cmocka_run_group_tests(tests, made_ready, gone);

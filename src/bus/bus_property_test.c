@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 enum {
-    seeds = 60,
+    seeds = 40,
     steps = 250,
     events_max = 4000,
     subs_max = 5,

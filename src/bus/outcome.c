@@ -164,9 +164,7 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
     delivery->generation++;
     ski_subscription_error(sub, reason);
     log_failure(delivery, reason);
-    if (sub->ended)
-        delivery->state = SKI_WAITING; // stays open in the last checkpoint
-    else if (rejected)
+    if (rejected)
         delivery_exhausted(delivery, reason);
     else
         delivery_retry(delivery, delay_ms, reason);

@@ -251,6 +251,7 @@ static void stream_settled(ski_exchange *exchange)
     if (!exchange->begun) {
         exchange->begun = true;
         ski_stream_begun(exchange);
+        if (exchange->request.http->draining) ski_streams_end(exchange->request.http);
         if (conn != NULL && exchange->handed) conn->open_count--;
     }
     if (conn == NULL) {

@@ -183,9 +183,9 @@ skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
                          skald_error *reterr_error) SKALD_CHECK;
 uint16_t ski_http_port(const ski_http *http);
 // ski_http_stop takes no new connections, lets requests end within timeout_ms (replies say
-// Connection: close), ends streams, closes the rest and frees http. A request that nobody has
-// answered by then may still be answered, which does nothing; http lives until the last one. Not
-// from the loop. Fails: TIMEOUT (some were cut).
+// Connection: close), ends streams that have a heartbeat, closes the rest and frees http. A request
+// that nobody has answered by then may still be answered, which does nothing; http lives until the
+// last one. Not from the loop. Fails: TIMEOUT (some were cut).
 skald_err ski_http_stop(ski_http *http, uint32_t timeout_ms);
 
 typedef struct ski_http_counters {

@@ -62,7 +62,8 @@ static const good_case good[] = {
      "HEAD POST / 1.1 length=0 keep\nHost=x\nContent-Length=0\n\nEND\n"},
     {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
      "3\r\nabc\r\n00A;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: v\r\n\r\n",
-     "HEAD POST / 1.1 length=0 chunked keep\nHost=x\nTransfer-Encoding=Chunked\nBODY abc0123456789\nEND\n"},
+     "HEAD POST / 1.1 length=0 chunked keep\nHost=x\nTransfer-Encoding=Chunked\n"
+     "BODY abc0123456789\nEND\n"},
     {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
      "HEAD POST / 1.1 length=0 chunked keep\nHost=x\nTransfer-Encoding=chunked\n\nEND\n"},
     {"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n!",
@@ -75,7 +76,8 @@ static const good_case good[] = {
      "HEAD GET /1 1.1 length=0 keep\nHost=x\n\nEND\nHEAD POST /2 1.1 length=2 keep\nHost=x\n"
      "Content-Length=2\nBODY ok\nEND\nHEAD GET /3 1.1 length=0 keep\nHost=x\n\nEND\n"},
     {"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
-     "HEAD GET / 1.1 length=0 keep\nHost=x\nConnection=Upgrade, HTTP2-Settings\nUpgrade=h2c\n\nEND\n"},
+     "HEAD GET / 1.1 length=0 keep\nHost=x\nConnection=Upgrade, HTTP2-Settings\n"
+     "Upgrade=h2c\n\nEND\n"},
     {"GET / HTTP/1.1\r\nHost: [::1]:8000\r\nX: \x80\xff\r\n\r\n",
      "HEAD GET / 1.1 length=0 keep\nHost=[::1]:8000\nX=\x80\xff\n\nEND\n"},
 };

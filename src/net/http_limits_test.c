@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { short_ms = 60 };
+enum { short_ms = 100 };
 
 typedef struct fixture {
     ski_http *http;
@@ -55,6 +55,21 @@ static skald_err handle_big(ski_http_request *request, skald_error *error)
     return ski_http_reply_send(request->http, request->id, &reply);
 }
 
+static skald_err handle_stream(ski_http_request *request, skald_error *error)
+{
+    ski_http_reply head = {.status = 200};
+    ski_http_stream stream = {.heartbeat_ms = 1000, .heartbeat = SKALD_STR("beat")};
+    static const char bytes[5000];
+
+    (void)error;
+    SKALD_TRY(ski_http_stream_begin(request->http, request->id, &head, &stream));
+    skald_err err =
+        ski_http_stream_write(request->http, request->id, ski_str(bytes, sizeof bytes), NULL);
+    assert(err == SKALD_OK || err == SKALD_ENOMEM);
+    assert(ski_http_stream_end(request->http, request->id) == SKALD_OK);
+    return SKALD_OK;
+}
+
 #define ROUTE(m, p, f)                      \
     {                                       \
         .method = m, .path = p, .handle = f \
@@ -68,6 +83,8 @@ static const ski_http_route routes[] = {
     ROUTE("GET", "/keep", handle_keep),
     ROUTE("POST", "/keep", handle_keep),
     ROUTE("GET", "/big", handle_big),
+    ROUTE("GET", "/stream", handle_stream),
+    {.method = "GET", .path = "/work", .handle = handle_hello, .worker = true},
     {.method = NULL},
 };
 
@@ -438,6 +455,7 @@ static void test_no_memory(void **state)
     static const char *const requests[] = {
         "GET /hello/a%20b HTTP/1.1\r\n" HOST "\r\n",
         "GET /nowhere HTTP/1.1\r\n" HOST "\r\n",
+        "GET /stream HTTP/1.1\r\n" HOST "\r\n",
         "POST /length HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nbbbbb",
         "POST /length HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nbbb\r\n0\r\n\r\n",
     };
@@ -463,6 +481,17 @@ static void test_no_memory(void **state)
             fixture_stop(&fix);
         }
     }
+}
+
+static skald_err no_thread(void *context, const char *name, void (*run)(void *argument),
+                           void *argument, ski_thread *ret_thread)
+{
+    (void)context;
+    (void)name;
+    (void)run;
+    (void)argument;
+    (void)ret_thread;
+    return SKALD_ENOMEM;
 }
 
 static void test_start_fails(void **state)
@@ -491,7 +520,7 @@ static void test_start_fails(void **state)
     options.header_count = 1;
     assert_int_equal(ski_http_start(&options, &second, &error), SKALD_EINVALID);
     options.header_count = 0;
-    for (uint64_t n = 1; n <= 6; n++) {
+    for (uint64_t n = 1; n <= 20; n++) {
         ski_alloc_fail_at(n);
         skald_err err = ski_http_start(&options, &second, &error);
         ski_alloc_fail_at(0);
@@ -501,6 +530,12 @@ static void test_start_fails(void **state)
             assert_int_equal(err, SKALD_ENOMEM);
         }
     }
+    ski_kernel kernel = ski_kernel_system;
+    kernel.spawn = no_thread;
+    options.kernel = &kernel;
+    assert_int_equal(ski_http_start(&options, &second, &error), SKALD_ENOMEM);
+    options.routes = &routes[sizeof routes / sizeof *routes - 1]; // none: no workers either
+    assert_int_equal(ski_http_start(&options, &second, &error), SKALD_ENOMEM);
     assert_int_equal(ski_http_stop(first, 1000), SKALD_OK);
 }
 

@@ -51,6 +51,12 @@ static skald_err handle_tell(ski_http_request *request, skald_error *error)
     return reply_text(request, 200, text);
 }
 
+static skald_err handle_peer(ski_http_request *request, skald_error *error)
+{
+    (void)error;
+    return reply_text(request, 200, request->peer);
+}
+
 // handle_keep keeps the request for another thread to answer.
 static skald_err handle_keep(ski_http_request *request, skald_error *error)
 {
@@ -151,6 +157,7 @@ static skald_err handle_log(ski_http_request *request, skald_error *error)
 
 static const ski_http_route routes[] = {
     ROUTE("GET", "/hello", handle_hello),
+    ROUTE("GET", "/peer", handle_peer),
     ROUTE("POST", "/echo", handle_echo),
     ROUTE("GET", "/tell/{a}/of/{b}", handle_tell),
     ROUTE("GET", "/keep", handle_keep),
@@ -211,7 +218,7 @@ static int teardown(void **state)
     fixture *fix = *state;
 
     gate_pass(&fix->go);
-    assert_int_equal(ski_http_stop(fix->http, 2000), SKALD_OK);
+    if (fix->http) assert_int_equal(ski_http_stop(fix->http, 2000), SKALD_OK);
     gate_fini(&fix->arrived);
     gate_fini(&fix->go);
     ski_free(fix);
@@ -504,6 +511,37 @@ static void test_workers(void **state)
     client_close(&three);
 }
 
+static void pass_in_a_while(void *argument)
+{
+    fixture *fix = argument;
+
+    usleep(100000);
+    gate_pass(&fix->go);
+}
+
+// A stop waits for the handlers that run, in any case; those in the queue are refused.
+static void test_stop_with_workers(void **state)
+{
+    fixture *fix = *state;
+    client one = client_open(fix->port), two = client_open(fix->port);
+    ski_http_counters counters;
+
+    client_send(&one, "GET /work HTTP/1.1\r\n" HOST "\r\n");
+    gate_wait(&fix->arrived, 1);
+    client_send(&two, "GET /work HTTP/1.1\r\n" HOST "\r\n");
+    do ski_http_counters_get(fix->http, &counters);
+    while (counters.requests < 2);
+    assert_int_equal(ski_kernel_system.spawn(NULL, "pass", pass_in_a_while, fix, &fix->thread), 0);
+    assert_int_equal(ski_http_stop(fix->http, 10), SKALD_ETIMEOUT);
+    fix->http = NULL;
+    ski_kernel_system.join(NULL, fix->thread);
+    assert_int_equal(gate_count(&fix->arrived), 1);
+    assert_true(client_closed(&one));
+    assert_true(client_closed(&two));
+    client_close(&one);
+    client_close(&two);
+}
+
 static void wait_for_connections(fixture *fix, uint64_t count)
 {
     ski_http_counters counters;
@@ -574,6 +612,49 @@ static void test_post(void **state)
     gate_wait(&fix->arrived, 100);
 }
 
+static void test_ipv6(void **state)
+{
+    fixture *fix = *state;
+    ski_http_options options = {.host = "::1", .routes = routes, .context = fix};
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    ski_http *http = NULL;
+    char bytes[512];
+
+    if (ski_http_start(&options, &http, NULL)) {
+        print_message("SKIPPED: this machine has no IPv6\n");
+        skip();
+    }
+    address.sin6_port = htons(ski_http_port(http));
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    const char *ask = "GET /peer HTTP/1.1\r\nHost: [::1]\r\n\r\n";
+    assert_int_equal(send(fd, ask, strlen(ask), MSG_NOSIGNAL), strlen(ask));
+    ssize_t got = recv(fd, bytes, sizeof bytes - 1, 0);
+    assert_true(got > 0);
+    bytes[got] = '\0';
+    assert_non_null(strstr(bytes, "\r\n\r\n[::1]:"));
+    close(fd);
+    assert_int_equal(ski_http_stop(http, 1000), SKALD_OK);
+}
+
+// A request that comes like the one before it costs no allocation.
+static void test_allocations(void **state)
+{
+    fixture *fix = *state;
+    client one = client_open(fix->port);
+    const char *ask = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello";
+    char bytes[512];
+    uint64_t before = 0;
+
+    for (int i = 0; i < 20; i++) {
+        if (i == 10) before = ski_alloc_count();
+        client_send(&one, ask);
+        assert_true(recv(one.fd, bytes, sizeof bytes, 0) > 0);
+    }
+    assert_int_equal(ski_alloc_count() - before, 0);
+    client_close(&one);
+}
+
 static void test_connections(void **state)
 {
     enum { count = 2000 };
@@ -618,6 +699,9 @@ int main(void)
         TEST(test_half_closed),
         TEST(test_post),
         TEST(test_connections),
+        TEST(test_allocations),
+        TEST(test_stop_with_workers),
+        TEST(test_ipv6),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,28 @@ static void upload_gone(ski_http_request *request)
     gate_pass(&fix->gone);
 }
 
+// A duplex answers while it is fed; "." ends the answer.
+static skald_err handle_duplex(ski_http_request *request, skald_error *error)
+{
+    (void)error;
+    return begin(request, 0, 0);
+}
+
+static bool duplex_more(ski_http_request *request, skald_str bytes)
+{
+    skald_err err = ski_http_stream_write(request->http, request->id, bytes, NULL);
+
+    if (!err && *bytes.ptr == '.') err = ski_http_stream_end(request->http, request->id);
+    assert(!err);
+    return true;
+}
+
+static void duplex_end(ski_http_request *request)
+{
+    assert(!ski_http_stream_end(request->http, request->id));
+}
+
+static const ski_http_body duplex = {.more = duplex_more, .end = duplex_end, .gone = duplex_end};
 static const ski_http_body upload = {.more = upload_more, .end = upload_end, .gone = upload_gone};
 
 static bool upload_streams(const ski_http_request *request)
@@ -169,6 +191,7 @@ static const ski_http_route routes[] = {
     ROUTE("GET", "/export", handle_export),
     ROUTE("GET", "/keep", handle_keep),
     ROUTE("GET", "/later", handle_later),
+    {.method = "POST", .path = "/duplex", .handle = handle_duplex, .body = &duplex},
     {.method = "POST",
      .path = "/upload",
      .handle = handle_upload,
@@ -186,7 +209,8 @@ static const ski_http_route routes[] = {
 static int setup(void **state)
 {
     fixture *fix = ski_alloc_zeroed(1, sizeof *fix);
-    ski_http_options options = {.routes = routes, .context = fix, .body_timeout_ms = 100};
+    ski_http_options options = {
+        .routes = routes, .context = fix, .body_timeout_ms = 200, .body_bytes_max = 1000};
 
     gate_init(&fix->arrived);
     gate_init(&fix->drained);
@@ -358,9 +382,9 @@ static void test_upload(void **state)
     client_send(&one, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     client_expect(&one, 200, "0 bytes.");
     client_send(&one, "POST /upload HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
-    for (int i = 0; i < 5; i++) { // longer than the time for progress, but with some
+    for (int i = 0; i < 5; i++) { // together longer than the time for progress
         client_send(&one, "2\r\nab\r\n");
-        usleep(30000);
+        usleep(50000);
     }
     client_send(&one, "0\r\n\r\n");
     client_expect(&one, 200, "10 bytes.");
@@ -372,6 +396,10 @@ static void test_upload(void **state)
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("whole")};
     assert_int_equal(ski_http_reply_send(fix->http, fix->last, &reply), SKALD_OK);
     client_expect(&one, 200, "whole");
+    // Without an end are only those that are streamed.
+    client_send(&one,
+                "POST /upload HTTP/1.1\r\n" HOST "X-Whole: 1\r\nContent-Length: 1001\r\n\r\n");
+    client_expect(&one, 413, "1000 bytes at most");
     client_close(&one);
 }
 
@@ -447,6 +475,45 @@ static void resumes(void *argument)
     }
 }
 
+static void test_duplex(void **state)
+{
+    fixture *fix = *state;
+    client one = client_open(fix->port);
+    client_reply reply;
+    const char *ask = "POST /duplex HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+
+    client_send(&one, ask);
+    assert_true(client_head(&one, &reply));
+    client_send(&one, "3\r\nabc\r\n");
+    client_need(&one, 8);
+    assert_memory_equal(one.bytes, "3\r\nabc\r\n", 8);
+    client_send(&one, "0\r\n\r\n");
+    client_need(&one, 13);
+    assert_memory_equal(one.bytes + 8, "0\r\n\r\n", 5);
+    client_drop(&one, 13);
+    // The answer ends before the body: so does the connection.
+    client_send(&one, ask);
+    client_send(&one, "1\r\n.\r\n");
+    client_expect(&one, 200, ".");
+    assert_true(client_closed(&one));
+    client_close(&one);
+    // A body that breaks when half of the answer is out: nothing but the end can tell.
+    one = client_open(fix->port);
+    client_send(&one, ask);
+    client_send(&one, "3\r\nabc\r\nX");
+    assert_true(client_head(&one, &reply));
+    while (client_more(&one)) {
+    }
+    assert_null(memmem(one.bytes, one.len, "0\r\n\r\n", 5));
+    client_close(&one);
+    // A client that leaves in the middle.
+    one = client_open(fix->port);
+    client_send(&one, ask);
+    assert_true(client_head(&one, &reply));
+    client_close(&one);
+    gate_wait(&fix->gone, 4);
+}
+
 // Backpressure: while the handler has enough nothing is read, and what it has is bounded.
 static void test_upload_paused(void **state)
 {
@@ -461,7 +528,7 @@ static void test_upload_paused(void **state)
     client_send(&one, head);
     gate_wait(&fix->arrived, 1);
     client_send(&one, "x");
-    usleep(150000); // longer than the time for progress: waiting for ourselves is no timeout
+    usleep(250000); // longer than the time for progress: waiting for ourselves is no timeout
     ski_http_counters counters;
     ski_http_counters_get(fix->http, &counters);
     assert_true(counters.bytes_in < 1000);
@@ -533,6 +600,35 @@ static void test_stop(void **state)
     client_close(&events);
 }
 
+static void export_in_a_while(void *argument)
+{
+    fixture *fix = argument;
+
+    usleep(50000);
+    assert(!ski_http_stream_write(fix->http, fix->last, SKALD_STR("the rest"), NULL));
+    assert(!ski_http_stream_end(fix->http, fix->last));
+}
+
+// A stream with an end of its own is not ended by a stop: half of it would look whole.
+static void test_stop_export(void **state)
+{
+    fixture *fix = *state;
+    client one = client_open(fix->port);
+    ski_http_reply head = {.status = 200};
+    ski_http_stream stream = {.gone = stream_gone, .context = fix};
+
+    client_send(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
+    gate_wait(&fix->arrived, 1);
+    assert_int_equal(ski_http_stream_begin(fix->http, fix->last, &head, &stream), SKALD_OK);
+    assert_int_equal(ski_kernel_system.spawn(NULL, "export", export_in_a_while, fix, &fix->thread),
+                     0);
+    assert_int_equal(ski_http_stop(fix->http, 5000), SKALD_OK);
+    fix->http = NULL;
+    ski_kernel_system.join(NULL, fix->thread);
+    client_expect(&one, 200, "the rest");
+    client_close(&one);
+}
+
 static void nothing(void *context)
 {
     (void)context;
@@ -575,8 +671,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_export),      TEST(test_events),        TEST(test_events_client_gone),
         TEST(test_events_full), TEST(test_upload),        TEST(test_upload_ends_early),
-        TEST(test_upload_cut),  TEST(test_upload_paused), TEST(test_later),
-        TEST(test_stop),        TEST(test_stop_cuts),
+        TEST(test_upload_cut),  TEST(test_upload_paused), TEST(test_duplex),
+        TEST(test_later),       TEST(test_stop),          TEST(test_stop_export),
+        TEST(test_stop_cuts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

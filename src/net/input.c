@@ -183,12 +183,13 @@ static skald_err request_fill(ski_exchange *exchange, const ski_codec_head *head
     return SKALD_OK;
 }
 
+// body_limit: a body without an end is for those that are streamed.
 static uint64_t body_limit(const ski_exchange *exchange)
 {
-    const ski_http_route *route = exchange->request.route;
+    uint64_t limit = exchange->request.route->body_bytes_max;
+    bool endless = limit == UINT64_MAX && !exchange->streams_body;
 
-    return route->body_bytes_max ? route->body_bytes_max
-                                 : exchange->request.http->options.body_bytes_max;
+    return limit == 0 || endless ? exchange->request.http->options.body_bytes_max : limit;
 }
 
 static skald_err fail_as(skald_error *error, skald_err err, const char *code, const char *text)
@@ -251,6 +252,8 @@ static skald_err admit_routed(ski_exchange *exchange, const ski_codec_head *head
         return fail_as(error, SKALD_EUNSUPPORTED, "EXPECTATION_FAILED",
                        "the only Expect known here is 100-continue");
     }
+    const ski_http_route *route = match->route;
+    exchange->streams_body = route->body && (!route->streams || route->streams(&exchange->request));
     if (head->content_length > body_limit(exchange)) {
         return fail_too_big(error, body_limit(exchange));
     }
@@ -327,8 +330,6 @@ static void head_goes(ski_conn *conn, ski_exchange *exchange, const ski_codec_he
         refuse(conn, &error, match.known && match.route == NULL ? &allow : NULL);
         return;
     }
-    const ski_http_route *route = request->route;
-    exchange->streams_body = route->body && (!route->streams || route->streams(request));
     conn->held = must_wait(conn, exchange);
     if (!conn->held) reading_begins(conn);
 }

@@ -148,6 +148,9 @@ static void drain_begins(ski_http *http)
     ski_conn *next;
 
     http->draining = true;
+    // Clients that do not close are not waited for so long now. (One that lingers already goes
+    // first.)
+    http->durations_ms[SKI_DEADLINE_LINGER] = SKI_LINGER_STOP_MS;
     uv_close((uv_handle_t *)&http->listener, NULL);
     ski_streams_end(http);
     ski_laters_cancel(http);

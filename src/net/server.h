@@ -37,6 +37,7 @@ enum {
     SKI_SWALLOW_BYTES_MAX = 64 * 1024, // so much of an unwanted body is read so that the connection
                                        // can go on
     SKI_LINGER_MS = 1000,              // a closing connection waits so long for the client to close
+    SKI_LINGER_STOP_MS = 200,          // the same, when the server stops
     SKI_LINGER_BYTES_MAX = 32 * 1024 * 1024,
     SKI_LINGER_REFUSED_MAX = 256, // connections beyond connections_max that are told so before they
                                   // are closed

@@ -219,13 +219,15 @@ void ski_streams_heartbeat(ski_http *http)
     http->heartbeat_at_ms = next_ms;
 }
 
+// One without a heartbeat has an end of its own: to end it here would make half of it look whole.
 void ski_streams_end(ski_http *http)
 {
     bool wake = false;
 
     ski_mutex_lock(&http->lock);
     for (ski_stream *stream = http->streams; stream != NULL; stream = stream->next) {
-        if (stream->exchange->stage != SKI_STAGE_STREAM) continue;
+        bool open_ended = stream->options.heartbeat_ms > 0;
+        if (!open_ended || stream->exchange->stage != SKI_STAGE_STREAM) continue;
         stream_finish(http, stream->exchange, &wake);
     }
     ski_mutex_unlock(&http->lock);

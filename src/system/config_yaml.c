@@ -8,22 +8,25 @@
 
 #include <libfyaml.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { file_bytes_max = 1024 * 1024 };
 
-// diag_keep keeps the first line libfyaml says, which is the error; the rest draws arrows below it.
-static void diag_keep(struct fy_diag *diag, void *user, const char *text, size_t len)
+// diag_quiet takes what libfyaml prints; its errors are collected instead.
+static void diag_quiet(struct fy_diag *diag, void *user, const char *text, size_t len)
 {
-    char *kept = user;
-    size_t cut = 0;
+    (void)diag, (void)user, (void)text, (void)len;
+}
 
-    (void)diag;
-    if (kept[0]) return;
-    while (cut < len && cut < 255 && text[cut] != '\n') cut++;
-    memcpy(kept, text, cut);
-    kept[cut] = 0;
+// refuse_text says the first thing that is wrong with a file that is no YAML.
+static skald_err refuse_text(const char *path, struct fy_diag *diag, skald_error *reterr_error)
+{
+    void *walk = NULL;
+    const struct fy_diag_error *first = fy_diag_errors_iterate(diag, &walk);
+
+    if (!first)
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: not valid YAML", path);
+    return skald_fail(reterr_error, SKALD_EINVALID, "%s:%d: not valid YAML: %s", path,
+                      first->line, first->msg);
 }
 
 static int line_of(struct fy_node *node)
@@ -76,7 +79,6 @@ static skald_err read_document(ski_config *config, const char *path, struct fy_d
 static skald_err parse(ski_config *config, const char *path, skald_str text,
                        skald_error *reterr_error)
 {
-    char said[256] = "";
     struct fy_diag_cfg diag_cfg = {0};
     struct fy_parse_cfg parse_cfg = {.flags = FYPCF_DEFAULT_DOC};
     struct fy_document *document;
@@ -84,18 +86,16 @@ static skald_err parse(ski_config *config, const char *path, skald_str text,
 
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
-    diag_cfg.output_fn = diag_keep;
-    diag_cfg.user = said;
-    diag_cfg.colorize = false;
+    diag_cfg.output_fn = diag_quiet;
     parse_cfg.diag = fy_diag_create(&diag_cfg);
     if (!parse_cfg.diag) return SKALD_ENOMEM;
+    fy_diag_set_collect_errors(parse_cfg.diag, true);
     document = fy_document_build_from_string(&parse_cfg, text.ptr, text.len);
     if (document) {
         err = read_document(config, path, document, reterr_error);
         fy_document_destroy(document);
     } else {
-        err = skald_fail(reterr_error, SKALD_EINVALID, "%s: not valid YAML: %s", path,
-                         said[0] ? said : "it could not be read");
+        err = refuse_text(path, parse_cfg.diag, reterr_error);
     }
     fy_diag_destroy(parse_cfg.diag);
     return err;

@@ -36,7 +36,8 @@ static bool listens_on_loopback(const char *host)
     skald_str text = skald_str_of(host);
 
     return ski_str_begins(text, SKALD_STR("127.")) ||
-           skald_str_equal(text, SKALD_STR("localhost")) || skald_str_equal(text, SKALD_STR("::1"));
+           skald_str_equal(text, SKALD_STR("localhost")) ||
+           skald_str_equal(text, SKALD_STR("::1")) || skald_str_equal(text, SKALD_STR("[::1]"));
 }
 
 static skald_err check_door(const ski_config *config, skald_error *reterr_error)
@@ -107,11 +108,10 @@ static skald_err serve(skald_system *system, skald_error *reterr_error)
 
     skald_err err = ski_api_serve(system->api, &options, reterr_error);
 
-    if (err == SKALD_EUNAVAILABLE) {
-        return skald_fail(reterr_error, err,
-                          "cannot listen on %s port %u: something else does, or the address is not "
-                          "of this machine. Choose another port, 0 for any free one",
-                          options.host, (unsigned)options.port);
+    if (err == SKALD_EUNAVAILABLE && reterr_error) {
+        skald_error cause = *reterr_error;
+        return skald_fail(reterr_error, err, "%s. Choose another port; 0 is any free one",
+                          cause.text);
     }
     return err;
 }

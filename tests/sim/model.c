@@ -13,10 +13,15 @@
 size_t model_text(uint64_t number, size_t size, char ret_text[MODEL_TEXT_MAX])
 {
     sim_random random = {number};
+    uint64_t letters = 0;
     size_t len = (size_t)snprintf(ret_text, MODEL_TEXT_MAX, "{\"n\":%" PRIu64 ",\"s\":\"", number);
 
-    assert(len + size + 3 <= MODEL_TEXT_MAX);
-    while (size-- > 0) ret_text[len++] = (char)('a' + sim_random_below(&random, 26));
+    assert(len + size + sizeof letters + 3 <= MODEL_TEXT_MAX);
+    for (size_t i = 0; i < size; i += 8) { // eight letters from a to p
+        letters = (sim_random_next(&random) & 0x0f0f0f0f0f0f0f0f) + 0x6161616161616161;
+        memcpy(ret_text + len + i, &letters, sizeof letters);
+    }
+    len += size;
     memcpy(ret_text + len, "\"}", 3);
     return len + 2;
 }
@@ -40,9 +45,70 @@ model_batch *model_submit(sim_model *model)
     return &model->batches[model->batch_count++];
 }
 
-void model_withdraw(sim_model *model)
+// expect_of states where the stream of a batch's first event must stand (or, wrongly, does not).
+static skald_expect expect_of(const sim_model *model, const model_batch *from)
 {
-    model->batch_count--;
+    const model_event *first = &from->events[0];
+    skald_expect expect = {.tenant = skald_str_of(first->tenant),
+                           .stream = skald_str_of(first->stream),
+                           .expected = SKALD_AT};
+
+    for (const model_batch *batch = model->batches; batch < from; batch++)
+        for (size_t i = 0; i < batch->event_count && !batch->gone; i++)
+            expect.version += model_same_stream(&batch->events[i], first);
+    if (from->expects == MODEL_EXPECTS_WRONG) expect.version += 7;
+    if (expect.version == 0) expect.expected = SKALD_NONE;
+    return expect;
+}
+
+void model_give(const sim_model *model, const model_batch *from, skald_store_batch *batch,
+                model_texts *texts)
+{
+    for (size_t i = 0; i < from->event_count; i++) {
+        const model_event *event = &from->events[i];
+        char *text = texts->events[i];
+
+        batch->events[i] =
+            (skald_event){.type = SKALD_STR("sim.happened"),
+                          .id = event->id,
+                          .occurred_at = (skald_time)event->number + 1,
+                          .tenant = skald_str_of(event->tenant),
+                          .stream = skald_str_of(event->stream),
+                          .data = {text, model_text(event->number, event->size, text)}};
+    }
+    for (size_t i = 0; i < from->value_count; i++) {
+        const model_value *value = &from->values[i];
+        char *text = texts->values[i];
+
+        texts->value_list[i] =
+            (skald_store_value){.name = skald_str_of(model_value_name(value->name))};
+        if (!value->removed)
+            texts->value_list[i].bytes =
+                (skald_str){text, model_text(value->number, model_value_size(value), text)};
+    }
+    if (from->expects) texts->expect = expect_of(model, from);
+    batch->event_count = from->event_count;
+    batch->values = texts->value_list;
+    batch->value_count = from->value_count;
+    batch->expect = &texts->expect;
+    batch->expect_count = from->expects ? 1 : 0;
+    batch->durability = from->durability;
+}
+
+void model_texts_wipe(model_texts *texts)
+{
+    for (size_t i = 0; i < MODEL_BATCH_EVENTS_MAX; i++)
+        memset(texts->events[i], 'Z', strlen(texts->events[i]));
+    for (size_t i = 0; i < MODEL_BATCH_VALUES_MAX; i++)
+        memset(texts->values[i], 'Z', strlen(texts->values[i]));
+    memset(texts->value_list, 0, sizeof texts->value_list);
+    texts->expect = (skald_expect){0};
+}
+
+bool model_same_stream(const model_event *a, const model_event *b)
+{
+    return a->stream && b->stream && strcmp(a->stream, b->stream) == 0 &&
+           strcmp(a->tenant, b->tenant) == 0;
 }
 
 static bool answer_wrong(sim_model *model, const char *format, ...) SKALD_PRINTF(2, 3);
@@ -63,7 +129,7 @@ bool model_told(sim_model *model, model_batch *batch, skald_err err, const skald
     if (batch->told) return answer_wrong(model, "a batch was answered twice");
     batch->told = true;
     // IO and the like: it may be there or not. These are promises that it is not.
-    batch->gone = err == SKALD_EREADONLY || err == SKALD_ECONFLICT || err == SKALD_EFULL;
+    batch->gone |= err == SKALD_EREADONLY || err == SKALD_ECONFLICT || err == SKALD_EFULL;
     batch->must = err == SKALD_OK;
     if (err) return true;
     for (model_batch *earlier = model->batches; earlier < batch; earlier++) {
@@ -98,13 +164,15 @@ void model_crashed(sim_model *model, bool power)
     }
 }
 
-void model_doubt_last(sim_model *model)
+void model_doubt_last(sim_model *model, unsigned groups)
 {
-    uint64_t last = 0;
+    for (; groups > 0; groups--) {
+        uint64_t last = 0;
 
-    for (size_t i = 0; i < model->batch_count; i++)
-        if (model->batches[i].must && model->batches[i].told_at > last)
-            last = model->batches[i].told_at;
-    for (size_t i = 0; i < model->batch_count; i++)
-        if (model->batches[i].told_at == last) model->batches[i].must = false;
+        for (size_t i = 0; i < model->batch_count; i++)
+            if (model->batches[i].must && model->batches[i].told_at > last)
+                last = model->batches[i].told_at;
+        for (size_t i = 0; i < model->batch_count; i++)
+            if (model->batches[i].told_at == last) model->batches[i].must = false;
+    }
 }

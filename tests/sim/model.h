@@ -6,7 +6,7 @@
 #include "store/store.h"
 
 enum {
-    MODEL_BATCHES_MAX = 128,
+    MODEL_BATCHES_MAX = 160,
     MODEL_BATCH_EVENTS_MAX = 8,
     MODEL_BATCH_VALUES_MAX = 4,
     MODEL_EVENTS_MAX = 512,
@@ -27,11 +27,18 @@ typedef struct model_value {
     bool removed;
 } model_value;
 
+typedef enum model_expects {
+    MODEL_EXPECTS_NOTHING,
+    MODEL_EXPECTS_RIGHT,
+    MODEL_EXPECTS_WRONG
+} model_expects;
+
 typedef struct model_batch {
     model_event events[MODEL_BATCH_EVENTS_MAX];
     model_value values[MODEL_BATCH_VALUES_MAX];
     size_t event_count, value_count;
     skald_durability durability;
+    model_expects expects; // of the stream of the first event
     uint64_t told_at; // the number of the operation before its answer: those of one sync have the
                       // same
     bool told;        // it has been answered
@@ -51,8 +58,20 @@ size_t model_text(uint64_t number, size_t size, char ret_text[MODEL_TEXT_MAX]);
 const char *model_value_name(unsigned name);
 size_t model_value_size(const model_value *value);
 
+// model_texts is the memory of what a batch borrows.
+typedef struct model_texts {
+    char events[MODEL_BATCH_EVENTS_MAX][MODEL_TEXT_MAX];
+    char values[MODEL_BATCH_VALUES_MAX][MODEL_TEXT_MAX];
+    skald_store_value value_list[MODEL_BATCH_VALUES_MAX];
+    skald_expect expect;
+} model_texts;
+// model_give fills what a store is given: batch->events has room.
+void model_give(const sim_model *model, const model_batch *from, skald_store_batch *batch,
+                model_texts *texts);
+void model_texts_wipe(model_texts *texts);
+
+bool model_same_stream(const model_event *a, const model_event *b);
 model_batch *model_submit(sim_model *model); // a zeroed one, at the end
-void model_withdraw(sim_model *model);       // the last one was not taken
 // model_told: a batch has been answered. false: the answer cannot be right, and model->wrong says
 // why.
 bool model_told(sim_model *model, model_batch *batch, skald_err err,
@@ -60,7 +79,8 @@ bool model_told(sim_model *model, model_batch *batch, skald_err err,
 // model_crashed: the process has died, or with power the machine; weaker promises end.
 void model_crashed(sim_model *model, bool power);
 
-void model_doubt_last(sim_model *model); // what was answered last of all need not be there any more
+// model_doubt_last: what was answered by the last groups of all need not be there any more.
+void model_doubt_last(sim_model *model, unsigned groups);
 
 typedef enum model_verdict {
     MODEL_RIGHT,

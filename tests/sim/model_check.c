@@ -48,12 +48,6 @@ static bool text_is(skald_str text, const char *expected)
            (!expected && !text.ptr);
 }
 
-static bool same_stream(const model_event *a, const model_event *b)
-{
-    return a->stream && b->stream && strcmp(a->stream, b->stream) == 0 &&
-           strcmp(a->tenant, b->tenant) == 0;
-}
-
 // flatten lists the events that may be there, with their versions.
 static void flatten(const sim_model *model, flat_list *ret_flat)
 {
@@ -69,7 +63,7 @@ static void flatten(const sim_model *model, flat_list *ret_flat)
                                  .version = event->stream ? 1 : 0,
                                  .must = model->batches[i].must};
             for (size_t k = 0; k < count; k++)
-                item->version += same_stream(ret_flat->items[k].event, event);
+                item->version += model_same_stream(ret_flat->items[k].event, event);
             count++;
         }
     }
@@ -172,7 +166,7 @@ static model_verdict stream_check(sim_model *model, skald_store *store, const fl
     skald_err err = skald_stream_version(store, tenant, stream, &version);
 
     if (err) return verdict_err(model, "asking for a version", err, "");
-    for (size_t i = 0; i < flat->seen; i++) count += same_stream(flat->items[i].event, of);
+    for (size_t i = 0; i < flat->seen; i++) count += model_same_stream(flat->items[i].event, of);
     if (version != count)
         return verdict_wrong(model, "stream %s/%s is at %" PRIu64 ", should be %" PRIu64,
                              of->tenant, of->stream, version, count);
@@ -181,7 +175,7 @@ static model_verdict stream_check(sim_model *model, skald_store *store, const fl
     for (size_t i = 0; i < flat->seen && verdict == MODEL_RIGHT; i++) {
         size_t index = backwards ? flat->seen - 1 - i : i;
 
-        if (!same_stream(flat->items[index].event, of)) continue;
+        if (!model_same_stream(flat->items[index].event, of)) continue;
         err = skald_cursor_next(cursor, &event, &error);
         if (err)
             verdict = verdict_err(model, "reading a stream", err, error.text);
@@ -303,7 +297,12 @@ model_verdict model_check(sim_model *model, skald_store *store, bool settle)
 model_verdict model_salvage(sim_model *model, skald_store *store)
 {
     flat_list flat;
+    model_verdict verdict = MODEL_RIGHT;
 
     flatten(model, &flat);
-    return each_check(model, store, &flat) == MODEL_WRONG ? MODEL_WRONG : MODEL_REFUSED;
+    verdict = all_check(model, store, &flat);
+    if (verdict != MODEL_RIGHT || flat.seen == flat.count) return verdict;
+    return flat.items[flat.seen].must
+               ? verdict_wrong(model, "event %zu is missing and not reported", flat.seen + 1)
+               : MODEL_RIGHT;
 }

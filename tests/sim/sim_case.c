@@ -19,6 +19,7 @@
 enum {
     resume_tries_max = 60, // seconds after which a store must have noticed that there is space
     second_ns = 1000000000,
+    groups_in_sector = 4, // at most, with the smallest batches of the workloads
 };
 
 static sim_fate fate_of(uint64_t seed)
@@ -108,8 +109,8 @@ static void repeat_done(skald_store_batch *batch, skald_err err)
 // repeat appends the last batch that is there once more: the answer must be the first one's.
 static bool repeat(sim_world *world)
 {
-    static char texts[MODEL_BATCH_EVENTS_MAX][MODEL_TEXT_MAX];
-    skald_event events[MODEL_BATCH_EVENTS_MAX] = {0};
+    static model_texts texts;
+    skald_event events[MODEL_BATCH_EVENTS_MAX];
     const model_batch *last = NULL;
     uint64_t before = 0, head = skald_store_head(world->store);
     skald_err told = SKALD_EINVALID, err = SKALD_OK;
@@ -121,18 +122,8 @@ static bool repeat(sim_world *world)
         before += last->event_count;
     }
     if (!last) return true;
-    batch.event_count = last->event_count;
-    for (size_t i = 0; i < last->event_count; i++) {
-        const model_event *event = &last->events[i];
-
-        events[i] =
-            (skald_event){.type = SKALD_STR("sim.happened"),
-                          .id = event->id,
-                          .occurred_at = (skald_time)event->number + 1,
-                          .tenant = skald_str_of(event->tenant),
-                          .stream = skald_str_of(event->stream),
-                          .data = {texts[i], model_text(event->number, event->size, texts[i])}};
-    }
+    model_give(&world->model, last, &batch, &texts);
+    batch.expect_count = batch.value_count = 0;
     err = ski_store_commit(world->store, &batch);
     if (err || told)
         return world_wrong(world, "an append repeated is answered %s, %s", skald_err_name(err),
@@ -152,8 +143,7 @@ static bool repeat(sim_world *world)
 static bool go_on(sim_world *world)
 {
     if (!repeat(world)) return false;
-    if (!world_append(world, "abx", true, NULL) || !world_append(world, "A2-", true, NULL))
-        return false;
+    if (!world_append(world, "abx", true) || !world_append(world, "=A2-", true)) return false;
     if (!world_idle(world) || !world_check(world, false)) return false;
     world_close(world);
     return !world->wrong[0] && power_fails(world, SIM_FATE_LOST) && recover(world);
@@ -192,7 +182,7 @@ static bool after_crash(sim_world *world, const sim_case *of, sim_result *result
         // What the restarted store shows out of the page cache must be on the device by then, and
         // what it is given then must last as well.
         if (!process_dies(world) || !recover(world)) return false;
-        if (of->seed % 2 && !world_append(world, "ay", true, NULL)) return false;
+        if (of->seed % 2 && !world_append(world, "ay", true)) return false;
         if (!power_fails(world, of->seed)) return false;
     } else if (!power_fails(world, of->seed)) {
         return false;
@@ -206,15 +196,14 @@ static bool after_crash(sim_world *world, const sim_case *of, sim_result *result
 // resume gives the disk space again and waits for the store to take appends.
 static bool resume(sim_world *world)
 {
-    skald_err err = SKALD_EREADONLY;
-
     sim_disk_free_space(world->disk);
     for (int i = 0; i < resume_tries_max; i++) {
         uint64_t refused = world->refused;
 
         sim_disk_wait(world->disk, second_ns);
-        if (!world_idle(world) || !world_append(world, "ax", true, &err)) return false;
-        if (!err && world->refused == refused) return world_check(world, false);
+        if (!world_idle(world) || !world_append(world, "=ax", true)) return false;
+        if (world->refused == refused) // what was refused must be new to it
+            return world_append_refused(world) && world_check(world, false);
     }
     return world_wrong(world, "there is space again, and still no append is taken");
 }
@@ -317,8 +306,9 @@ static bool after_rot(sim_world *world, const sim_case *of, sim_result *result)
     sim_rot rot;
 
     model_crashed(&world->model, true);
-    // Behind a crash the very last group looks torn when it is damaged.
-    if (case_unclean(of)) model_doubt_last(&world->model);
+    // Behind a crash the last group looks torn when it is damaged, and so do those in the same
+    // sector.
+    if (case_unclean(of)) model_doubt_last(&world->model, flips ? 1 : groups_in_sector);
     sim_disk_reboot(world->disk, SIM_FATE_LOST, 0);
     rot = sim_rot_make(world->disk, kind, of->op - 1, SIM_PLACES, of->seed);
     result->fired = true;

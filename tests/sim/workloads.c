@@ -17,6 +17,7 @@ const sim_workload sim_workloads[] = {
     {"values-events", "+ax +by +axy +aY ?", segment_small},
     {"big", "+a1 +b3 +a2A1 ?", segment_large},
     {"big-and-small", "+a +b2 +a +b1 +a ?", segment_large},
+    {"expects", "+=a +=a +#a +=ab &a &=a &#a &=b . ?", segment_small},
     {"group", "&a &b &a &c . ?", segment_small},
     {"groups", "&a &ab . &b1 &xa . &a2 . ?", segment_small},
     {"group-mixed", "&a +b &A &x +c ?", segment_small},

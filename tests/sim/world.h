@@ -7,7 +7,8 @@
 //   !  close and open again             ?  read everything and compare
 // A batch is letters: w or m first for the durabilities written and memory; a b c an event on that
 // stream, A B C on the streams of that name of another tenant, - one without a stream; a digit
-// behind it makes it so many times 2100 bytes long; x y z set a value, X Y Z remove it.
+// behind it makes it so many times 2100 bytes long; x y z set a value, X Y Z remove it; = expects
+// the first event's stream where it must be, # where it cannot be.
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -50,7 +51,8 @@ bool world_wrong(sim_world *world, const char *format, ...) SKALD_PRINTF(2, 3); 
 // Each of these gives false when something is wrong or the disk is dead: then nothing more is to be
 // done on it.
 bool world_run(sim_world *world); // opens, runs the words; the store stays open
-bool world_append(sim_world *world, const char *letters, bool wait, skald_err *ret_err);
+bool world_append(sim_world *world, const char *letters, bool wait);
+bool world_append_refused(sim_world *world); // the last batch that was refused, with the same ids
 bool world_check(sim_world *world, bool settle);
 bool world_idle(sim_world *world); // steps until nothing is left to do
 

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-skald_err ski_engine_path(const ski_engine *engine, const char *name, char path[SKI_ENGINE_PATH_MAX])
+skald_err ski_engine_path(const ski_engine *engine, const char *name,
+                          char path[SKI_ENGINE_PATH_MAX])
 {
     int len = snprintf(path, SKI_ENGINE_PATH_MAX, "%s/%s", engine->path, name);
 
@@ -24,7 +25,8 @@ uint64_t ski_engine_now_ns(const ski_engine *engine)
     return engine->kernel->monotonic_ns(engine->kernel->context);
 }
 
-// ski_engine_die: while the store is being opened nothing has been promised, and refusing is enough.
+// ski_engine_die: while the store is being opened nothing has been promised, and refusing is
+// enough.
 void ski_engine_die(ski_engine *engine, const char *why)
 {
     ski_mutex_lock(&engine->lock);

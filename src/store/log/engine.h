@@ -3,9 +3,10 @@
 //
 // Who may touch what:
 //   lock     everything not named below, held for moments, never during input or output;
-//   role     `writing`, taken under the lock: whoever has it is the writer and alone touches the fields
-//            of `tail` and the manifest, and calls done. A caller of commit takes it when it is free,
-//            else the thread "skald-log"; without threads, whoever steps;
+//   role     `writing`, taken under the lock: whoever has it is the writer and alone touches the
+//   fields
+//            of `tail` and the manifest, and calls done. A caller of commit takes it when it is
+//            free, else the thread "skald-log"; without threads, whoever steps;
 //   neither  what is set at open and stays: host, kernel, path, options, seeds, damages;
 //            `visible` and `dead`, which are atomic.
 #ifndef SKI_STORE_LOG_ENGINE_H
@@ -27,13 +28,15 @@ enum {
     SKI_GROUP_BYTES = 4 * 1024 * 1024, // a group that has as much takes no further batch
     SKI_GROUP_BUCKETS = 8,             // of waiting callers, by group
     SKI_GROUPS_KEPT = 2,               // emptied ones, with their buffers, for the next
-    SKI_BATCH_OVERHEAD = 128,          // counted for a batch beside its bytes, so that empty ones are bounded too
-    SKI_RETRY_NS = 100 * 1000 * 1000,  // between attempts when nothing could be written
-    SKI_IDLE_NS = 100 * 1000 * 1000,   // without a write: then the watermark is stored
+    SKI_BATCH_OVERHEAD = 128, // counted for a batch beside its bytes, so that empty ones are
+                              // bounded too
+    SKI_RETRY_NS = 100 * 1000 * 1000, // between attempts when nothing could be written
+    SKI_IDLE_NS = 100 * 1000 * 1000,  // without a write: then the watermark is stored
     SKI_SPARES_MAX = 2,
-    SKI_FILES_OPEN_MAX = 128, // segments open for reading at a time
-    SKI_DAMAGES_MAX = 1024,   // ranges remembered one by one
-    SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the size asked for
+    SKI_FILES_OPEN_MAX = 128,              // segments open for reading at a time
+    SKI_DAMAGES_MAX = 1024,                // ranges remembered one by one
+    SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the
+                                           // size asked for
 };
 #define SKI_SEGMENT_BYTES_LEAST UINT64_C(65536)
 #define SKI_SEGMENT_BYTES_MOST (UINT64_C(1) << 30) // offsets in frames have 32 bits
@@ -48,7 +51,8 @@ typedef struct ski_segment {
     uint32_t users; // reads in progress
 } ski_segment;
 
-// A batch that has been put in order. bytes 0: nothing is to be stored, it is only told err in its turn.
+// A batch that has been put in order. bytes 0: nothing is to be stored, it is only told err in its
+// turn.
 typedef struct ski_staged {
     skald_store_batch *batch;
     skald_err err;
@@ -81,7 +85,7 @@ typedef struct ski_tail {
     uint64_t capacity; // beyond it the next segment begins
     uint32_t chain;
     uint32_t incarnation;
-    uint64_t next_pos; // of the next event to be written
+    uint64_t next_pos;               // of the next event to be written
     uint64_t synced_pos, synced_end; // the watermark
     int64_t append_us;
     bool sealed;    // SEAL is written, the next segment is not there yet
@@ -151,11 +155,12 @@ typedef struct ski_engine {
 } ski_engine;
 
 // engine.c: what every part needs.
-skald_err ski_engine_path(const ski_engine *engine, const char *name, char path[SKI_ENGINE_PATH_MAX])
-    SKALD_CHECK;
+skald_err ski_engine_path(const ski_engine *engine, const char *name,
+                          char path[SKI_ENGINE_PATH_MAX]) SKALD_CHECK;
 uint64_t ski_engine_now_ns(const ski_engine *engine);
-// ski_engine_sync syncs a file, ski_engine_sync_dir the directory, while the store is in use. When that
-// fails nothing that was written since the last time is certain any more: the process is stopped. Fails: IO.
+// ski_engine_sync syncs a file, ski_engine_sync_dir the directory, while the store is in use. When
+// that fails nothing that was written since the last time is certain any more: the process is
+// stopped. Fails: IO.
 skald_err ski_engine_sync(ski_engine *engine, ski_file *file) SKALD_CHECK;
 skald_err ski_engine_sync_dir(ski_engine *engine) SKALD_CHECK;
 void ski_engine_die(ski_engine *engine, const char *why);
@@ -190,10 +195,13 @@ void ski_group_keep(ski_engine *engine, ski_group *group);
 void ski_group_free(ski_group *group);
 
 // writer.c: the one who writes.
-void ski_writer_lead(ski_engine *engine);             // the lock is held and the role is free; writes one group
-bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the watermark if that is due
-skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held: writes one, does not sync
-void ski_writer_run(void *engine); // the log thread
+void ski_writer_lead(ski_engine *engine); // the lock is held and the role is free; writes one group
+bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the watermark if that is
+                                                      // due
+skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held:
+                                                                                   // writes one,
+                                                                                   // does not sync
+void ski_writer_run(void *engine);                                                 // the log thread
 void ski_writer_close(ski_engine *engine);
 
 // roll.c: the next segment.
@@ -213,7 +221,7 @@ skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_p
 void ski_read_page_free(void *driver, skald_store_page *page);
 skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_bytes,
                           ski_record *ret_record, skald_error *reterr_error) SKALD_CHECK;
-skald_err ski_verify(void *driver, const skald_verify_options *options, skald_verified *ret_verified,
-                     skald_error *reterr_error);
+skald_err ski_verify(void *driver, const skald_verify_options *options,
+                     skald_verified *ret_verified, skald_error *reterr_error);
 
 #endif

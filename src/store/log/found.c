@@ -89,8 +89,8 @@ static bool found_has(const ski_found *found, uint32_t no, uint32_t generation)
 {
     ski_manifest_segment wanted = {no, generation};
 
-    return found->segment_count && bsearch(&wanted, found->segments, found->segment_count,
-                                           sizeof wanted, segment_compare);
+    return found->segment_count &&
+           bsearch(&wanted, found->segments, found->segment_count, sizeof wanted, segment_compare);
 }
 
 static skald_err found_aside(ski_engine *engine, const ski_manifest_segment *segment)
@@ -144,7 +144,8 @@ static bool all_zero(const uint8_t *bytes, size_t len)
     return true;
 }
 
-// spare_take_over decides about one spare: keep it, or remove it when it has no frame, or leave it alone.
+// spare_take_over decides about one spare: keep it, or remove it when it has no frame, or leave it
+// alone.
 static skald_err spare_take_over(ski_engine *engine, const ski_found_spare *found)
 {
     const ski_kernel *kernel = engine->kernel;

@@ -3,7 +3,8 @@
 // the format is what docs/internals/store.md says and nothing the compiler decided.
 //
 // Invariants:
-//   1. A reader trusts total_len only after hdr_crc, and the body only after frame_crc (or rec_crc).
+//   1. A reader trusts total_len only after hdr_crc, and the body only after frame_crc (or
+//   rec_crc).
 //   2. hdr_crc begins with the segment's salt, which no caller can see: text that a caller stores
 //      can never pass for a frame, nor can bytes of another segment.
 //   3. rec_crc covers the record in the order: bytes 0-7, 12-15, 48-end (known before ordering),
@@ -32,11 +33,13 @@ enum frame_offset {
     frame_hdr_crc = 60,
 };
 static_assert(frame_total_len == frame_magic + 4 && frame_base_pos == frame_total_len + 4 &&
-                  frame_durable_pos == frame_base_pos + 8 && frame_append_us == frame_durable_pos + 8 &&
-                  frame_incarnation == frame_append_us + 8 && frame_count == frame_incarnation + 4 &&
-                  frame_kind == frame_count + 4 && frame_version == frame_kind + 1 &&
-                  frame_flags == frame_version + 1 && frame_prev_crc == frame_flags + 2 &&
-                  frame_segment_no == frame_prev_crc + 4 && frame_durable_off == frame_segment_no + 4 &&
+                  frame_durable_pos == frame_base_pos + 8 &&
+                  frame_append_us == frame_durable_pos + 8 &&
+                  frame_incarnation == frame_append_us + 8 &&
+                  frame_count == frame_incarnation + 4 && frame_kind == frame_count + 4 &&
+                  frame_version == frame_kind + 1 && frame_flags == frame_version + 1 &&
+                  frame_prev_crc == frame_flags + 2 && frame_segment_no == frame_prev_crc + 4 &&
+                  frame_durable_off == frame_segment_no + 4 &&
                   frame_body_len == frame_durable_off + 4 && frame_hdr_crc == frame_body_len + 4 &&
                   SKI_FRAME_HEADER == frame_hdr_crc + 4,
               "the frame header has no holes");
@@ -68,19 +71,20 @@ static_assert(record_fixed_len == record_len + 4 && record_flags == record_fixed
                   record_position == record_schema_version + 4 &&
                   record_stream_version == record_position + 8 &&
                   record_prev_pos == record_stream_version + 8 &&
-                  record_recorded_at == record_prev_pos + 8 && record_id == record_recorded_at + 8 &&
-                  record_stream_hash == record_id + 16 &&
+                  record_recorded_at == record_prev_pos + 8 &&
+                  record_id == record_recorded_at + 8 && record_stream_hash == record_id + 16 &&
                   record_content_hash == record_stream_hash + 8 &&
                   record_occurred_at == record_content_hash + 8 &&
                   record_text_lens == record_occurred_at + 8 &&
                   record_priority == record_text_lens + 2 * record_texts &&
                   record_content_type == record_priority + 1 &&
                   record_reserved == record_content_type + 1 &&
-                  record_meta_len == record_reserved + 2 && record_data_len == record_meta_len + 4 &&
-                  SKI_RECORD_FIXED == record_data_len + 4,
+                  record_meta_len == record_reserved + 2 &&
+                  record_data_len == record_meta_len + 4 && SKI_RECORD_FIXED == record_data_len + 4,
               "the record has no holes");
 
-// Flags of a record. The lower eight must be understood by a reader; the upper eight may be ignored.
+// Flags of a record. The lower eight must be understood by a reader; the upper eight may be
+// ignored.
 enum {
     record_flag_test = 1,
     record_flag_transient = 2, // reserved: such events are not stored
@@ -185,11 +189,11 @@ skald_err ski_frame_check(const uint8_t *frame, const ski_frame_header *header, 
 
 // The texts of an event in the order in which they are stored.
 static const size_t record_text_at[record_texts] = {
-    offsetof(skald_event, stream),         offsetof(skald_event, type),
-    offsetof(skald_event, tenant),         offsetof(skald_event, correlation_id),
-    offsetof(skald_event, causation_id),   offsetof(skald_event, user),
-    offsetof(skald_event, role),           offsetof(skald_event, source),
-    offsetof(skald_event, tags),           offsetof(skald_event, traceparent),
+    offsetof(skald_event, stream),       offsetof(skald_event, type),
+    offsetof(skald_event, tenant),       offsetof(skald_event, correlation_id),
+    offsetof(skald_event, causation_id), offsetof(skald_event, user),
+    offsetof(skald_event, role),         offsetof(skald_event, source),
+    offsetof(skald_event, tags),         offsetof(skald_event, traceparent),
 };
 
 static skald_str record_text_of(const skald_event *event, unsigned i)
@@ -212,7 +216,8 @@ size_t ski_record_len(const skald_event *event)
         if (text.len > SKI_RECORD_TEXT_MAX) return 0;
         len += text.len;
     }
-    if (event->metadata.len > SKI_FRAME_BYTES_MAX || event->data.len > SKI_FRAME_BYTES_MAX) return 0;
+    if (event->metadata.len > SKI_FRAME_BYTES_MAX || event->data.len > SKI_FRAME_BYTES_MAX)
+        return 0;
     return ski_align8(len + event->metadata.len + event->data.len);
 }
 
@@ -383,4 +388,3 @@ skald_err ski_value_get(const uint8_t *bytes, size_t available, skald_store_valu
     *ret_len = len;
     return SKALD_OK;
 }
-

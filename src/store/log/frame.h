@@ -52,11 +52,13 @@ size_t ski_frame_len(size_t body_len);
 uint32_t ski_frame_seed(uint64_t salt);
 
 // ski_frame_seal writes header and trailer around the body, which is in place behind room for the
-// header, and the zeros of the padding. total_len is computed. Returns frame_crc, the next one's prev_crc.
+// header, and the zeros of the padding. total_len is computed. Returns frame_crc, the next one's
+// prev_crc.
 uint32_t ski_frame_seal(uint8_t *frame, const ski_frame_header *header, uint32_t seed);
 
 // ski_frame_header_get reads SKI_FRAME_HEADER bytes. Fails: CORRUPT (not a header of this
-// segment's), UNSUPPORTED (valid, but of a kind, version or flag that must be understood and is not).
+// segment's), UNSUPPORTED (valid, but of a kind, version or flag that must be understood and is
+// not).
 skald_err ski_frame_header_get(const uint8_t *bytes, uint32_t seed, ski_frame_header *ret_header)
     SKALD_CHECK;
 
@@ -85,7 +87,8 @@ size_t ski_record_len(const skald_event *event);
 void ski_record_put(uint8_t *record, const skald_event *event, uint64_t stream_hash,
                     uint64_t content_hash);
 void ski_record_assign(uint8_t *record, const ski_record_order *order);
-// ski_record_get reads and verifies one record of at most available bytes. Fails: CORRUPT, UNSUPPORTED.
+// ski_record_get reads and verifies one record of at most available bytes. Fails: CORRUPT,
+// UNSUPPORTED.
 skald_err ski_record_get(const uint8_t *bytes, size_t available, ski_record *ret_record)
     SKALD_CHECK;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups: batches that are written with one pwrite and one sync, and the memory they are staged in.
 //
-// A group takes batches until it has SKI_GROUP_BYTES; one bigger batch has a group of its own. Buffers
-// grow to what is used and are kept for the next groups; when nothing happens they are freed.
+// A group takes batches until it has SKI_GROUP_BYTES; one bigger batch has a group of its own.
+// Buffers grow to what is used and are kept for the next groups; when nothing happens they are
+// freed.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <assert.h>

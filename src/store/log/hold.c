@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lock is the kernel's (flock): it ends with the process, however that ends. What is written in the file only
-// tells people who has it.
+// The lock is the kernel's (flock): it ends with the process, however that ends. What is written in
+// the file only tells people who has it.
 #include "store/log/hold.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -42,15 +42,16 @@ static skald_err hold_open(const ski_kernel *kernel, const char *path, bool read
         return kernel->open(kernel->context, path, SKI_OPEN_WRITE | SKI_OPEN_CREATE, ret_file,
                             reterr_error);
     }
-    err = kernel->open(kernel->context, path, SKI_OPEN_WRITE, ret_file, NULL);
-    if (err && err != SKALD_ENOTFOUND) err = kernel->open(kernel->context, path, 0, ret_file, NULL);
-    if (err != SKALD_ENOTFOUND) return err;
-    *ret_file = NULL;
-    return SKALD_OK;
+    err = kernel->open(kernel->context, path, 0, ret_file, NULL);
+    if (err == SKALD_ENOTFOUND) {
+        *ret_file = NULL;
+        return SKALD_OK;
+    }
+    return err;
 }
 
 // hold_write says in the file who has it. It is for people only, so it need not succeed.
-static bool hold_write(const ski_kernel *kernel, ski_file *file)
+static void hold_write(const ski_kernel *kernel, ski_file *file)
 {
     char text[holder_bytes_max], since[SKALD_TIME_TEXT + 1];
     int len = 0;
@@ -58,8 +59,14 @@ static bool hold_write(const ski_kernel *kernel, ski_file *file)
     skald_time_print(kernel->now(kernel->context), since);
     len = snprintf(text, sizeof text, "process %llu since %s\n",
                    (unsigned long long)kernel->process_id(kernel->context), since);
-    if (kernel->truncate(kernel->context, file, 0)) return false;
-    return kernel->pwrite(kernel->context, file, text, (size_t)len, 0) == SKALD_OK;
+    if (kernel->truncate(kernel->context, file, 0)) return;
+    if (kernel->pwrite(kernel->context, file, text, (size_t)len, 0)) return;
+}
+
+void ski_hold_end(const ski_kernel *kernel, ski_file *file)
+{
+    // Nobody holds it any more; nor does it matter if that cannot be written.
+    if (kernel->truncate(kernel->context, file, 0)) return;
 }
 
 static skald_err hold_refuse(const ski_kernel *kernel, const char *path, ski_file *file,
@@ -98,7 +105,7 @@ skald_err ski_hold_take(const ski_kernel *kernel, const char *path, bool read_on
         kernel->close(kernel->context, file);
         return err;
     }
-    if (file && !hold_write(kernel, file)) err = SKALD_OK;
+    if (file && !read_only) hold_write(kernel, file);
     *ret_file = file;
     return err;
 }

@@ -5,7 +5,8 @@
 // Invariants:
 //   1. A key's postings are exactly the positions of its events, damaged ones left out, rising.
 //   2. rows[p].recorded_at never falls, so that a time is found by halving.
-//   3. Names are compared in full, correlations and ids by 64-bit keyed hashes that include the tenant:
+//   3. Names are compared in full, correlations and ids by 64-bit keyed hashes that include the
+//   tenant:
 //      what is found through those is verified in the record.
 //   4. A failed add leaves nothing behind but, perhaps, a key without postings.
 #include "store/log/index.h"
@@ -20,7 +21,8 @@ enum { block_items = 1024, text_block_bytes = 16 * 1024 };
 static void *table_at(const ski_index_table *table, uint32_t slot)
 {
     assert(slot < table->count);
-    return (char *)table->blocks[slot / block_items] + (size_t)(slot % block_items) * table->item_size;
+    return (char *)table->blocks[slot / block_items] +
+           (size_t)(slot % block_items) * table->item_size;
 }
 
 // table_room makes sure that one more item fits. The item is not zeroed.
@@ -116,8 +118,8 @@ static char *text_copy(ski_index *index, skald_str tenant, skald_str name)
 
     if (len > text_block_bytes) return NULL;
     if (index->text_left < len) {
-        void **blocks = ski_realloc(index->text_blocks,
-                                    (index->text_block_count + 1) * sizeof *blocks);
+        void **blocks =
+            ski_realloc(index->text_blocks, (index->text_block_count + 1) * sizeof *blocks);
         char *block = NULL;
 
         if (!blocks) return NULL;
@@ -247,7 +249,21 @@ static skald_err chain_get(ski_index *index, uint64_t hash, ski_index_chain **re
 
 static ski_map *ids_of(const ski_index *index, uint64_t hash)
 {
-    return (ski_map *)&index->ids[(hash >> 20) % SKI_INDEX_ID_MAPS];
+    return (ski_map *)&index->ids[hash >> 58]; // a map uses the lower bits
+}
+
+static_assert(SKI_INDEX_ID_MAPS == 1 << (64 - 58), "the map is chosen by the upper bits");
+
+static void map_expect(const ski_map *map, uint64_t hash)
+{
+    if (map->entries) __builtin_prefetch(&map->entries[(uint32_t)hash & map->size_mask]);
+}
+
+void ski_index_expect(const ski_index *index, const ski_index_hashes *hashes)
+{
+    map_expect(ids_of(index, hashes->id), hashes->id);
+    if (hashes->stream) map_expect(&index->streams.map, hashes->stream);
+    if (hashes->correlation) map_expect(&index->chains_map, hashes->correlation);
 }
 
 static uint64_t ids_hash_of(void *context, uint32_t slot)

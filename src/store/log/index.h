@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// store/log/index.h - where every event is, and which events a stream, a type, a correlation or an id
-// has: in memory, rebuilt from the log when it is opened.
+// store/log/index.h - where every event is, and which events a stream, a type, a correlation or an
+// id has: in memory, rebuilt from the log when it is opened.
 //
 // Everything is keyed by (tenant, x). An event is indexed when it is put in order, before it is
 // stored: who reads compares positions with the last visible one. One thread at a time.
@@ -12,16 +12,20 @@
 #include <skald/event.h>
 
 enum {
-    SKI_INDEX_ID_MAPS = 64, // so that one growing stops appends for a 64th of the time
+    SKI_INDEX_ID_MAPS = 64,     // so that one growing stops appends for a 64th of the time
     SKI_INDEX_TENANTS_MAX = 64, // that a read of every tenant looks up by name; beyond it scans
 };
 #define SKI_INDEX_EVENTS_MAX UINT64_C(0xfffffffd)
 #define SKI_INDEX_NO_PLACE UINT64_MAX // the event is damaged
 
-// A place is where a record lies: the slot of its segment (20 bits), its offset there in units of 8 (29 bits), and how long
-// it is at most in units of 64 (15 bits; all ones: that or more), so that it can be read without
-// reading what is stored behind it.
-enum { SKI_PLACE_SLOTS_MAX = (1 << 20) - 1, SKI_PLACE_UNIT = 64, SKI_PLACE_UNITS_MAX = (1 << 15) - 1 };
+// A place is where a record lies: the slot of its segment (20 bits), its offset there in units of 8
+// (29 bits), and how long it is at most in units of 64 (15 bits; all ones: that or more), so that
+// it can be read without reading what is stored behind it.
+enum {
+    SKI_PLACE_SLOTS_MAX = (1 << 20) - 1,
+    SKI_PLACE_UNIT = 64,
+    SKI_PLACE_UNITS_MAX = (1 << 15) - 1
+};
 
 static inline uint64_t ski_place_make(uint32_t slot, uint64_t offset, size_t len)
 {
@@ -90,7 +94,7 @@ typedef struct ski_index_names { // streams, or types
 } ski_index_names;
 
 typedef struct ski_index {
-    uint64_t seed; // of every hash
+    uint64_t seed;  // of every hash
     uint64_t count; // events put in order: rows of positions 1 to count
     ski_index_table rows;
     ski_index_names streams, types;
@@ -119,14 +123,15 @@ uint64_t ski_index_hash_name(uint64_t seed, skald_str tenant, skald_str name); /
 uint64_t ski_index_hash_id(uint64_t seed, skald_str tenant, skald_uuid id);
 
 // ski_index_add puts the next event (position count + 1) in order. event gives the texts;
-// row is kept; ret_version and ret_prev are those of its stream, 0 without one. version 0: the next of
-// the stream, else this one (a damaged log has holes). Fails: NOMEM, FULL; then nothing changed.
+// row is kept; ret_version and ret_prev are those of its stream, 0 without one. version 0: the next
+// of the stream, else this one (a damaged log has holes). Fails: NOMEM, FULL; then nothing changed.
 skald_err ski_index_add(ski_index *index, const skald_event *event, const ski_index_hashes *hashes,
                         const ski_index_row *row, uint64_t version, uint64_t *ret_version,
                         uint64_t *ret_prev) SKALD_CHECK;
 // ski_index_add_missing counts events that cannot be read. Fails: NOMEM, FULL.
 skald_err ski_index_add_missing(ski_index *index, uint64_t events) SKALD_CHECK;
-// ski_index_drop takes back one of the newest events; ski_index_cut then forgets their rows: position is the last one left.
+// ski_index_drop takes back one of the newest events; ski_index_cut then forgets their rows:
+// position is the last one left.
 void ski_index_drop(ski_index *index, uint64_t position, const skald_event *event,
                     const ski_index_hashes *hashes);
 void ski_index_cut(ski_index *index, uint64_t position);
@@ -144,6 +149,9 @@ ski_index_chain *ski_index_correlation(const ski_index *index, uint64_t hash);
 ski_index_key *ski_index_key_at(const ski_index_names *names, uint32_t slot); // slot < table.count
 skald_str ski_index_key_tenant(const ski_index_key *key);
 skald_str ski_index_key_name(const ski_index_key *key);
+
+// ski_index_expect has the processor fetch what a lookup of these hashes will touch.
+void ski_index_expect(const ski_index *index, const ski_index_hashes *hashes);
 
 // ski_index_id gives the newest position <= last of an event that has this id hash; 0: none.
 uint64_t ski_index_id(const ski_index *index, uint64_t hash, uint64_t last);

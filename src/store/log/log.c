@@ -148,6 +148,7 @@ static void log_close(void *driver)
 
     engine_join(engine);
     ski_writer_close(engine);
+    if (!engine->read_only && !engine->dead) ski_hold_end(engine->kernel, engine->lock_file);
     engine_free(engine);
 }
 
@@ -226,7 +227,8 @@ static skald_err log_stream_version(void *driver, skald_str tenant, skald_str st
     return SKALD_OK;
 }
 
-// names_each visits the names of a tenant, or of all, in portions: what is visited stays where it is.
+// names_each visits the names of a tenant, or of all, in portions: what is visited stays where it
+// is.
 static skald_err names_each(ski_engine *engine, const ski_index_names *names, skald_str tenant,
                             skald_str prefix, bool (*visit)(void *, const skald_counted *),
                             void *context)
@@ -282,8 +284,8 @@ static skald_err log_value_get(void *driver, skald_str name, skald_buf *buf)
     return err;
 }
 
-// value_copy takes one value out of the table, so that it can be visited without the lock. *ret_memory is the caller's;
-// NULL: the slot has none.
+// value_copy takes one value out of the table, so that it can be visited without the lock.
+// *ret_memory is the caller's; NULL: the slot has none.
 static skald_err value_copy(ski_engine *engine, uint32_t slot, skald_str prefix,
                             skald_store_value *ret_value, char **ret_memory)
 {

@@ -2,7 +2,8 @@
 // The manifest: 64 bytes, 8 for each segment, and a checksum over both.
 //
 // Invariants:
-//   1. The copy that is not being written is whole: a crash costs one edit at most, and what the older one
+//   1. The copy that is not being written is whole: a crash costs one edit at most, and what the
+//   older one
 //      says is still true, for segments and watermark only ever grow.
 //   2. A segment is listed before the first event in it is acknowledged.
 #include "store/log/manifest.h"
@@ -55,8 +56,7 @@ skald_err ski_manifest_add(ski_manifest *manifest, uint32_t no, uint32_t generat
     if (manifest->segment_count == SKI_MANIFEST_SEGMENTS_MAX) return SKALD_EFULL;
     if (manifest->segment_count == manifest->segment_size) {
         uint32_t size = manifest->segment_size ? manifest->segment_size * 2 : 16;
-        ski_manifest_segment *segments =
-            ski_realloc(manifest->segments, size * sizeof *segments);
+        ski_manifest_segment *segments = ski_realloc(manifest->segments, size * sizeof *segments);
 
         if (!segments) return SKALD_ENOMEM;
         manifest->segments = segments;
@@ -138,8 +138,8 @@ static skald_err manifest_path(const char *path, unsigned copy, char file_path[p
     return len < 0 || len >= path_bytes_max ? SKALD_ETOOBIG : SKALD_OK;
 }
 
-// copy_load reads one copy from the device, not from what is cached of it: an earlier process may have
-// failed to sync it and ended.
+// copy_load reads one copy from the device, not from what is cached of it: an earlier process may
+// have failed to sync it and ended.
 static skald_err copy_load(const ski_kernel *kernel, const char *path, unsigned copy, bool sync,
                            ski_manifest *ret_manifest)
 {
@@ -206,11 +206,13 @@ skald_err ski_manifest_save(const ski_kernel *kernel, const char *path, ski_mani
     skald_buf buf = {.bytes_max = manifest_bytes_max};
     skald_err err = SKALD_OK;
 
-    SKALD_TRY(manifest_path(path, (unsigned)((manifest->edit + 1) % SKI_MANIFEST_COPIES), file_path));
+    SKALD_TRY(
+        manifest_path(path, (unsigned)((manifest->edit + 1) % SKI_MANIFEST_COPIES), file_path));
     manifest->edit++;
     err = ski_manifest_put(manifest, &buf);
     if (!err) {
-        err = kernel->open(kernel->context, file_path, SKI_OPEN_WRITE | SKI_OPEN_CREATE, &file, NULL);
+        err =
+            kernel->open(kernel->context, file_path, SKI_OPEN_WRITE | SKI_OPEN_CREATE, &file, NULL);
     }
     if (!err) err = kernel->pwrite(kernel->context, file, buf.ptr, buf.len, 0);
     if (!err) {

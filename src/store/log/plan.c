@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planning a page. Postings of the chosen keys are merged by position, within bounds that come from the
-// read's positions, times and versions; what is too many to look up is every position between the bounds.
+// Planning a page. Postings of the chosen keys are merged by position, within bounds that come from
+// the read's positions, times and versions; what is too many to look up is every position between
+// the bounds.
 //
 // Invariants:
 //   1. No position that is not visible is ever planned.
@@ -14,7 +15,7 @@ enum { scan_share = 4 }; // more than a quarter of all: reading in order is quic
 
 typedef struct plan_lists {
     const ski_postings *lists[SKI_PLAN_LISTS_MAX];
-    uint32_t at[SKI_PLAN_LISTS_MAX];  // forwards: the next; backwards: one behind the next
+    uint32_t at[SKI_PLAN_LISTS_MAX]; // forwards: the next; backwards: one behind the next
     size_t count;
     uint64_t total;
     bool usable; // they hold every event that the filter means
@@ -123,10 +124,10 @@ static plan_bounds bounds_of(const ski_engine *engine, const skald_read *read,
     if (!lists->usable || lists->count != 1 || read->filter.streams.count != 1) return bounds;
     if (engine->damage_count || !read->filter.tenant.ptr) return bounds;
     if (read->version_from > 1 || read->version_to) {
-        uint64_t hash = ski_index_hash_name(index->seed, read->filter.tenant,
-                                            read->filter.streams.items[0]);
-        const ski_index_key *key = ski_index_stream(index, hash, read->filter.tenant,
-                                                    read->filter.streams.items[0]);
+        uint64_t hash =
+            ski_index_hash_name(index->seed, read->filter.tenant, read->filter.streams.items[0]);
+        const ski_index_key *key =
+            ski_index_stream(index, hash, read->filter.tenant, read->filter.streams.items[0]);
 
         if (!key || &key->postings != lists->lists[0]) return bounds;
         if (read->version_from > key->postings.count) {

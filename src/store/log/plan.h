@@ -24,8 +24,8 @@ typedef struct ski_plan {
     bool end;
 } ski_plan;
 
-// ski_plan_make chooses the shortest list that has every event the read means: of its streams, its correlation,
-// its types, or all positions. Free candidates with ski_free. Fails: NOMEM.
+// ski_plan_make chooses the shortest list that has every event the read means: of its streams, its
+// correlation, its types, or all positions. Free candidates with ski_free. Fails: NOMEM.
 skald_err ski_plan_make(ski_engine *engine, const skald_read *read, ski_plan *ret_plan) SKALD_CHECK;
 
 // ski_plan_one is where one event is; position must be visible. The lock is held.

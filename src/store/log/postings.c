@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Postings. Entry i is first[i] while i < SKI_POSTINGS_INLINE; the rest is numbered from 0 again: with
-// c = SKI_POSTINGS_CHUNK_MIN, chunk k holds the numbers c * (2^k - 1) to c * (2^(k+1) - 1) - 1.
+// Postings. Entry i is first[i] while i < SKI_POSTINGS_INLINE; the rest is numbered from 0 again:
+// with c = SKI_POSTINGS_CHUNK_MIN, chunk k holds the numbers c * (2^k - 1) to c * (2^(k+1) - 1)
+// - 1.
 #include "store/log/postings.h"
 #include "base/alloc.h"
 #include <assert.h>

@@ -19,9 +19,10 @@ typedef struct ski_postings {
 } ski_postings;
 
 void ski_postings_fini(ski_postings *postings);
-// ski_postings_add: position is greater than every one before. bytes counts what was allocated. Fails: NOMEM.
+// ski_postings_add: position is greater than every one before. bytes counts what was allocated.
+// Fails: NOMEM.
 skald_err ski_postings_add(ski_postings *postings, uint64_t position, uint64_t *bytes) SKALD_CHECK;
-void ski_postings_drop(ski_postings *postings); // the last one
+void ski_postings_drop(ski_postings *postings);                     // the last one
 uint64_t ski_postings_at(const ski_postings *postings, uint32_t i); // i < count
 // ski_postings_after is how many are <= position: the place of the first one behind it.
 uint32_t ski_postings_after(const ski_postings *postings, uint64_t position);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading. A plan says which records; those that lie close together are read with one pread into the
-// page, which is one block of memory: events, then bytes. Every record handed out has been verified, position
-// and checksum, and nothing in a page points elsewhere.
+// Reading. A plan says which records; those that lie close together are read with one pread into
+// the page, which is one block of memory: events, then bytes. Every record handed out has been
+// verified, position and checksum, and nothing in a page points elsewhere.
 //
-// What cannot be read is CORRUPT with its place, and position_next is behind it: the next read goes on.
+// What cannot be read is CORRUPT with its place, and position_next is behind it: the next read goes
+// on.
 #include "base/alloc.h"
 #include "store/log/bytes.h"
 #include "store/log/plan.h"
@@ -76,7 +77,7 @@ static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate
     const ski_damage *known = damage_of(engine, candidate->position);
     ski_damage range = {candidate->slot, candidate->offset, candidate->bound - candidate->offset,
                         candidate->position, candidate->position};
-    char name[SKI_SEGMENT_NAME] = "the log";
+    char name[SKI_SEGMENT_NAME] = "the log", last[32];
 
     if (known) range = *known;
     if (known || candidate->slot != SKI_PLAN_DAMAGED) {
@@ -84,12 +85,18 @@ static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate
         ski_engine_segment_name(engine, range.slot, name);
         ski_mutex_unlock(&engine->lock);
     }
+    if (range.position_last > atomic_load(&engine->visible)) { // nobody knows how many
+        range.position_last = atomic_load(&engine->visible);
+        (void)snprintf(last, sizeof last, "on");
+    } else {
+        (void)snprintf(last, sizeof last, "to %llu", (unsigned long long)range.position_last);
+    }
     *ret_range = range;
-    return skald_fail(reterr_error, SKALD_ECORRUPT,
-                      "stored data is damaged: %s, offset %llu, %llu bytes (positions %llu to %llu)", name,
-                      (unsigned long long)range.offset, (unsigned long long)range.length,
-                      (unsigned long long)range.position_first,
-                      (unsigned long long)range.position_last);
+    return skald_fail(
+        reterr_error, SKALD_ECORRUPT,
+        "stored data is damaged: %s, offset %llu, %llu bytes (positions from %llu %s)", name,
+        (unsigned long long)range.offset, (unsigned long long)range.length,
+        (unsigned long long)range.position_first, last);
 }
 
 // run_read reads the bytes of a run. Fails: CORRUPT (not all of them can be read).
@@ -106,7 +113,8 @@ static skald_err run_read(ski_engine *engine, uint32_t slot, const read_run *run
     return err || got < run->bytes ? SKALD_ECORRUPT : SKALD_OK;
 }
 
-// run_decode adds the events of a run to the page, as far as they are whole; returns how many candidates were.
+// run_decode adds the events of a run to the page, as far as they are whole; returns how many
+// candidates were.
 static size_t run_decode(read_page *page, const read_run *run, const uint8_t *bytes)
 {
     skald_str tenant = page->read->filter.tenant;
@@ -165,7 +173,8 @@ static void events_reverse(skald_event *events, size_t count)
     }
 }
 
-// page_tell makes the result of what was read: whole candidates of the plan, then damage if they are not all.
+// page_tell makes the result of what was read: whole candidates of the plan, then damage if they
+// are not all.
 static skald_err page_tell(read_page *page, size_t whole, skald_store_page *ret_page,
                            skald_error *reterr_error)
 {
@@ -190,8 +199,8 @@ static skald_err page_tell(read_page *page, size_t whole, skald_store_page *ret_
     return err;
 }
 
-// page_backwards drops what a plan that goes backwards has before the damage: the newest events come first.
-// It plans again for what lies behind the damaged candidate; false: that is nothing.
+// page_backwards drops what a plan that goes backwards has before the damage: the newest events
+// come first. It plans again for what lies behind the damaged candidate; false: that is nothing.
 static bool page_behind(read_page *page, size_t damaged)
 {
     ski_plan *plan = &page->plan;
@@ -259,8 +268,8 @@ skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_b
     bytes = ski_alloc((size_t)run.bytes + 1);
     if (!bytes) return SKALD_ENOMEM;
     if (candidate.slot != SKI_PLAN_DAMAGED) err = run_read(engine, candidate.slot, &run, bytes);
-    if (!err && (ski_record_get(bytes, (size_t)run.bytes, &record) ||
-                 record.event.position != position)) {
+    if (!err &&
+        (ski_record_get(bytes, (size_t)run.bytes, &record) || record.event.position != position)) {
         err = SKALD_ECORRUPT;
     }
     if (err) {

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovery: from what is on the disk to a store that can be served.
 //
-// Every frame of every segment is read and verified, and the indexes are built from them. What ends the
-// log decides everything: at the first invalid frame, at offset X of the last segment, with the next position P,
-//   - if any watermark found anywhere (manifest, every valid frame before or behind X) says that bytes behind X, or
+// Every frame of every segment is read and verified, and the indexes are built from them. What ends
+// the log decides everything: at the first invalid frame, at offset X of the last segment, with the
+// next position P,
+//   - if any watermark found anywhere (manifest, every valid frame before or behind X) says that
+//   bytes behind X, or
 //     events from P on, were stored, then acknowledged data is damaged: the store is not opened for
 //     writing, and nothing is changed;
 //   - else X is where a crash has torn the last group, of which nothing was acknowledged: what is
 //     behind X is zeroed.
-// Opened read-only, damaged ranges are noted and reading goes on behind them, and nothing is written.
+// Opened read-only, damaged ranges are noted and reading goes on behind them, and nothing is
+// written.
 //
 // Invariants:
-//   1. The last segment is synced and its cache dropped before it is read: what an earlier process failed to store
+//   1. The last segment is synced and its cache dropped before it is read: what an earlier process
+//   failed to store
 //      looks stored only in the cache.
-//   2. Only bytes that no watermark covers are ever overwritten. No file that has a frame is removed.
+//   2. Only bytes that no watermark covers are ever overwritten. No file that has a frame is
+//   removed.
 //   3. A crash at any moment of it leaves what the next recovery handles alike.
 #include "store/log/recover.h"
 #include "base/alloc.h"
@@ -51,11 +56,11 @@ static skald_err damage_fail(const recovery *work, const char *name, const ski_d
                        (unsigned long long)damage->position_first,
                        (unsigned long long)damage->position_last);
     }
-    return skald_fail(work->error, SKALD_ECORRUPT,
-                      "stored data is damaged: %s, offset %llu, %llu bytes (%s). Nothing was changed. Restore "
-                      "the file from a backup, or open the store read-only to save the rest",
-                      name, (unsigned long long)damage->offset, (unsigned long long)damage->length,
-                      events);
+    return skald_fail(
+        work->error, SKALD_ECORRUPT,
+        "stored data is damaged: %s, offset %llu, %llu bytes (%s). Nothing was changed. Restore "
+        "the file from a backup, or open the store read-only to save the rest",
+        name, (unsigned long long)damage->offset, (unsigned long long)damage->length, events);
 }
 
 // recovery_damage refuses the store, or notes the range when it is opened read-only. position_last
@@ -66,13 +71,13 @@ static skald_err recovery_damage(recovery *work, uint32_t slot, const ski_damage
     char name[SKI_SEGMENT_NAME];
 
     work->open_damage = damage->position_last == UINT64_MAX;
-    ski_segment_name(name, work->chosen.segments[slot].no,
-                     work->chosen.segments[slot].generation);
+    ski_segment_name(name, work->chosen.segments[slot].no, work->chosen.segments[slot].generation);
     if (!engine->read_only) return damage_fail(work, name, damage);
     ski_log_line(engine->host->log, SKALD_ERROR, "stored data is damaged", "file", name, NULL);
     SKALD_TRY(ski_engine_damage_add(engine, damage));
     if (work->open_damage || damage->position_last < damage->position_first) return SKALD_OK;
-    return ski_index_add_missing(&engine->index, damage->position_last - damage->position_first + 1);
+    return ski_index_add_missing(&engine->index,
+                                 damage->position_last - damage->position_first + 1);
 }
 
 // recovery_reach counts events before position as missing: the damage before it reached so far.
@@ -89,8 +94,8 @@ static skald_err recovery_reach(recovery *work, uint64_t position)
     return ski_index_add_missing(&engine->index, position - next);
 }
 
-// scan_covered says whether a watermark covers what is at the scan's offset: it looks at the rest of
-// the file first. Only of the last segment: everything in the others is covered.
+// scan_covered says whether a watermark covers what is at the scan's offset: it looks at the rest
+// of the file first. Only of the last segment: everything in the others is covered.
 static skald_err scan_covered(recovery *work, bool *ret_covered)
 {
     const ski_manifest *manifest = &work->engine->manifest;
@@ -104,7 +109,8 @@ static skald_err scan_covered(recovery *work, bool *ret_covered)
         *ret_covered = true;
         return SKALD_OK;
     }
-    while ((err = ski_scan_search(scan, &frame)) == SKALD_OK) scan->offset += frame.header.total_len;
+    while ((err = ski_scan_search(scan, &frame)) == SKALD_OK)
+        scan->offset += frame.header.total_len;
     scan->offset = offset;
     scan->chain_known = chain_known;
     if (err != SKALD_ENOTFOUND) return err;
@@ -112,8 +118,8 @@ static skald_err scan_covered(recovery *work, bool *ret_covered)
         scan->durable_off = manifest->durable_off;
     }
     if (manifest->durable_pos > scan->durable_pos) scan->durable_pos = manifest->durable_pos;
-    *ret_covered = scan->unreadable || offset < scan->durable_off ||
-                   scan->position <= scan->durable_pos;
+    *ret_covered =
+        scan->unreadable || offset < scan->durable_off || scan->position <= scan->durable_pos;
     return SKALD_OK;
 }
 
@@ -141,7 +147,8 @@ static skald_err scan_skip(recovery *work, uint32_t slot, bool *ret_ended)
     return recovery_damage(work, slot, &damage);
 }
 
-// frame_contradicts: the checksums are right, so no device did this; nothing is served from such a log.
+// frame_contradicts: the checksums are right, so no device did this; nothing is served from such a
+// log.
 static skald_err frame_contradicts(const recovery *work, const ski_scan_frame *frame)
 {
     char name[SKI_SEGMENT_NAME];
@@ -209,15 +216,14 @@ static skald_err segment_open(recovery *work, uint32_t slot, ski_file **ret_file
 
     ski_segment_name(name, chosen->no, chosen->generation);
     SKALD_TRY(ski_engine_path(engine, name, path));
-    SKALD_TRY(kernel->open(kernel->context, path, write ? SKI_OPEN_WRITE : 0, &file,
-                           work->error));
+    SKALD_TRY(kernel->open(kernel->context, path, write ? SKI_OPEN_WRITE : 0, &file, work->error));
     if (write) err = kernel->sync(kernel->context, file);
     if (!err && work->last) err = kernel->forget(kernel->context, file);
     if (err) {
         kernel->close(kernel->context, file);
-        return skald_fail(work->error, SKALD_EIO,
-                          "%s: the device fails to store what was written to it; the store is not opened",
-                          path);
+        return skald_fail(
+            work->error, SKALD_EIO,
+            "%s: the device fails to store what was written to it; the store is not opened", path);
     }
     *ret_file = file;
     return SKALD_OK;
@@ -393,18 +399,20 @@ static skald_err recover_manifest(recovery *work)
     if (err == SKALD_ENOTFOUND) {
         if (work->found.segment_count && engine->read_only) return SKALD_OK;
         if (work->found.segment_count) {
-            return skald_fail(work->error, SKALD_ECORRUPT,
-                              "stored data is damaged: neither MANIFEST-0 nor MANIFEST-1 of '%s' is whole. "
-                              "Restore one from a backup, or open the store read-only",
-                              engine->path);
+            return skald_fail(
+                work->error, SKALD_ECORRUPT,
+                "stored data is damaged: neither MANIFEST-0 nor MANIFEST-1 of '%s' is whole. "
+                "Restore one from a backup, or open the store read-only",
+                engine->path);
         }
         if (engine->read_only) {
             return skald_fail(work->error, SKALD_EUNAVAILABLE, "there is no store in '%s'",
                               engine->path);
         }
         if (damaged) { // without a segment there is nothing that could be lost
-            ski_log_line(engine->host->log, SKALD_WARN, "the store was not made to the end; made anew",
-                         "path", engine->path, NULL);
+            ski_log_line(engine->host->log, SKALD_WARN,
+                         "the store was not made to the end; made anew", "path", engine->path,
+                         NULL);
         }
         err = recover_new(work);
     }
@@ -416,11 +424,12 @@ static skald_err recover_manifest(recovery *work)
     return err;
 }
 
-// recover_seed: the seed of hashes is the store's own, so that nobody can choose names that collide.
+// recover_seed: the seed of hashes is the store's own, so that nobody can choose names that
+// collide.
 static void recover_seed(ski_engine *engine)
 {
-    engine->seed = ski_hash64(UINT64_C(0x736b616c642e6c6f), engine->store.bytes,
-                              sizeof engine->store.bytes);
+    engine->seed =
+        ski_hash64(UINT64_C(0x736b616c642e6c6f), engine->store.bytes, sizeof engine->store.bytes);
     ski_index_init(&engine->index, engine->seed);
 }
 
@@ -444,6 +453,19 @@ static void first_uuid(recovery *work)
     }
 }
 
+// recover_open_end: the log ends in damage, and how many events are in it is not known. It counts
+// as one at least, so that nobody who reads to the end takes it for the end.
+static skald_err recover_open_end(recovery *work)
+{
+    ski_engine *engine = work->engine;
+    uint64_t first = engine->index.count + 1, last = engine->manifest.durable_pos;
+    uint32_t damage = engine->damage_count - 1;
+
+    SKALD_TRY(recovery_reach(work, last > first ? last + 1 : first + 1));
+    engine->damages[damage].position_last = UINT64_MAX;
+    return SKALD_OK;
+}
+
 static skald_err recover_segments(recovery *work)
 {
     ski_engine *engine = work->engine;
@@ -454,10 +476,11 @@ static skald_err recover_segments(recovery *work)
         char name[SKI_SEGMENT_NAME];
 
         ski_segment_name(name, missing, 0);
-        return skald_fail(work->error, SKALD_ECORRUPT,
-                          "stored data is missing: the file %s of the store in '%s' is not there. Restore "
-                          "it from a backup, or open the store read-only to save the rest",
-                          name, engine->path);
+        return skald_fail(
+            work->error, SKALD_ECORRUPT,
+            "stored data is missing: the file %s of the store in '%s' is not there. Restore "
+            "it from a backup, or open the store read-only to save the rest",
+            name, engine->path);
     }
     first_uuid(work);
     recover_seed(engine);
@@ -468,15 +491,12 @@ static skald_err recover_segments(recovery *work)
         work->last = i + 1 == work->chosen.segment_count;
         err = recover_segment(work, i);
         if (err == SKALD_EUNSUPPORTED) {
-            return skald_fail(work->error, err,
-                              "the store in '%s' was written by a newer version", engine->path);
+            return skald_fail(work->error, err, "the store in '%s' was written by a newer version",
+                              engine->path);
         }
         SKALD_TRY(err);
     }
-    if (work->open_damage) {
-        SKALD_TRY(recovery_reach(work, engine->manifest.durable_pos + 1));
-    }
-    return SKALD_OK;
+    return work->open_damage ? recover_open_end(work) : SKALD_OK;
 }
 
 static skald_err recover_write(recovery *work)
@@ -487,6 +507,8 @@ static skald_err recover_write(recovery *work)
         SKALD_TRY(recover_tail(work));
     } else {
         engine->tail.next_pos = engine->tail.incarnation = 1;
+        // The first segment is small, so it is made of written zeros at once; if not, it grows.
+        if (!ski_spare_make(engine) && engine->dead) return SKALD_EIO;
         SKALD_TRY(ski_roll(engine));
     }
     SKALD_TRY(recover_begin(work));

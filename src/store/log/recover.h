@@ -19,7 +19,8 @@ typedef struct ski_found {
     bool out_of_memory;
 } ski_found;
 
-// ski_found_list reads the directory, and sets the number of the next spare; end it with ski_found_fini, also when it fails. Fails: NOTFOUND (no such directory), IO, NOMEM.
+// ski_found_list reads the directory, and sets the number of the next spare; end it with
+// ski_found_fini, also when it fails. Fails: NOTFOUND (no such directory), IO, NOMEM.
 skald_err ski_found_list(ski_engine *engine, ski_found *found) SKALD_CHECK;
 void ski_found_fini(ski_found *found);
 // ski_found_choose gives the segments that the store consists of: what the manifest lists, then

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replay: what a frame that was read says, into the index and the values.
 //
-// A frame whose checksums are right and whose content contradicts the log before it is damage too: the
-// checks here are what makes positions dense and stream versions gapless for everybody above.
+// A frame whose checksums are right and whose content contradicts the log before it is damage too:
+// the checks here are what makes positions dense and stream versions gapless for everybody above.
 #include "store/log/engine.h"
 #include <assert.h>
 
-// record_replay indexes one event. Behind damage a stream may have lost events, and takes the version
-// and predecessor that are written.
+// record_replay indexes one event. Behind damage a stream may have lost events, and takes the
+// version and predecessor that are written.
 static skald_err record_replay(ski_engine *engine, uint64_t place, const ski_record *record,
                                bool damaged_before)
 {

@@ -2,9 +2,10 @@
 // Rolling: from a full segment to the next.
 //
 // In this order, and each step is on the device before the next begins: SEAL at the end of the old
-// segment; the header of the new one, in a file that is not called a segment yet; its name; the manifest. So
-// a segment's name never stands over a header that is not whole, a sealed segment is complete,
-// and an event is acknowledged only in a segment that the manifest lists. Any step that finds the disk full can be tried again.
+// segment; the header of the new one, in a file that is not called a segment yet; its name; the
+// manifest. So a segment's name never stands over a header that is not whole, a sealed segment is
+// complete, and an event is acknowledged only in a segment that the manifest lists. Any step that
+// finds the disk full can be tried again.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <assert.h>
@@ -14,7 +15,8 @@ uint64_t ski_roll_capacity(const ski_engine *engine, uint32_t no)
 {
     uint64_t bytes = SKI_SEGMENT_BYTES_FIRST;
 
-    // A store that is small takes little room: each of the first segments is four times the one before.
+    // A store that is small takes little room: each of the first segments is four times the one
+    // before.
     for (uint32_t i = 1; i < no && bytes < engine->segment_bytes; i++) bytes *= 4;
     return bytes < engine->segment_bytes ? bytes : engine->segment_bytes;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scan. What it holds against a frame, in order: magic, header checksum (salted), segment number,
-// length within the file, body checksum; and, unless damage lies before it: chain, position, incarnation, time.
+// The scan. What it holds against a frame, in order: magic, header checksum (salted), segment
+// number, length within the file, body checksum; and, unless damage lies before it: chain,
+// position, incarnation, time.
 //
 // Invariants:
-//   1. Nothing of a frame is used before its checksums were right, but total_len, which hdr_crc covers.
+//   1. Nothing of a frame is used before its checksums were right, but total_len, which hdr_crc
+//   covers.
 //   2. What the device cannot read counts as zeros, and unreadable is set: it is never mistaken for
 //      an end of the log by who looks at that.
 #include "store/log/scan.h"
@@ -121,7 +123,8 @@ static void scan_note(ski_scan *scan, const ski_frame_header *header)
 
 static bool frame_follows(const ski_scan *scan, const ski_frame_header *header)
 {
-    if (header->incarnation < scan->incarnation || header->append_us < scan->append_us) return false;
+    if (header->incarnation < scan->incarnation || header->append_us < scan->append_us)
+        return false;
     if (!scan->chain_known) return header->base_pos >= scan->position;
     return header->prev_crc == scan->chain && header->base_pos == scan->position;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // store/log/scan.h - going over a segment file frame by frame, trusting nothing.
 //
-// One thread. The scan holds a window of the file; a frame it gives is borrowed until the next call.
+// One thread. The scan holds a window of the file; a frame it gives is borrowed until the next
+// call.
 #ifndef SKI_STORE_LOG_SCAN_H
 #define SKI_STORE_LOG_SCAN_H
 
@@ -39,25 +40,27 @@ typedef struct ski_scan_frame {
     uint32_t crc;
 } ski_scan_frame;
 
-// ski_scan_begin reads and checks the header of the file. limit 0: all of it. End it with ski_scan_end, also
-// when this fails. Fails: CORRUPT (the header), UNSUPPORTED, IO, NOMEM.
+// ski_scan_begin reads and checks the header of the file. limit 0: all of it. End it with
+// ski_scan_end, also when this fails. Fails: CORRUPT (the header), UNSUPPORTED, IO, NOMEM.
 skald_err ski_scan_begin(ski_scan *scan, const ski_kernel *kernel, ski_file *file, uint64_t limit)
     SKALD_CHECK;
 void ski_scan_end(ski_scan *scan);
 
 // ski_scan_next gives the next frame, which follows the one before in every way, and moves behind
-// it. Fails: NOTFOUND (no valid frame at offset, or at the limit, or behind the SEAL), UNSUPPORTED, NOMEM.
+// it. Fails: NOTFOUND (no valid frame at offset, or at the limit, or behind the SEAL), UNSUPPORTED,
+// NOMEM.
 skald_err ski_scan_next(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 
-// ski_scan_search looks for any valid frame of this segment at offset or behind it, and moves to it (not
-// behind it), taking any chain and any position from there. Fails: NOTFOUND, NOMEM.
+// ski_scan_search looks for any valid frame of this segment at offset or behind it, and moves to it
+// (not behind it), taking any chain and any position from there. Fails: NOTFOUND, NOMEM.
 skald_err ski_scan_search(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 
-// ski_scan_resume does so behind damage at offset, passing over frames that cannot follow what was read before.
+// ski_scan_resume does so behind damage at offset, passing over frames that cannot follow what was
+// read before.
 skald_err ski_scan_resume(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 
-// ski_scan_dirty gives the end of the last byte in the file, from offset on, that is not zero; offset itself
-// when all are.
+// ski_scan_dirty gives the end of the last byte in the file, from offset on, that is not zero;
+// offset itself when all are.
 skald_err ski_scan_dirty(ski_scan *scan, uint64_t *ret_end) SKALD_CHECK;
 
 #endif

@@ -27,18 +27,15 @@ enum segment_offset {
     segment_zeros = 76,
     segment_crc = SKI_SEGMENT_HEADER - 4,
 };
-static_assert(segment_major == segment_magic + 8 && segment_minor == segment_major + 2 &&
-                  segment_min_reader == segment_minor + 2 &&
-                  segment_reserved == segment_min_reader + 2 &&
-                  segment_store == segment_reserved + 2 && segment_no == segment_store + 16 &&
-                  segment_generation == segment_no + 4 &&
-                  segment_base_pos == segment_generation + 4 &&
-                  segment_salt == segment_base_pos + 8 && segment_created_us == segment_salt + 8 &&
-                  segment_flags == segment_created_us + 8 &&
-                  segment_prev_crc == segment_flags + 4 &&
-                  segment_replaced_crc == segment_prev_crc + 4 &&
-                  segment_zeros == segment_replaced_crc + 4,
-              "the segment header has no holes");
+static_assert(
+    segment_major == segment_magic + 8 && segment_minor == segment_major + 2 &&
+        segment_min_reader == segment_minor + 2 && segment_reserved == segment_min_reader + 2 &&
+        segment_store == segment_reserved + 2 && segment_no == segment_store + 16 &&
+        segment_generation == segment_no + 4 && segment_base_pos == segment_generation + 4 &&
+        segment_salt == segment_base_pos + 8 && segment_created_us == segment_salt + 8 &&
+        segment_flags == segment_created_us + 8 && segment_prev_crc == segment_flags + 4 &&
+        segment_replaced_crc == segment_prev_crc + 4 && segment_zeros == segment_replaced_crc + 4,
+    "the segment header has no holes");
 
 static const uint8_t magic[8] = "SKALDSEG";
 enum { flags_must_understand = 0xffff };

@@ -24,7 +24,8 @@ typedef struct ski_segment_header {
 } ski_segment_header;
 
 void ski_segment_header_put(uint8_t bytes[SKI_SEGMENT_HEADER], const ski_segment_header *header);
-// ski_segment_header_get fails: CORRUPT, UNSUPPORTED (a newer format or a flag that must be understood).
+// ski_segment_header_get fails: CORRUPT, UNSUPPORTED (a newer format or a flag that must be
+// understood).
 skald_err ski_segment_header_get(const uint8_t bytes[SKI_SEGMENT_HEADER],
                                  ski_segment_header *ret_header) SKALD_CHECK;
 

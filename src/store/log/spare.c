@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spares: files full of zeros that become segments. Writing into bytes that were written before costs
-// the file system nothing but the data; growing a file, or filling what was only allocated, costs it a commit of its own.
+// Spares: files full of zeros that become segments. Writing into bytes that were written before
+// costs the file system nothing but the data; growing a file, or filling what was only allocated,
+// costs it a commit of its own.
 //
-// A spare is made as spare-<n>.tmp, in pieces that are synced one by one, so that appends never wait
-// behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent: without it
-// a segment grows as it is written. None is wanted before a store has shown that it fills segments.
+// A spare is made as spare-<n>.tmp, in pieces that are synced one by one, so that appends never
+// wait behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent:
+// without it a segment grows as it is written. None is wanted before a store has shown that it
+// fills segments.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <assert.h>
@@ -82,14 +84,14 @@ static skald_err spare_make(ski_engine *engine, uint32_t no, uint64_t bytes)
 
 bool ski_spare_make(ski_engine *engine)
 {
-    uint32_t no = 0;
+    uint32_t no = 0, last = 0;
     uint64_t bytes = 0;
     skald_err err = SKALD_OK;
 
     ski_mutex_lock(&engine->lock);
     no = engine->spare_next_no++;
-    bytes = ski_roll_capacity(engine, engine->segments[engine->segment_count - 1]->no + 1 +
-                                          engine->spare_count);
+    if (engine->segment_count) last = engine->segments[engine->segment_count - 1]->no;
+    bytes = ski_roll_capacity(engine, last + 1 + engine->spare_count);
     ski_mutex_unlock(&engine->lock);
     err = spare_make(engine, no, bytes);
     ski_mutex_lock(&engine->lock);

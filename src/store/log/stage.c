@@ -4,7 +4,8 @@
 //
 // Invariants:
 //   1. Checks see what is staged, not only what is stored: order is decided here, once.
-//   2. An answer that rests on something not yet stored (a conflict with it, a repetition of it) waits in
+//   2. An answer that rests on something not yet stored (a conflict with it, a repetition of it)
+//   waits in
 //      the same queue behind it, and fails with it.
 //   3. The index has an event exactly from here until its group has failed.
 #include "base/alloc.h"
@@ -16,6 +17,7 @@
 enum {
     events_on_stack = 4,
     bytes_on_stack = 4096,
+    expect_ahead = 16, // events: so long a cache miss lasts
 };
 
 // What is known of an event before ordering.
@@ -102,8 +104,8 @@ static skald_err stage_admit(const stage *job)
     return SKALD_OK;
 }
 
-// event_known gives the position under which the event's id is known; 0: it is new. Ids are forgotten
-// after dedup_events_max events, but not by who says what the stream must look like.
+// event_known gives the position under which the event's id is known; 0: it is new. Ids are
+// forgotten after dedup_events_max events, but not by who says what the stream must look like.
 static uint64_t event_known(const stage *job, size_t i)
 {
     const ski_index *index = &job->engine->index;
@@ -117,17 +119,22 @@ static uint64_t event_known(const stage *job, size_t i)
 static skald_err stage_known(const stage *job, bool *ret_repeated)
 {
     const ski_index *index = &job->engine->index;
-    size_t known = 0, same = 0;
+    size_t known = 0, same = 0, count = job->batch->event_count;
 
-    for (size_t i = 0; i < job->batch->event_count; i++) {
-        uint64_t position = event_known(job, i);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t position = 0;
+
+        if (i + expect_ahead < count) {
+            ski_index_expect(index, &job->events[i + expect_ahead].hashes);
+        }
+        position = event_known(job, i);
 
         if (!position) continue;
         known++;
         if (ski_index_row_of(index, position)->content == job->events[i].content) same++;
     }
-    *ret_repeated = known && known == job->batch->event_count;
-    return known && same != job->batch->event_count ? SKALD_EEXISTS : SKALD_OK;
+    *ret_repeated = known && known == count;
+    return known && same != count ? SKALD_EEXISTS : SKALD_OK;
 }
 
 // stage_repeat gives the first result again.
@@ -144,8 +151,8 @@ static void stage_repeat(const stage *job)
         event->recorded_at = ski_index_row_of(index, event->position)->recorded_at;
         event->stream_version = 0;
         if (event->stream.len) {
-            const ski_index_key *key = ski_index_stream(index, job->events[i].hashes.stream,
-                                                        event->tenant, event->stream);
+            const ski_index_key *key =
+                ski_index_stream(index, job->events[i].hashes.stream, event->tenant, event->stream);
 
             event->stream_version = ski_postings_after(&key->postings, event->position);
         }
@@ -214,8 +221,8 @@ static skald_err changes_prepare(const stage *job, ski_staged *item)
     return SKALD_OK;
 }
 
-// stage_order gives every event its place, in the index and in the record. On failure item->count says
-// how many have one.
+// stage_order gives every event its place, in the index and in the record. On failure item->count
+// says how many have one.
 static skald_err stage_order(const stage *job, uint8_t *body, size_t body_at, ski_staged *item)
 {
     ski_index *index = &job->engine->index;
@@ -270,7 +277,8 @@ static void stage_appended(skald_store_batch *batch)
                                        .stream_version = last->stream_version};
 }
 
-// stage_new puts a batch that is to be stored into a group. Fails: NOMEM, FULL, with nothing changed.
+// stage_new puts a batch that is to be stored into a group. Fails: NOMEM, FULL, with nothing
+// changed.
 static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
 {
     ski_engine *engine = job->engine;
@@ -302,8 +310,8 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
     return SKALD_OK;
 }
 
-// stage_decide is the critical section: *ret_group is the group to wait for, or 0 and then *ret_told is
-// for done, at once.
+// stage_decide is the critical section: *ret_group is the group to wait for, or 0 and then
+// *ret_told is for done, at once.
 static skald_err stage_decide(const stage *job, uint64_t *ret_group, skald_err *ret_told)
 {
     ski_engine *engine = job->engine;

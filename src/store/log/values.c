@@ -50,7 +50,8 @@ static skald_err entry_add(ski_values *values, uint64_t hash, skald_str name, ui
         values->size = size;
     }
     entry = &values->entries[values->count];
-    *entry = (ski_values_entry){.name = ski_alloc(name.len + 1), .name_len = name.len, .hash = hash};
+    *entry =
+        (ski_values_entry){.name = ski_alloc(name.len + 1), .name_len = name.len, .hash = hash};
     if (!entry->name) return SKALD_ENOMEM;
     memcpy(entry->name, name.ptr, name.len);
     if (ski_map_put(&values->map, hash, values->count, entry_hash_of, values)) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// store/log/values.h - the small named values (checkpoints) that are stored in the log, as they stand now.
+// store/log/values.h - the small named values (checkpoints) that are stored in the log, as they
+// stand now.
 //
-// Setting one takes two steps: prepare, before it is stored, finds all the memory; apply, when it is
-// stored, cannot fail. One thread at a time.
+// Setting one takes two steps: prepare, before it is stored, finds all the memory; apply, when it
+// is stored, cannot fail. One thread at a time.
 #ifndef SKI_STORE_LOG_VALUES_H
 #define SKI_STORE_LOG_VALUES_H
 

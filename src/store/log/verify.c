@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verifying: every byte of every frame is read again, from the device where the kernel lets us, and the index is
-// held against it, event by event; then the sizes of its lists, so that nothing is in it beside. Appends go on meanwhile:
-// what is verified is the log as it stood at the beginning.
+// Verifying: every byte of every frame is read again, from the device where the kernel lets us, and
+// the index is held against it, event by event; then the sizes of its lists, so that nothing is in
+// it beside. Appends go on meanwhile: what is verified is the log as it stood at the beginning.
 #include "store/log/engine.h"
 #include <assert.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ typedef struct verification {
     skald_error *error;
     skald_verified verified;
     uint64_t visible, bytes_all;
-    uint64_t streamed;  // events that have a stream
+    uint64_t streamed;    // events that have a stream
     uint32_t slot, count; // segments: this one, how many
     char name[SKI_SEGMENT_NAME];
     bool damaged_before; // counting is of no use any more
@@ -25,12 +25,12 @@ static void verify_damage(verification *check, skald_damage damage)
 
     damage.file = check->name;
     if (!check->verified.damaged++) {
-        (void)skald_fail(check->error, SKALD_ECORRUPT,
-                         "stored data is damaged: %s, offset %llu, %llu bytes (positions %llu to %llu): %s",
-                         damage.file, (unsigned long long)damage.offset,
-                         (unsigned long long)damage.length,
-                         (unsigned long long)damage.position_first,
-                         (unsigned long long)damage.position_last, damage.why);
+        (void)skald_fail(
+            check->error, SKALD_ECORRUPT,
+            "stored data is damaged: %s, offset %llu, %llu bytes (positions %llu to %llu): %s",
+            damage.file, (unsigned long long)damage.offset, (unsigned long long)damage.length,
+            (unsigned long long)damage.position_first, (unsigned long long)damage.position_last,
+            damage.why);
     }
     check->damaged_before = true;
     if (options && options->damaged) options->damaged(options->context, &damage);
@@ -72,7 +72,8 @@ static bool record_right(const verification *check, const ski_record *record, ui
     if (!event->position || event->position > index->count) return false;
     row = ski_index_row_of(index, event->position);
     if (row->place != ski_place_make(check->slot, offset, record->len)) return false;
-    if (row->content != record->content_hash || row->recorded_at != event->recorded_at) return false;
+    if (row->content != record->content_hash || row->recorded_at != event->recorded_at)
+        return false;
     ski_index_hash(engine->seed, event, &hashes);
     if (hashes.stream && !stream_right(check, record, hashes.stream)) return false;
     type = ski_index_type(index, hashes.type, event->tenant, event->type);
@@ -96,8 +97,8 @@ static void frame_records(verification *check, const ski_scan_frame *frame)
     for (uint32_t i = 0; i < frame->header.count; i++, position++) {
         ski_record record;
         uint64_t offset = frame->offset + SKI_FRAME_HEADER + at;
-        bool right = ski_record_get(frame->body + at, frame->header.body_len - at, &record) ==
-                     SKALD_OK;
+        bool right =
+            ski_record_get(frame->body + at, frame->header.body_len - at, &record) == SKALD_OK;
 
         if (right) {
             ski_mutex_lock(&engine->lock);
@@ -106,10 +107,10 @@ static void frame_records(verification *check, const ski_scan_frame *frame)
         }
         if (!right) {
             verify_damage(check, (skald_damage){.offset = offset,
-                                                       .length = frame->header.body_len - at,
-                                                       .position_first = position,
-                                                       .position_last = position,
-                                                       .why = "the event and the index do not agree"});
+                                                .length = frame->header.body_len - at,
+                                                .position_first = position,
+                                                .position_last = position,
+                                                .why = "the event and the index do not agree"});
             return;
         }
         check->verified.events++;
@@ -151,8 +152,7 @@ static skald_err scan_verify(verification *check, ski_scan *scan, uint64_t end)
             frame_records(check, &frame);
             check->verified.bytes += frame.header.total_len;
             if (options && options->progress) {
-                options->progress(options->context, check->verified.bytes,
-                                  check->bytes_all);
+                options->progress(options->context, check->verified.bytes, check->bytes_all);
             }
             continue;
         }
@@ -225,10 +225,12 @@ static void index_verify(verification *check)
         return;
     }
     (void)snprintf(check->name, sizeof check->name, "index");
-    verify_damage(check, (skald_damage){.why = "the index in memory has more or less than the log"});
+    verify_damage(check,
+                  (skald_damage){.why = "the index in memory has more or less than the log"});
 }
 
-// verify_begin takes the picture of the log that is verified. A segment that is being made is left out.
+// verify_begin takes the picture of the log that is verified. A segment that is being made is left
+// out.
 static uint64_t verify_begin(verification *check)
 {
     ski_engine *engine = check->engine;
@@ -249,8 +251,8 @@ static uint64_t verify_begin(verification *check)
     return end;
 }
 
-skald_err ski_verify(void *driver, const skald_verify_options *options, skald_verified *ret_verified,
-                     skald_error *reterr_error)
+skald_err ski_verify(void *driver, const skald_verify_options *options,
+                     skald_verified *ret_verified, skald_error *reterr_error)
 {
     verification check = {.engine = driver, .options = options, .error = reterr_error};
     ski_engine *engine = driver;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The writer: takes a whole group, completes its frames, one pwrite, one sync, tells everybody; the next
-// sync starts when the last has ended. Who it is changes: a caller of commit writes its own group when
-// nobody is writing, so that one caller alone needs no other thread; what was only submitted is
-// written by the thread "skald-log".
+// The writer: takes a whole group, completes its frames, one pwrite, one sync, tells everybody; the
+// next sync starts when the last has ended. Who it is changes: a caller of commit writes its own
+// group when nobody is writing, so that one caller alone needs no other thread; what was only
+// submitted is written by the thread "skald-log".
 //
 // Invariants:
 //   1. At most one group is in flight. So a crash can tear the last group only.
 //   2. done is called in the order of staging, by the writer, without the lock.
-//   3. `visible` moves, and done says OK, only after the group was written, and synced when a batch of
+//   3. `visible` moves, and done says OK, only after the group was written, and synced when a batch
+//   of
 //      it, or of any before it that was to be, asked for that.
 //   4. A group that could not be written leaves the tail where it was: the next one is written over
 //      it, under a higher incarnation, so that no frame of the failed one can follow a new one.
@@ -35,8 +36,8 @@ static ski_frame_header frame_header(const ski_tail *tail, ski_frame_kind kind)
     };
 }
 
-// writer_revoke makes what a failed write left at the tail worthless, as well as that can be done: its
-// batches are told that they failed, so they should not come back after a crash.
+// writer_revoke makes what a failed write left at the tail worthless, as well as that can be done:
+// its batches are told that they failed, so they should not come back after a crash.
 static void writer_revoke(ski_engine *engine)
 {
     static const uint8_t zeros[SKI_FRAME_HEADER];
@@ -44,7 +45,8 @@ static void writer_revoke(ski_engine *engine)
     ski_tail *tail = &engine->tail;
 
     tail->incarnation++;
-    if (kernel->pwrite(kernel->context, tail->segment->file, zeros, sizeof zeros, tail->end)) return;
+    if (kernel->pwrite(kernel->context, tail->segment->file, zeros, sizeof zeros, tail->end))
+        return;
     if (ski_engine_sync(engine, tail->segment->file)) return; // said already
 }
 
@@ -110,7 +112,8 @@ static size_t writer_fit(const ski_engine *engine, const ski_group *group, size_
     return from;
 }
 
-// writer_seal completes the frames of a run, which lie one behind the other; *tail moves behind them.
+// writer_seal completes the frames of a run, which lie one behind the other; *tail moves behind
+// them.
 static void writer_seal(ski_group *group, size_t from, size_t to, ski_tail *tail)
 {
     for (; from < to; from++) {
@@ -129,7 +132,8 @@ static void writer_seal(ski_group *group, size_t from, size_t to, ski_tail *tail
     }
 }
 
-// writer_publish lets readers see a run, which began at start in the segment and first in the group's bytes.
+// writer_publish lets readers see a run, which began at start in the segment and first in the
+// group's bytes.
 static void writer_publish(ski_engine *engine, ski_group *group, size_t from, size_t to,
                            uint64_t start, size_t first)
 {
