@@ -84,6 +84,20 @@ static bool origin_is_own(skald_str origin, skald_str host)
     return ski_str_equal_nocase(ski_str(origin.ptr + scheme.len, origin.len - scheme.len), host);
 }
 
+// take_correlation keeps the caller's id of what it is doing: it is given back with every reply,
+// and to events that state none.
+static skald_err take_correlation(ski_http_request *request, skald_error *reterr_error)
+{
+    skald_str correlation = ski_http_header_get(request, "x-correlation-id");
+
+    if (correlation.len > SKALD_CORRELATION_BYTES_MAX || !ski_str_utf8(correlation)) {
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "X-Correlation-ID",
+                             "must be UTF-8 text of at most %d bytes", SKALD_CORRELATION_BYTES_MAX);
+    }
+    request->correlation_id = correlation;
+    return SKALD_OK;
+}
+
 static skald_err guard_open(ski_http_request *request, skald_error *reterr_error)
 {
     skald_str host = ski_http_header_get(request, "host");
@@ -101,7 +115,7 @@ static skald_err guard_open(ski_http_request *request, skald_error *reterr_error
                              "this server runs without keys and does not answer pages of another "
                              "origin");
     }
-    return SKALD_OK;
+    return take_correlation(request, reterr_error);
 }
 
 static void observe(void *context, const ski_http_request *request, unsigned status,
@@ -139,7 +153,7 @@ skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
 
     options.routes = routes;
     options.context = api;
-    options.guard = api->options.open ? guard_open : NULL;
+    options.guard = guard_open;
     options.observe = observe;
     SKALD_TRY(ski_http_start(&options, &api->http, reterr_error));
     ski_pulls_attach(api->pulls, api->http);

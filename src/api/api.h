@@ -13,7 +13,6 @@ typedef struct ski_api_options {
     const skald_log *log;
     const char *source;       // of what is published: "skald"
     uint32_t event_bytes_max; // of one event's data
-    bool open;                // no keys: the guard lets in loopback names only
 } ski_api_options;
 
 skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api) SKALD_CHECK;

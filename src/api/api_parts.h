@@ -51,7 +51,8 @@ typedef struct ski_query {
 skald_err ski_query_read(ski_http_request *request, const char *const *allowed,
                          ski_query *ret_query, skald_error *reterr_error) SKALD_CHECK;
 
-// Replies. ski_reply_json sends body, which is JSON, with X-Correlation-ID as the request had it.
+// Replies. ski_reply_json sends body, which is JSON; the request's correlation id goes with every
+// reply.
 skald_err ski_reply_json(ski_http_request *request, unsigned status, skald_str body);
 skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_str body,
                              uint64_t position, skald_str correlation_id);

@@ -192,10 +192,9 @@ static void published_reply(void *context, const skald_published *published)
 // stamp_events gives what the request's headers say of correlation and trace to events that do not.
 static void stamp_events(body_reader *reader)
 {
-    skald_str correlation = ski_http_header_get(reader->request, "x-correlation-id");
+    skald_str correlation = reader->request->correlation_id;
     skald_str trace = ski_http_header_get(reader->request, "traceparent");
 
-    if (correlation.len > SKALD_CORRELATION_BYTES_MAX) correlation = (skald_str){0};
     if (trace.len > SKALD_TRACEPARENT_BYTES_MAX) trace = (skald_str){0};
     for (size_t i = 0; i < reader->count; i++) {
         skald_event *event = &reader->events[i];

@@ -23,7 +23,7 @@ skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_s
         headers[count++] =
             (ski_http_header){SKALD_STR("X-Event-Position"), ski_str(digits, (size_t)len)};
     }
-    if (correlation_id.len) {
+    if (correlation_id.len && !request->correlation_id.len) {
         headers[count++] = (ski_http_header){SKALD_STR("X-Correlation-ID"), correlation_id};
     }
     return ski_http_reply_send(request->http, request->id,
@@ -37,8 +37,7 @@ skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_s
 
 skald_err ski_reply_json(ski_http_request *request, unsigned status, skald_str body)
 {
-    return ski_reply_position(request, status, body, 0,
-                              ski_http_header_get(request, "x-correlation-id"));
+    return ski_reply_position(request, status, body, 0, (skald_str){0});
 }
 
 void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error)

@@ -18,7 +18,6 @@ enum {
     client_bytes_max = 512 * 1024, // waiting to be sent; one larger event still passes an empty
                                    // buffer
     client_heartbeat_ms = 15000,
-    again_ms = 1, // a delivery that had to wait is written at once when there is room
 };
 
 typedef struct sse_client {
@@ -29,12 +28,14 @@ typedef struct sse_client {
     ski_mutex lock; // of what follows
     skald_subscription subscription;
     skald_delivery_id waiting; // the pending delivery, 0: none
+    skald_buf held;            // its event, which found no room
     bool gone;
 } sse_client;
 
 static void client_leave(sse_client *client)
 {
     if (atomic_fetch_sub(&client->owners, 1) > 1) return;
+    skald_buf_fini(&client->held);
     ski_mutex_fini(&client->lock);
     ski_free(client);
 }
@@ -69,6 +70,8 @@ static skald_outcome client_handle(const skald_delivery *delivery)
               : ski_http_stream_write(client->http, client->request, ski_buf_str(&buf), NULL);
     if (err == SKALD_EFULL) {
         client->waiting = delivery->id;
+        client->held = buf;
+        buf = ski_reply_buf();
         outcome = SKALD_PENDING;
     }
     ski_mutex_unlock(&client->lock);
@@ -89,9 +92,14 @@ static void client_drained(void *context)
     ski_mutex_lock(&client->lock);
     waiting = client->waiting;
     client->waiting.id = 0;
+    if (waiting.id) {
+        // The buffer is empty now, so it is taken; a client that is gone needs nothing.
+        (void)!ski_http_stream_write(client->http, client->request, ski_buf_str(&client->held),
+                                     NULL);
+        skald_buf_fini(&client->held);
+    }
     ski_mutex_unlock(&client->lock);
-    // STALE: it timed out meanwhile and is delivered again anyway.
-    if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, SKALD_RETRY, again_ms, NULL);
+    if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, SKALD_ACK, 0, NULL);
 }
 
 static void client_gone(void *context)
@@ -130,7 +138,8 @@ static skald_err client_subscribe(sse_client *client, const ski_query *query,
         .handler = {.fn = client_handle, .context = client, .end = client_end},
         .order = SKALD_IN_SEQUENCE,
         .in_flight_max = 64,
-        .retry = {.first_ms = again_ms, .max_ms = 1000, .timeout_ms = 3600 * 1000},
+        // A client that takes nothing for write_timeout_ms is cut long before a delivery times out.
+        .retry = {.timeout_ms = 3600 * 1000},
         .takes_tests = true,
     };
     skald_subscription subscription = {0};

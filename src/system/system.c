@@ -84,7 +84,6 @@ static skald_err make_api(skald_system *system)
         .log = &system->log,
         .source = "skald",
         .event_bytes_max = (uint32_t)system->config.event_bytes_max,
-        .open = true,
     };
 
     return ski_api_new(&options, &system->api);

@@ -22,8 +22,7 @@ static void begin(api_world *world)
     assert(!skald_bus_new(world->store, &bus_options, &world->bus));
     ski_api_options api_options = {.bus = world->bus,
                                    .source = "test",
-                                   .event_bytes_max = SKALD_EVENT_BYTES_MAX,
-                                   .open = true};
+                                   .event_bytes_max = SKALD_EVENT_BYTES_MAX};
     assert(!ski_api_new(&api_options, &world->api));
     ski_http_options http_options = {.host = "127.0.0.1"};
     skald_err err = ski_api_serve(world->api, &http_options, &error);

@@ -19,7 +19,7 @@ typedef struct sim_case {
     sim_lie lie;
 } sim_case;
 
-enum { SIM_PLACES = 64 };
+enum { SIM_PLACES = 48 };
 
 typedef struct sim_result {
     bool fired;                 // the operation was reached

@@ -281,6 +281,7 @@ static skald_err disk_pwrite(void *context, ski_file *file, const void *bytes, s
     if (turn.act == ACT_HALF || turn.act == ACT_HALF_THEN_DIE) {
         size_t half = len ? (size_t)sim_random_below(&disk->faults, len) : 0;
 
+        if (sim_random_below(&disk->faults, 4) == 0) half = 0;
         if (half) sim_file_write(content, bytes, half, offset);
     } else if (turn.fault == SIM_FAULT_LOST_WRITE) {
         sim_file_write_wrong(content, bytes, len, offset, offset, true);

@@ -110,6 +110,8 @@ static uint64_t seeds_of(sim_fault fault)
     case SIM_FAULT_CRASH_AFTER: return (SIM_FATE_COUNT + 1) * rounds;
     case SIM_FAULT_SYNC_EXT4:
     case SIM_FAULT_SYNC_BTRFS: return SIM_FATE_COUNT * rounds;
+    case SIM_FAULT_SPACE:
+    case SIM_FAULT_SPACE_ONCE: return 4 * rounds;
     default: return 2 * rounds;
     }
 }
@@ -152,9 +154,9 @@ static void test_a_crash_while_recovering_from_a_crash(void **state)
                            .op = op,
                            .seed = SIM_FATE_MIXED + op};
 
-            // Of a crash at every fifth operation that changes something, every operation of the
+            // Of a crash at every seventh operation that changes something, every operation of the
             // recovery.
-            if (!sim_op_changes((sim_op)trace.ops[op - 1]) || (rounds == 1 && op % 5)) continue;
+            if (!sim_op_changes((sim_op)trace.ops[op - 1]) || (rounds == 1 && op % 7)) continue;
             sim_case_run(&of, &first);
             of.fault = SIM_FAULT_CRASH_TWICE;
             for (uint64_t second = 1; second <= first.op_count; second++) {

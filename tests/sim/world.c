@@ -15,6 +15,7 @@ enum {
     event_size = 40,
     event_size_digit = 2100, // times the digit: several sectors
     second_ns = 1000000000,
+    segment_bytes = 64 * 1024, // the least: three of the largest events
 };
 
 bool world_wrong(sim_world *world, const char *format, ...)
@@ -71,7 +72,7 @@ static bool err_excused(const sim_world *world, skald_err err)
 skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error)
 {
     skald_store_options options = {
-        .segment_bytes = world->workload->segment_bytes,
+        .segment_bytes = segment_bytes,
         .append_bytes_max = 1 << 20,
         .dedup_events_max = 4096,
         .event_bytes_max = 64 * 1024,

@@ -17,7 +17,6 @@
 
 typedef struct sim_workload {
     const char *name, *words;
-    uint64_t segment_bytes;
 } sim_workload;
 
 enum { WORLD_SLOTS = 16 };
