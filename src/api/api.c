@@ -16,6 +16,8 @@ static const ski_http_route routes[] = {
      .path = "/api/events",
      .handle = ski_post_events,
      .body = &ski_ndjson_body,
+     .body_bytes_max = UINT64_MAX, // of lines; a body read whole keeps the server's limit
+
      .streams = ski_post_events_streams},
     {.method = "GET", .path = "/api/events/stream", .handle = ski_get_event_stream},
     {.method = "GET", .path = "/api/events/stats", .handle = ski_get_stats, .worker = true},

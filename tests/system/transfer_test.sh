@@ -111,7 +111,7 @@ test_restart() {
     seq 901 1500 | sed 's/.*/{"type":"p.many","stream":"p-1","data":&}/' >&9
     waiting() { grep -q "waiting for $URL" "$WORK/err"; }
     wait_until 20 "the import to notice that the server is gone" waiting
-    start_server --port "$port"
+    start_server --port "$port" 9>&-
     exec 9>&-
     wait "$import" || status=$?
     expect "import's exit" "$status" 0

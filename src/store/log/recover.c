@@ -523,6 +523,9 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     // A name that is seen may not be on the device yet: a file was renamed, and the process ended.
     if (!engine->read_only) err = ski_engine_sync_dir(engine);
     if (!err) err = ski_found_list(engine, &work.found);
+    if (err == SKALD_ENOTFOUND) {
+        err = skald_fail(reterr_error, SKALD_EUNAVAILABLE, "there is no store in '%s'", engine->path);
+    }
     if (!err) err = recover_manifest(&work);
     if (!err) err = recover_segments(&work);
     if (!err && !engine->read_only) err = recover_write(&work);

@@ -314,7 +314,8 @@ static skald_err watermark_store(ski_engine *engine)
     if (tail->unsynced) SKALD_TRY(tail_sync(engine));
     if (!tail->uncovered || tail->sealed) return SKALD_OK;
     SKALD_TRY(ski_writer_control(engine, SKI_FRAME_PAD));
-    return tail_sync(engine);
+    // The watermark stays before the PAD: nothing is lost with that.
+    return ski_engine_sync(engine, tail->segment->file);
 }
 
 bool ski_writer_idle(ski_engine *engine, bool force)
