@@ -70,8 +70,7 @@ const cli_verb cmd_tail = {
     .rest = "[--exec -- CMD ARG…]",
     .example = "skald tail --name mailer --type 'order.*' --exec -- ./send-mail --quiet\n"
                "  The event is on the program's standard input, as JSON. Exit 0 is done;\n"
-               "  anything else is"
-               "  tried again, later and later.",
+               "  anything else is tried again, later and later.",
     .options = options_table,
     .rest_max = -1,
     .run = run,

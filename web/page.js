@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page: counts, subscriptions, and the live stream, read by fetch from this server alone.
-// The list keeps the newest rows only, and shows at most so many new ones a second: what it left
-// out it says, so that a busy log leaves the page usable.
+// The page: counts, subscriptions, the newest events and those that come, read by fetch from this
+// server alone. The list keeps the newest rows only, and shows at most so many new ones a second:
+// what it left out it says, so that a busy log leaves the page usable. A pause ends the stream; going
+// on resumes it where it stood.
+const rows_first = 50;
 const rows_max = 200;
 const rows_per_second_max = 100;
 const refresh_ms = 2000;
 
 const at = (id) => document.getElementById(id);
 let paused = false;
-let position = null;
+let position = null; // of the last event shown; null: none yet
 let shown_this_second = 0;
 let left_out = 0;
 let stream_abort = null;
@@ -62,15 +64,33 @@ function take_message(text) {
     if (line.startsWith('id: ')) position = line.slice(4);
     if (line.startsWith('data: ')) data += line.slice(6);
   }
-  if (data && !paused) show(JSON.parse(data));
+  if (data) show(JSON.parse(data));
+}
+
+function filter_query(more) {
+  const query = new URLSearchParams(more);
+  if (at('type').value) query.set('type', at('type').value);
+  return query;
+}
+
+async function get(path, options) {
+  const reply = await fetch(path, options);
+  if (!reply.ok) throw new Error((await reply.json()).detail);
+  return reply;
+}
+
+// read_newest shows what is there, so that a new page is not an empty one.
+async function read_newest(signal) {
+  const query = filter_query({direction: 'backward', limit: rows_first});
+  const events = (await (await get(`/api/events?${query}`, {signal})).json()).data;
+  events.reverse().forEach(show);
+  position = String(events.at(-1)?.position ?? 0);
 }
 
 async function read_stream(signal) {
-  const query = new URLSearchParams();
-  if (at('type').value) query.set('type', at('type').value);
+  if (position === null) await read_newest(signal);
   const headers = position === null ? {} : {'Last-Event-ID': position};
-  const reply = await fetch(`/api/events/stream?${query}`, {headers, signal});
-  if (!reply.ok) throw new Error((await reply.json()).detail);
+  const reply = await get(`/api/events/stream?${filter_query()}`, {headers, signal});
   at('state').textContent = 'live';
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
@@ -109,26 +129,41 @@ async function refresh() {
     row.append(cell(type), cell(count.toLocaleString('en')));
     return row;
   }));
-  at('subscriptions').replaceChildren(...subscriptions.data.map((subscription) => {
+  const rows = subscriptions.data.map((subscription) => {
     const row = document.createElement('tr');
     row.append(cell(subscription.name ?? `(${subscription.kind})`), cell(subscription.state),
                cell(subscription.lag.toLocaleString('en')));
     return row;
-  }));
+  });
+  at('subscriptions').replaceChildren(...rows);
 }
 
 at('filter').addEventListener('submit', (submitted) => {
   submitted.preventDefault();
   position = null;
   at('events').replaceChildren();
-  follow();
+  at('empty').hidden = false;
+  if (paused) at('pause').click();
+  else follow();
 });
 at('pause').addEventListener('click', () => {
   paused = !paused;
   at('pause').textContent = paused ? 'Go on' : 'Pause';
   at('pause').setAttribute('aria-pressed', String(paused));
+  if (!paused) {
+    follow();
+    return;
+  }
+  stream_abort.abort();
+  at('state').textContent = 'paused';
 });
-at('test').addEventListener('click', () => fetch('/api/events/test', {method: 'POST'}));
+at('test').addEventListener('click', async () => {
+  try {
+    await get('/api/events/test', {method: 'POST'});
+  } catch (error) {
+    at('state').textContent = `not published: ${error.message}`;
+  }
+});
 
 setInterval(() => {
   at('hidden').hidden = left_out === 0;

@@ -101,6 +101,8 @@ void ski_bus_leave(skald_bus *bus)
     ski_mutex_unlock(&bus->lock);
 }
 
+// watch_head wakes nobody while nobody is live: who goes live looks at the head after it has said
+// so.
 static void watch_head(void *context, uint64_t durable_position)
 {
     skald_bus *bus = context;
@@ -108,7 +110,7 @@ static void watch_head(void *context, uint64_t durable_position)
 
     while (head < durable_position)
         if (atomic_compare_exchange_weak(&bus->head, &head, durable_position)) {
-            ski_bus_stir(bus);
+            if (atomic_load(&bus->live_count)) ski_bus_stir(bus);
             return;
         }
 }

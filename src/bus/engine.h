@@ -222,7 +222,7 @@ struct skald_bus {
     uint64_t tail_swept;   // when checkpoints were last looked through
     ski_page *tail_page;   // the last one, with what it began after
     uint64_t tail_page_after;
-    uint32_t live_count;
+    _Atomic uint32_t live_count; // changed under the lock; watch_head reads it without
 
     size_t page_bytes;
     ski_page *dead_pages;

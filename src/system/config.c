@@ -118,7 +118,11 @@ static skald_err set_text(const config_key *key, char *to, skald_str value, cons
     }
     if (!value.len)
         return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s is empty", where, key->name);
-    if (value.len >= SKI_CONFIG_TEXT_MAX || memchr(value.ptr, 0, value.len)) {
+    if (memchr(value.ptr, 0, value.len)) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s holds a NUL byte", where,
+                          key->name);
+    }
+    if (value.len >= SKI_CONFIG_TEXT_MAX) {
         return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s is longer than %d bytes", where,
                           key->name, SKI_CONFIG_TEXT_MAX - 1);
     }

@@ -29,6 +29,13 @@ static skald_err refuse_text(const char *path, struct fy_diag *diag, skald_error
                       first->line, first->msg);
 }
 
+// plain_text is a node's text; NULL: it is more than that, or stands for something elsewhere.
+static const char *plain_text(struct fy_node *node, size_t *ret_len)
+{
+    if (!node || !fy_node_is_scalar(node) || fy_node_is_alias(node)) return NULL;
+    return fy_node_get_scalar(node, ret_len);
+}
+
 static int line_of(struct fy_node *node)
 {
     const struct fy_mark *mark = fy_token_start_mark(fy_node_get_scalar_token(node));
@@ -40,17 +47,16 @@ static skald_err read_pair(ski_config *config, const char *path, struct fy_node_
                            skald_error *reterr_error)
 {
     struct fy_node *key = fy_node_pair_key(pair);
-    struct fy_node *value = fy_node_pair_value(pair);
     char where[300];
     size_t key_len = 0;
     size_t value_len = 0;
-    const char *key_text = key && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &key_len) : NULL;
+    const char *key_text = plain_text(key, &key_len);
     const char *value_text;
 
     if (!key_text)
         return skald_fail(reterr_error, SKALD_EINVALID, "%s: a key must be a plain text", path);
     (void)snprintf(where, sizeof where, "%s:%d", path, line_of(key));
-    value_text = value && fy_node_is_scalar(value) ? fy_node_get_scalar(value, &value_len) : NULL;
+    value_text = plain_text(fy_node_pair_value(pair), &value_len);
     if (!value_text) {
         return skald_fail(reterr_error, SKALD_EINVALID, "%s: %.*s must have one plain value", where,
                           (int)(key_len > 60 ? 60 : key_len), key_text);
@@ -76,13 +82,33 @@ static skald_err read_document(ski_config *config, const char *path, struct fy_d
     return SKALD_OK;
 }
 
+// read_text reads the one document there may be: fy_document_build_from_string would pass over a
+// second one.
+static skald_err read_text(ski_config *config, const char *path, struct fy_parser *parser,
+                           struct fy_diag *diag, skald_error *reterr_error)
+{
+    struct fy_document *document = fy_parse_load_document(parser);
+    struct fy_document *second = NULL;
+    skald_err err = SKALD_OK;
+
+    if (document) err = read_document(config, path, document, reterr_error);
+    if (document && !err) second = fy_parse_load_document(parser);
+    if (!err && fy_diag_got_error(diag))
+        err = refuse_text(path, diag, reterr_error);
+    else if (second)
+        err = skald_fail(reterr_error, SKALD_EINVALID, "%s: holds more than one document", path);
+    fy_parse_document_destroy(parser, second);
+    fy_parse_document_destroy(parser, document);
+    return err;
+}
+
 static skald_err parse(ski_config *config, const char *path, skald_str text,
                        skald_error *reterr_error)
 {
     struct fy_diag_cfg diag_cfg = {0};
-    struct fy_parse_cfg parse_cfg = {.flags = FYPCF_DEFAULT_DOC};
-    struct fy_document *document;
-    skald_err err;
+    struct fy_parse_cfg parse_cfg = {.flags = FYPCF_DEFAULT_PARSE};
+    struct fy_parser *parser;
+    skald_err err = SKALD_ENOMEM;
 
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
@@ -90,13 +116,10 @@ static skald_err parse(ski_config *config, const char *path, skald_str text,
     parse_cfg.diag = fy_diag_create(&diag_cfg);
     if (!parse_cfg.diag) return SKALD_ENOMEM;
     fy_diag_set_collect_errors(parse_cfg.diag, true);
-    document = fy_document_build_from_string(&parse_cfg, text.ptr, text.len);
-    if (document) {
-        err = read_document(config, path, document, reterr_error);
-        fy_document_destroy(document);
-    } else {
-        err = refuse_text(path, parse_cfg.diag, reterr_error);
-    }
+    parser = fy_parser_create(&parse_cfg);
+    if (parser && fy_parser_set_string(parser, text.ptr, text.len) == 0)
+        err = read_text(config, path, parser, parse_cfg.diag, reterr_error);
+    fy_parser_destroy(parser);
     fy_diag_destroy(parse_cfg.diag);
     return err;
 }

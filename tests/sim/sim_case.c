@@ -140,9 +140,15 @@ static bool repeat(sim_world *world)
 }
 
 // go_on uses the store after its recovery, stops it in peace and looks again after a power failure.
-static bool go_on(sim_world *world)
+static bool go_on(sim_world *world, uint64_t seed)
 {
     if (!repeat(world)) return false;
+    // What follows a torn tail is as long as what was torn: nothing stale may fit behind it.
+    if (seed >= SIM_FATE_MIXED) {
+        if (!world_append(world, "a", true) || !power_fails(world, SIM_FATE_KEPT) ||
+            !recover(world))
+            return false;
+    }
     if (!world_append(world, "abx", true) || !world_append(world, "=A2-", true)) return false;
     if (!world_idle(world) || !world_check(world, false)) return false;
     world_close(world);
@@ -157,40 +163,10 @@ static void trace_keep(const sim_world *world, sim_result *result)
         result->ops[i] = (uint8_t)sim_disk_op(world->disk, i + 1);
 }
 
-static bool after_crash_twice(sim_world *world, const sim_case *of)
+static bool world_lacks_space(const sim_world *world)
 {
-    skald_error error = {0};
-
-    if (!power_fails(world, of->seed)) return false;
-    sim_disk_plan(world->disk, (sim_plan){of->op_second, SIM_FAULT_CRASH_BEFORE, of->seed});
-    if (world_open(world, false, &error) == SKALD_OK && sim_disk_dead(world->disk))
-        return world_wrong(world, "open succeeds though the disk has died");
-    return power_fails(world, of->seed + 1);
-}
-
-// after_crash brings the machine back, once or twice.
-static bool after_crash(sim_world *world, const sim_case *of, sim_result *result)
-{
-    bool kills = of->fault == SIM_FAULT_KILL_BEFORE || of->fault == SIM_FAULT_KILL_MIDDLE;
-
-    if (of->fault == SIM_FAULT_SYNC_EXT4 || of->fault == SIM_FAULT_SYNC_BTRFS ||
-        of->fault == SIM_FAULT_IO)
-        kills = of->seed / 2 % 2 == 0;
-    if (of->fault == SIM_FAULT_CRASH_TWICE) {
-        if (!after_crash_twice(world, of)) return false;
-    } else if (kills) {
-        // What the restarted store shows out of the page cache must be on the device by then, and
-        // what it is given then must last as well.
-        if (!process_dies(world) || !recover(world)) return false;
-        if (of->seed % 2 && !world_append(world, "ay", true)) return false;
-        if (!power_fails(world, of->seed)) return false;
-    } else if (!power_fails(world, of->seed)) {
-        return false;
-    }
-    world->fault = SIM_FAULT_NONE;
-    if (!recover(world)) return false;
-    trace_keep(world, result);
-    return of->seed % 2 || go_on(world); // of half the seeds: the other half of the time
+    return sim_disk_fired(world->disk) &&
+           (world->fault == SIM_FAULT_SPACE || world->fault == SIM_FAULT_SPACE_ONCE);
 }
 
 // resume gives the disk space again and waits for the store to take appends.
@@ -206,6 +182,63 @@ static bool resume(sim_world *world)
             return world_append_refused(world) && world_check(world, false);
     }
     return world_wrong(world, "there is space again, and still no append is taken");
+}
+
+static bool model_has_events(const sim_model *model)
+{
+    for (size_t i = 0; i < model->batch_count; i++)
+        if (model->batches[i].must) return true;
+    return false;
+}
+
+// recovery_fails lets something else go wrong while the store recovers, and then the power again.
+static bool recovery_fails(sim_world *world, const sim_case *of)
+{
+    skald_error error = {0};
+    skald_err err = SKALD_OK;
+    bool synced = true;
+
+    if (!power_fails(world, of->seed)) return false;
+    world->fault = sim_fault_second(of->fault);
+    sim_disk_plan(world->disk, (sim_plan){of->op_second, world->fault, of->seed});
+    err = world_open(world, false, &error);
+    if (err && !world_excuses(world, err))
+        return world_wrong(world, "open fails with %s: %s", skald_err_name(err), error.text);
+    if (err == SKALD_EREADONLY && model_has_events(&world->model))
+        return world_wrong(world, "a full disk keeps the store from being read: %s", error.text);
+    if (!err && sim_disk_dead(world->disk))
+        return world_wrong(world, "open succeeds though the disk has died");
+    if (!err && !world_check(world, true)) return false;
+    if (!err && world_lacks_space(world) && !resume(world)) return false;
+    synced = world->fault != SIM_FAULT_SYNC_EXT4 || !sim_disk_fired(world->disk);
+    if (!err && !synced) return world_wrong(world, "the store goes on after a failed sync");
+    sim_disk_free_space(world->disk);
+    return power_fails(world, of->seed + 1);
+}
+
+// after_crash brings the machine back, once or twice.
+static bool after_crash(sim_world *world, const sim_case *of, sim_result *result)
+{
+    bool kills = of->fault == SIM_FAULT_KILL_BEFORE || of->fault == SIM_FAULT_KILL_MIDDLE;
+
+    if (of->fault == SIM_FAULT_SYNC_EXT4 || of->fault == SIM_FAULT_SYNC_BTRFS ||
+        of->fault == SIM_FAULT_IO)
+        kills = of->seed / 2 % 2 == 0;
+    if (sim_fault_second(of->fault) != SIM_FAULT_NONE) {
+        if (!recovery_fails(world, of)) return false;
+    } else if (kills) {
+        // What the restarted store shows out of the page cache must be on the device by then, and
+        // what it is given then must last as well.
+        if (!process_dies(world) || !recover(world)) return false;
+        if (of->seed % 2 && !world_append(world, "ay", true)) return false;
+        if (!power_fails(world, of->seed)) return false;
+    } else if (!power_fails(world, of->seed)) {
+        return false;
+    }
+    world->fault = SIM_FAULT_NONE;
+    if (!recover(world)) return false;
+    trace_keep(world, result);
+    return of->seed % 2 || go_on(world, of->seed); // of half the seeds: the other half of the time
 }
 
 static bool text_names_range(const char *text)
@@ -338,7 +371,7 @@ static bool case_end(sim_world *world, const sim_case *of, sim_result *result)
     case SIM_FAULT_NONE:
         trace_keep(world, result);
         result->fired = true;
-        return power_fails(world, of->seed) && recover(world) && go_on(world);
+        return power_fails(world, of->seed) && recover(world) && go_on(world, of->seed);
     case SIM_FAULT_LOST_WRITE:
     case SIM_FAULT_WRONG_WRITE: return after_silent_write(world, result);
     case SIM_FAULT_SYNC_EXT4:
@@ -351,18 +384,13 @@ static bool case_end(sim_world *world, const sim_case *of, sim_result *result)
     return after_crash(world, of, result);
 }
 
-static bool world_lacks_space(const sim_world *world)
-{
-    return sim_disk_fired(world->disk) &&
-           (world->fault == SIM_FAULT_SPACE || world->fault == SIM_FAULT_SPACE_ONCE);
-}
-
 void sim_case_run(const sim_case *of, sim_result *ret_result)
 {
     static sim_world world;
     bool planned = of->fault != SIM_FAULT_NONE && !sim_fault_rots(of->fault);
     sim_plan plan = {.at_op = planned ? of->op : 0, .fault = of->fault, .seed = of->seed};
 
+    if (sim_fault_second(of->fault)) plan.fault = SIM_FAULT_CRASH_BEFORE;
     memset(&world, 0, sizeof world);
     *ret_result = (sim_result){0};
     world_begin(&world, of->workload, plan);
@@ -381,7 +409,7 @@ void sim_case_print(const sim_case *of, char *ret_text, size_t size)
 {
     char second[24] = "";
 
-    if (of->fault == SIM_FAULT_CRASH_TWICE)
+    if (sim_fault_second(of->fault) != SIM_FAULT_NONE)
         snprintf(second, sizeof second, "+%" PRIu64, of->op_second);
     snprintf(ret_text, size, "%s:%" PRIu64 "%s:%s:%" PRIu64, of->workload->name, of->op, second,
              sim_fault_name(of->fault), of->seed);

@@ -14,7 +14,7 @@ typedef struct sim_case {
     const sim_workload *workload;
     sim_fault fault;
     uint64_t op;        // from 1; of rot: the place, from 1 to SIM_PLACES
-    uint64_t op_second; // of crash-twice: in the recovery, from 1
+    uint64_t op_second; // in the recovery, from 1, of faults that have one
     uint64_t seed;
     sim_lie lie;
 } sim_case;

@@ -74,7 +74,6 @@ static op_turn turn_planned(sim_disk *disk, sim_op op)
     disk->fired = true;
     switch (disk->plan.fault) {
     case SIM_FAULT_CRASH_BEFORE:
-    case SIM_FAULT_CRASH_TWICE:
     case SIM_FAULT_KILL_BEFORE: disk->dead = true; break;
     case SIM_FAULT_CRASH_MIDDLE:
     case SIM_FAULT_KILL_MIDDLE:

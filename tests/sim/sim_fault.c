@@ -19,6 +19,18 @@ const char *sim_fault_name(sim_fault fault)
     return names[fault];
 }
 
+sim_fault sim_fault_second(sim_fault fault)
+{
+    switch (fault) {
+    case SIM_FAULT_CRASH_TWICE: return SIM_FAULT_CRASH_BEFORE;
+    case SIM_FAULT_CRASH_IO: return SIM_FAULT_IO;
+    case SIM_FAULT_CRASH_SHORT: return SIM_FAULT_SHORT_READ;
+    case SIM_FAULT_CRASH_SPACE: return SIM_FAULT_SPACE;
+    case SIM_FAULT_CRASH_SYNC: return SIM_FAULT_SYNC_EXT4;
+    default: return SIM_FAULT_NONE;
+    }
+}
+
 bool sim_fault_rots(sim_fault fault)
 {
     return fault == SIM_FAULT_BIT_FLIP || fault == SIM_FAULT_ZERO_SECTOR ||
@@ -44,6 +56,10 @@ bool sim_fault_fits(sim_fault fault, sim_op op)
     switch (fault) {
     case SIM_FAULT_CRASH_BEFORE:
     case SIM_FAULT_CRASH_TWICE:
+    case SIM_FAULT_CRASH_IO:
+    case SIM_FAULT_CRASH_SHORT:
+    case SIM_FAULT_CRASH_SPACE:
+    case SIM_FAULT_CRASH_SYNC:
     case SIM_FAULT_KILL_BEFORE: return sim_op_changes(op);
     case SIM_FAULT_CRASH_AFTER: return sim_op_changes(op) && op != SIM_OP_PWRITE;
     case SIM_FAULT_CRASH_MIDDLE:

@@ -43,7 +43,12 @@ typedef enum sim_op {
 //   short-read      gives less than there is and says that was all
 //   lost-write      the device says it wrote, and did not
 //   wrong-write     the device wrote it elsewhere in the file
-//   crash-twice     crash-before, and again at an operation of the recovery from it
+// Crash-before, and something else at an operation of the recovery from it:
+//   crash-twice     crash-before
+//   crash-io        io
+//   crash-short     short-read
+//   crash-space     space
+//   crash-sync      sync-eio-ext4
 // No operation fails; after a clean stop (unclean: a power failure) what the device holds is
 // damaged:
 //   bit-flip        one bit has turned
@@ -67,6 +72,10 @@ typedef enum sim_op {
     X(LOST_WRITE, "lost-write")     \
     X(WRONG_WRITE, "wrong-write")   \
     X(CRASH_TWICE, "crash-twice")   \
+    X(CRASH_IO, "crash-io")         \
+    X(CRASH_SHORT, "crash-short")   \
+    X(CRASH_SPACE, "crash-space")   \
+    X(CRASH_SYNC, "crash-sync")     \
     X(BIT_FLIP, "bit-flip")         \
     X(ZERO_SECTOR, "zero-sector")   \
     X(BAD_SECTOR, "bad-sector")     \
@@ -82,8 +91,9 @@ typedef enum sim_fault {
 
 const char *sim_op_name(sim_op op);
 const char *sim_fault_name(sim_fault fault);
-bool sim_fault_rots(sim_fault fault); // no operation fails
-bool sim_op_changes(sim_op op);       // the disk, or what is certain about it
+sim_fault sim_fault_second(sim_fault fault); // what goes wrong in the recovery; NONE: nothing
+bool sim_fault_rots(sim_fault fault);        // no operation fails
+bool sim_op_changes(sim_op op);              // the disk, or what is certain about it
 // sim_fault_fits says whether a fault can happen at an operation and is not the same as one at its
 // neighbour.
 bool sim_fault_fits(sim_fault fault, sim_op op);

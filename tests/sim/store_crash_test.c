@@ -17,8 +17,9 @@
 #include <cmocka.h>
 
 enum {
-    kinds_max = 24,  // kinds of failure that are shown, each by its first case
-    kind_bytes = 40, // of a text that tell a kind
+    kinds_max = 24,        // kinds of failure that are shown, each by its first case
+    kind_bytes = 40,       // of a text that tell a kind
+    recoveries_apart = 11, // operations between the crashes whose recovery is tried
     triples_min = 1000,
 };
 
@@ -97,17 +98,17 @@ static void test_workloads_run_without_a_fault(void **state)
 
 static bool fault_is_planned(sim_fault fault)
 {
-    return fault != SIM_FAULT_NONE && fault != SIM_FAULT_CRASH_TWICE && !sim_fault_rots(fault);
+    return fault != SIM_FAULT_NONE && !sim_fault_second(fault) && !sim_fault_rots(fault);
 }
 
 // A crash has as many outcomes as there are unsynced sectors: the four extremes first, then
 // mixtures.
-static uint64_t seeds_of(sim_fault fault)
+static uint64_t seeds_of(const sim_workload *workload, sim_fault fault)
 {
     switch (fault) {
     case SIM_FAULT_CRASH_BEFORE:
     case SIM_FAULT_CRASH_MIDDLE:
-    case SIM_FAULT_CRASH_AFTER: return (SIM_FATE_COUNT + 1) * rounds;
+    case SIM_FAULT_CRASH_AFTER: return (SIM_FATE_COUNT + 1) * workload->seeds_factor * rounds;
     case SIM_FAULT_SYNC_EXT4:
     case SIM_FAULT_SYNC_BTRFS: return SIM_FATE_COUNT * rounds;
     case SIM_FAULT_SPACE:
@@ -132,38 +133,43 @@ static void test_every_fault_at_every_operation(void **state)
                 if (!fault_is_planned(of.fault) ||
                     !sim_fault_fits(of.fault, (sim_op)trace.ops[op - 1]))
                     continue;
-                assert_true(seeds_run(of, seeds_of(of.fault), &result));
+                assert_true(seeds_run(of, seeds_of(workload, of.fault), &result));
             }
         }
     }
     assert_int_equal(all.wrong, wrong);
 }
 
-static void test_a_crash_while_recovering_from_a_crash(void **state)
+// recoveries_run tries every fault at every operation of the recovery from one crash.
+static void recoveries_run(const sim_workload *workload, uint64_t op)
+{
+    sim_case of = {.workload = workload, .op = op, .seed = SIM_FATE_MIXED + op};
+    sim_result first, result;
+
+    of.fault = SIM_FAULT_CRASH_BEFORE;
+    sim_case_run(&of, &first);
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+        of.fault = (sim_fault)fault;
+        for (of.op_second = 1; of.op_second <= first.op_count; of.op_second++) {
+            sim_op done = (sim_op)first.ops[of.op_second - 1];
+
+            if (sim_fault_fits(sim_fault_second(of.fault), done)) seeds_run(of, rounds, &result);
+        }
+    }
+}
+
+static void test_a_fault_while_recovering_from_a_crash(void **state)
 {
     uint64_t wrong = all.wrong;
 
     (void)state;
     for (const sim_workload *workload = sim_workloads; workload->name; workload++) {
-        sim_result trace, first, result;
+        sim_result trace;
 
         trace_get(workload, &trace);
         for (uint64_t op = 1; op <= trace.op_count; op++) {
-            sim_case of = {.workload = workload,
-                           .fault = SIM_FAULT_CRASH_BEFORE,
-                           .op = op,
-                           .seed = SIM_FATE_MIXED + op};
-
-            // Of a crash at every seventh operation that changes something, every operation of the
-            // recovery.
-            if (!sim_op_changes((sim_op)trace.ops[op - 1]) || (rounds == 1 && op % 7)) continue;
-            sim_case_run(&of, &first);
-            of.fault = SIM_FAULT_CRASH_TWICE;
-            for (uint64_t second = 1; second <= first.op_count; second++) {
-                if (!sim_op_changes((sim_op)first.ops[second - 1])) continue;
-                of.op_second = second;
-                seeds_run(of, rounds, &result);
-            }
+            if (!sim_op_changes((sim_op)trace.ops[op - 1])) continue;
+            if (rounds > 1 || op % recoveries_apart == 0) recoveries_run(workload, op);
         }
     }
     assert_int_equal(all.wrong, wrong);
@@ -204,6 +210,17 @@ static void test_there_were_enough(void **state)
     assert_true(all.triples >= triples_min);
 }
 
+// trace_show prints the operations of a case, the one numbered op with a mark.
+static void trace_show(sim_case of, uint64_t op)
+{
+    sim_result result;
+
+    sim_case_run(&of, &result);
+    for (size_t i = 0; i < result.op_count; i++)
+        printf("%4zu %s%s\n", i + 1, sim_op_name((sim_op)result.ops[i]),
+               i + 1 == op ? "  <- here" : "");
+}
+
 // one_run repeats a case that was printed, with its operations.
 static int one_run(const char *text)
 {
@@ -216,13 +233,12 @@ static int one_run(const char *text)
                 text);
         return 2;
     }
-    if (of.fault != SIM_FAULT_NONE) {
-        sim_case clean = {.workload = of.workload};
-
-        sim_case_run(&clean, &result);
-        for (size_t i = 0; i < result.op_count; i++)
-            printf("%4zu %s%s\n", i + 1, sim_op_name((sim_op)result.ops[i]),
-                   i + 1 == of.op ? "  <- here" : "");
+    trace_show((sim_case){.workload = of.workload}, of.op);
+    if (sim_fault_second(of.fault)) {
+        printf("the recovery:\n");
+        trace_show((sim_case){of.workload, .fault = SIM_FAULT_CRASH_BEFORE, .op = of.op,
+                              .seed = of.seed},
+                   of.op_second);
     }
     sim_case_run(&of, &result);
     printf("%s: %s: %s\n", text, result.fired ? "happened" : "did not happen",
@@ -235,7 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workloads_run_without_a_fault),
         cmocka_unit_test(test_every_fault_at_every_operation),
-        cmocka_unit_test(test_a_crash_while_recovering_from_a_crash),
+        cmocka_unit_test(test_a_fault_while_recovering_from_a_crash),
         cmocka_unit_test(test_stored_data_rot),
         cmocka_unit_test(test_there_were_enough),
     };

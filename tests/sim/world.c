@@ -14,6 +14,7 @@ enum {
     steps_max = 5000, // a store that has still work after so many steps is in a loop
     event_size = 40,
     event_size_digit = 2100, // times the digit: several sectors
+    frame_size_empty = 72,   // what the log writes when it is opened
     second_ns = 1000000000,
     segment_bytes = 64 * 1024, // the least: three of the largest events
 };
@@ -49,8 +50,8 @@ void world_end(sim_world *world)
     world->disk = NULL;
 }
 
-// err_excused says whether the planned fault, once it has happened, may be answered with err.
-static bool err_excused(const sim_world *world, skald_err err)
+// world_excuses says whether the planned fault, once it has happened, may be answered with err.
+bool world_excuses(const sim_world *world, skald_err err)
 {
     if (sim_disk_dead(world->disk)) return true;
     if (!sim_disk_fired(world->disk)) return false;
@@ -125,7 +126,7 @@ static void slot_done(skald_store_batch *batch, skald_err err)
         world_wrong(world, "acknowledged as durable after the disk had died");
     if (!err && slot->expected->expects == MODEL_EXPECTS_WRONG)
         world_wrong(world, "a wrong expectation is not noticed");
-    if (err && !err_excused(world, err) && !conflict_is_due(slot, err))
+    if (err && !world_excuses(world, err) && !conflict_is_due(slot, err))
         world_wrong(world, "a batch is answered %s without a reason", skald_err_name(err));
     if (err == SKALD_EREADONLY) world->refused++;
     slot->expected->told_at = sim_disk_ops(world->disk);
@@ -155,6 +156,7 @@ static void event_read(sim_world *world, const char *letter, model_batch *batch)
     if (*letter != '-') event->stream = streams[tolower((unsigned char)*letter) - 'a'];
     if (isdigit((unsigned char)letter[1]))
         event->size = (size_t)(letter[1] - '0') * event_size_digit;
+    if (letter[1] == '0') event->size = event_size + frame_size_empty;
     if (event->number % 3) event->id = uuid_of(event->number); // else the store gives one
 }
 
@@ -222,7 +224,7 @@ static bool batch_give(sim_world *world, model_batch *expected, bool wait)
         slot->used = false;
         expected->told = expected->gone = true;
         if (err == SKALD_EREADONLY) world->refused++;
-        if (!err_excused(world, err))
+        if (!world_excuses(world, err))
             world_wrong(world, "an append is refused with %s without a reason",
                         skald_err_name(err));
     } else if (wait && !err && slot->used) {
@@ -281,7 +283,7 @@ bool world_check(sim_world *world, bool settle)
 {
     model_verdict verdict = model_check(&world->model, world->store, settle);
 
-    if (verdict == MODEL_REFUSED && err_excused(world, SKALD_EIO) && world_alive(world))
+    if (verdict == MODEL_REFUSED && world_excuses(world, SKALD_EIO) && world_alive(world))
         verdict = model_check(&world->model, world->store, settle); // what was said once need not
                                                                     // be said again
     if (verdict != MODEL_RIGHT && !sim_disk_dead(world->disk))
@@ -296,7 +298,7 @@ static bool world_open_by_all_means(sim_world *world)
     skald_err err = world_open(world, false, &error);
 
     if (!err || !world_alive(world)) return world_alive(world);
-    if (!err_excused(world, err))
+    if (!world_excuses(world, err))
         return world_wrong(world, "open fails with %s: %s", skald_err_name(err), error.text);
     if (world->fault == SIM_FAULT_SYNC_EXT4 || world->fault == SIM_FAULT_SYNC_BTRFS ||
         world->fault == SIM_FAULT_LOST_WRITE || world->fault == SIM_FAULT_WRONG_WRITE) {

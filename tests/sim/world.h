@@ -7,8 +7,8 @@
 //   !  close and open again             ?  read everything and compare
 // A batch is letters: w or m first for the durabilities written and memory; a b c an event on that
 // stream, A B C on the streams of that name of another tenant, - one without a stream; a digit
-// behind it makes it so many times 2100 bytes long; x y z set a value, X Y Z remove it; = expects
-// the first event's stream where it must be, # where it cannot be.
+// behind it makes it so many times 2100 bytes long (0: a little longer); x y z set a value, X Y Z
+// remove it; = expects the first event's stream where it must be, # where it cannot be.
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -17,6 +17,7 @@
 
 typedef struct sim_workload {
     const char *name, *words;
+    uint64_t seeds_factor; // times as many seeds as usual
 } sim_workload;
 
 enum { WORLD_SLOTS = 16 };
@@ -55,6 +56,7 @@ bool world_append_refused(sim_world *world); // the last batch that was refused,
 bool world_check(sim_world *world, bool settle);
 bool world_idle(sim_world *world); // steps until nothing is left to do
 
+bool world_excuses(const sim_world *world, skald_err err); // the planned fault may be answered so
 skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error);
 void world_close(sim_world *world);
 

@@ -88,6 +88,8 @@ post() {
         fail "POST $1: $(cat "$WORK/posted")"
     cat "$WORK/posted"
 }
+# shows PATH TEXT: whether the reply has the text in it
+shows() { [[ $(curl -s "$URL$1") == *"$2"* ]]; }
 # status METHOD PATH [CURL OPTIONS…]: the status alone.
 status() {
     local method=$1 path=$2

@@ -81,8 +81,10 @@ typedef struct ski_group {
 typedef struct ski_tail {
     ski_segment *segment;
     uint32_t slot;
-    uint64_t end;      // where the next frame goes
-    uint64_t capacity; // beyond it the next segment begins
+    uint64_t end;       // where the next frame goes
+    uint64_t capacity;  // beyond it the next segment begins
+    uint64_t dirty_end; // what a crash has left behind end reaches so far: to be wiped before a
+                        // write
     uint32_t chain;
     uint32_t incarnation;
     uint64_t next_pos;               // of the next event to be written
@@ -136,7 +138,8 @@ typedef struct ski_engine {
     char stopped_why[96];
     uint64_t stopped_until_ns; // then one is tried
     uint64_t written_last_ns;
-    bool idle_due; // something was written since the watermark was stored
+    uint64_t bytes_written; // since it was opened
+    bool idle_due;          // something was written since the watermark was stored
 
     ski_segment **segments;
     uint32_t segment_count, segment_size, files_open;
@@ -145,6 +148,7 @@ typedef struct ski_engine {
 
     ski_spare spares[SKI_SPARES_MAX];
     uint32_t spare_count, spare_next_no;
+    bool spare_making;
     uint64_t spare_until_ns; // not before, after one could not be made
 
     uint64_t syncs, sync_ns;
@@ -201,7 +205,9 @@ bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the wa
 skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held:
                                                                                    // writes one,
                                                                                    // does not sync
-void ski_writer_run(void *engine);                                                 // the log thread
+skald_err ski_writer_wipe(ski_engine *engine) SKALD_CHECK; // role held: what a crash has left
+                                                           // behind the end
+void ski_writer_run(void *engine);                         // the log thread
 void ski_writer_close(ski_engine *engine);
 
 // roll.c: the next segment.

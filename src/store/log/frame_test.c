@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame codec: what goes in comes out, and nothing that was changed comes out at all.
-#include "store/log/frame.h"
 #include "base/hash.h"
 #include "store/log/bytes.h"
+#include "store/log/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,8 @@ static void test_frame_bytes_are_fixed(void **state)
     (void)state;
     (void)frame_example(bytes);
     assert_memory_equal(bytes, "SFRM\x60\0\0\0\xe8\x03\0\0\0\0\0\0\xe6\x03\0\0\0\0\0\0", 24);
-    assert_memory_equal(bytes + 32, "\3\0\0\0\2\0\0\0\1\1\0\0\4\3\2\1\7\0\0\0\x48\x10\0\0\x15\0\0\0", 28);
+    assert_memory_equal(bytes + 32,
+                        "\3\0\0\0\2\0\0\0\1\1\0\0\4\3\2\1\7\0\0\0\x48\x10\0\0\x15\0\0\0", 28);
     assert_int_equal(ski_get_u32(bytes + 92), 96);
 }
 
@@ -171,10 +172,8 @@ static const skald_event event_example = {
     .test = true,
 };
 
-static const ski_record_order order_example = {.position = 77,
-                                               .stream_version = 5,
-                                               .prev_pos = 70,
-                                               .recorded_at = 1700000000000002};
+static const ski_record_order order_example = {
+    .position = 77, .stream_version = 5, .prev_pos = 70, .recorded_at = 1700000000000002};
 
 static size_t record_example(uint8_t bytes[room])
 {
@@ -274,19 +273,16 @@ static void test_record_with_right_checksum_and_wrong_content(void **state)
         uint8_t byte;
         skald_err err;
     } cases[] = {
-        {4, 112, SKALD_ECORRUPT},     // fixed part shorter than version 1 has it
-        {4, 123, SKALD_ECORRUPT},     // and not a multiple of eight
-        {5, 0xff, SKALD_ECORRUPT},    // beyond the record
-        {6, 3, SKALD_EUNSUPPORTED},   // the flag "transient"
-        {6, 0x80, SKALD_EUNSUPPORTED},
-        {7, 0x01, SKALD_OK},          // a flag that may be ignored
-        {89, 0xff, SKALD_ECORRUPT},   // a stream longer than the record
-        {88, 1, SKALD_ECORRUPT},      // lengths that do not add up
-        {108, 3, SKALD_ECORRUPT},     // no such priority
-        {109, 1, SKALD_EUNSUPPORTED}, // no such content type
-        {116, 0xff, SKALD_ECORRUPT},
-        {119, 0xff, SKALD_ECORRUPT},
-        {115, 0xff, SKALD_ECORRUPT},
+        {4, 112, SKALD_ECORRUPT},   // fixed part shorter than version 1 has it
+        {4, 123, SKALD_ECORRUPT},   // and not a multiple of eight
+        {5, 0xff, SKALD_ECORRUPT},  // beyond the record
+        {6, 3, SKALD_EUNSUPPORTED}, // the flag "transient"
+        {6, 0x80, SKALD_EUNSUPPORTED}, {7, 0x01, SKALD_OK}, // a flag that may be ignored
+        {89, 0xff, SKALD_ECORRUPT},                         // a stream longer than the record
+        {88, 1, SKALD_ECORRUPT},                            // lengths that do not add up
+        {108, 3, SKALD_ECORRUPT},                           // no such priority
+        {109, 1, SKALD_EUNSUPPORTED},                       // no such content type
+        {116, 0xff, SKALD_ECORRUPT},   {119, 0xff, SKALD_ECORRUPT}, {115, 0xff, SKALD_ECORRUPT},
     };
 
     (void)state;
@@ -333,8 +329,9 @@ static void test_record_texts_too_long(void **state)
 
 static void test_value_round_trip(void **state)
 {
-    static const skald_store_value values[] = {
-        {{"name", 4}, {"bytes", 5}}, {{"name", 4}, {"", 0}}, {{"name", 4}, {NULL, 0}}};
+    static const skald_store_value values[] = {{{"name", 4}, {"bytes", 5}},
+                                               {{"name", 4}, {"", 0}},
+                                               {{"name", 4}, {NULL, 0}}};
     uint8_t bytes[room];
 
     (void)state;

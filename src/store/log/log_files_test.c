@@ -8,6 +8,8 @@
 #include "store/log/manifest.h"
 #include "store/log/segment.h"
 
+#include <unistd.h>
+
 static const ski_segment_header header_example = {.store = {{1, 2, 3}},
                                                   .no = 7,
                                                   .generation = 2,
@@ -55,8 +57,15 @@ static void test_segment_header_of_the_future(void **state)
 static void test_names(void **state)
 {
     static const char *const refused[] = {
-        "seg-1.0.log",         "seg-00000001.log",   "seg-00000001.00.log", "seg-00000001.0.logs",
-        "seg-99999999999.0.log", "seg-0000000x.0.log", "aside-seg-00000001.0.log", "seg-", "",
+        "seg-1.0.log",
+        "seg-00000001.log",
+        "seg-00000001.00.log",
+        "seg-00000001.0.logs",
+        "seg-99999999999.0.log",
+        "seg-0000000x.0.log",
+        "aside-seg-00000001.0.log",
+        "seg-",
+        "",
     };
     char name[SKI_SEGMENT_NAME];
     uint32_t no = 0, generation = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index in memory, its postings, and the values.
-#include "store/log/index.h"
 #include "base/alloc.h"
+#include "store/log/index.h"
 #include "store/log/values.h"
 
 #include <setjmp.h>
@@ -198,7 +198,8 @@ static void test_many_tenants_are_not_listed(void **state)
         (void)snprintf(room, sizeof room, "tenant-%u", n);
         event.tenant = skald_str_of(room);
         ski_index_hash(index.seed, &event, &hashes);
-        assert_int_equal(ski_index_add(&index, &event, &hashes, &row, 0, &version, &prev), SKALD_OK);
+        assert_int_equal(ski_index_add(&index, &event, &hashes, &row, 0, &version, &prev),
+                         SKALD_OK);
     }
     assert_int_equal(index.tenant_count, SKI_INDEX_TENANTS_MAX + 1);
     ski_index_fini(&index);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// store/log/log_world.h - for the tests of the log driver: a directory of their own, and a kernel that
-// does as the real one until it is told to fail. Included by one test program each.
+// store/log/log_world.h - for the tests of the log driver: a directory of their own, and a kernel
+// that does as the real one until it is told to fail. Included by one test program each.
 #ifndef SKI_STORE_LOG_LOG_WORLD_H
 #define SKI_STORE_LOG_LOG_WORLD_H
 
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,13 +27,13 @@ typedef struct world {
     ski_kernel kernel;
     skald_clock clock;
     skald_log log;
-    // The fault: from the call number fail_from on, fail_count calls of this kind end in fail_err. fail_part: a
-    // pwrite writes so many bytes before it does.
+    // The fault: from the call number fail_from on, fail_count calls of this kind end in fail_err.
+    // fail_part: a pwrite writes so many bytes before it does.
     world_call fail_call;
     uint64_t fail_from, fail_count, calls;
     size_t fail_part;
     skald_err fail_err;
-    uint64_t stopped; // calls of stop
+    uint64_t stopped;  // calls of stop
     uint64_t later_ns; // added to the time
     uint64_t advanced; // what the host was told
     skald_store_host host;
@@ -47,7 +46,8 @@ static bool world_fails(world *w, world_call call)
     return w->calls >= w->fail_from && w->calls < w->fail_from + w->fail_count;
 }
 
-static inline void world_fail(world *w, world_call call, uint64_t from, uint64_t count, skald_err err)
+static inline void world_fail(world *w, world_call call, uint64_t from, uint64_t count,
+                              skald_err err)
 {
     w->fail_call = call;
     w->fail_from = from;
@@ -66,7 +66,8 @@ static skald_err world_pwrite(void *context, ski_file *file, const void *bytes, 
         return ski_kernel_system.pwrite(NULL, file, bytes, len, offset);
     }
     if (w->fail_part && w->fail_part < len) {
-        assert_int_equal(ski_kernel_system.pwrite(NULL, file, bytes, w->fail_part, offset), SKALD_OK);
+        assert_int_equal(ski_kernel_system.pwrite(NULL, file, bytes, w->fail_part, offset),
+                         SKALD_OK);
     }
     return w->fail_err;
 }
@@ -88,8 +89,8 @@ static skald_err world_sync(void *context, ski_file *file)
     return ski_kernel_system.sync(NULL, file);
 }
 
-static skald_err world_open_file(void *context, const char *path, unsigned flags, ski_file **ret_file,
-                                 skald_error *reterr_error)
+static skald_err world_open_file(void *context, const char *path, unsigned flags,
+                                 ski_file **ret_file, skald_error *reterr_error)
 {
     world *w = context;
 
@@ -126,7 +127,7 @@ static int world_setup(void **state)
     const char *base = getenv("TMPDIR");
 
     (void)snprintf(w->base, sizeof w->base, "%s/skald-log-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(w->base)) return -1;
+    if (!mkdtemp(w->base)) return -1; // style: the same
     (void)snprintf(w->path, sizeof w->path, "%s/store", w->base);
     (void)snprintf(w->url, sizeof w->url, "log:%s", w->path);
     w->kernel = ski_kernel_system;
@@ -150,7 +151,7 @@ static int world_remove(const char *path, const struct stat *status, int kind, s
     (void)status;
     (void)kind;
     (void)walk;
-    return remove(path);
+    return remove(path); // style: the same
 }
 
 static int world_teardown(void **state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing: order, groups, full disks, failed syncs, rolling, limits. Stepped, but for the tests with
-// threads.
+// Writing: order, groups, full disks, failed syncs, rolling, limits. Stepped, but for the tests
+// with threads.
 #include "store/log/engine.h"
 #include "store/log/log_world.h"
 
@@ -483,8 +483,8 @@ static void test_many_threads(void **state)
     w->kernel.spawn = ski_kernel_system.spawn;
     driver = world_open(w, &small);
     for (int i = 0; i < thread_count; i++) {
-        appenders[i] = (appender){
-            .driver = driver, .first = (uint64_t)i * 1000 + 1, .submit = i % 2 == 0};
+        appenders[i] =
+            (appender){.driver = driver, .first = (uint64_t)i * 1000 + 1, .submit = i % 2 == 0};
         assert_int_equal(pthread_create(&threads[i], NULL, append_many, &appenders[i]), 0);
     }
     for (int i = 0; i < thread_count; i++) {
@@ -499,7 +499,8 @@ static void test_many_threads(void **state)
     ski_store_log.close(driver);
 }
 
-// Whatever of opening fails, the error says so, nothing is left open, and the next attempt succeeds.
+// Whatever of opening fails, the error says so, nothing is left open, and the next attempt
+// succeeds.
 static void test_an_open_that_fails_leaves_nothing(void **state)
 {
     static const world_call calls[] = {CALL_OPEN, CALL_SYNC, CALL_PWRITE};

@@ -29,8 +29,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { zero_bytes = 64 * 1024 };
-
 typedef struct recovery {
     ski_engine *engine;
     skald_error *error;
@@ -302,26 +300,6 @@ static skald_err recover_segment(recovery *work, uint32_t slot)
     return SKALD_OK;
 }
 
-// tail_zero wipes what a crash left behind the end of the log, so that no byte of it is ever taken
-// for anything. What is wiped is synced before anything is written over it.
-static skald_err tail_zero(recovery *work, ski_file *file)
-{
-    static const uint8_t zeros[zero_bytes];
-    ski_engine *engine = work->engine;
-    const ski_kernel *kernel = engine->kernel;
-    uint64_t at = work->scan.offset, end = 0;
-
-    SKALD_TRY(ski_scan_dirty(&work->scan, &end));
-    if (end == at) return SKALD_OK;
-    while (at < end) {
-        size_t len = end - at < zero_bytes ? (size_t)(end - at) : zero_bytes;
-
-        SKALD_TRY(kernel->pwrite(kernel->context, file, zeros, len, at));
-        at += len;
-    }
-    return ski_engine_sync(engine, file);
-}
-
 // recover_tail makes the end of the log one that can be written to.
 static skald_err recover_tail(recovery *work)
 {
@@ -342,8 +320,7 @@ static skald_err recover_tail(recovery *work)
     tail->append_us = scan->append_us;
     tail->sealed = scan->sealed;
     if (tail->append_us > engine->recorded_last) engine->recorded_last = tail->append_us;
-    if (!scan->sealed) SKALD_TRY(tail_zero(work, tail->segment->file));
-    return SKALD_OK;
+    return scan->sealed ? SKALD_OK : ski_scan_dirty(scan, &tail->dirty_end);
 }
 
 // recover_begin marks in the log that it was opened, and writes the manifest. A full disk does not
@@ -359,7 +336,8 @@ static skald_err recover_begin(recovery *work)
                                    work->chosen.segments[i].generation));
     }
     tail->manifest_due = true;
-    if (tail->sealed) err = ski_roll(engine);
+    err = ski_writer_wipe(engine);
+    if (!err && tail->sealed) err = ski_roll(engine);
     if (!err) err = ski_writer_control(engine, SKI_FRAME_OPEN);
     if (!err) {
         SKALD_TRY(ski_engine_sync(engine, tail->segment->file));
@@ -524,7 +502,8 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     if (!engine->read_only) err = ski_engine_sync_dir(engine);
     if (!err) err = ski_found_list(engine, &work.found);
     if (err == SKALD_ENOTFOUND) {
-        err = skald_fail(reterr_error, SKALD_EUNAVAILABLE, "there is no store in '%s'", engine->path);
+        err =
+            skald_fail(reterr_error, SKALD_EUNAVAILABLE, "there is no store in '%s'", engine->path);
     }
     if (!err) err = recover_manifest(&work);
     if (!err) err = recover_segments(&work);

@@ -62,8 +62,9 @@ static skald_err window_get(ski_scan *scan, uint64_t at, size_t len, const uint8
     scan->window_len = 0;
     if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window, want, at, &got)) {
         window_pieces(scan, at, want);
-    } else if (got < want) { // the file has shrunk: that is damage, which zeros will show
+    } else if (got < want) { // the size says that there is more
         memset(scan->window + got, 0, want - got);
+        scan->unreadable = true;
     }
     scan->window_at = at;
     scan->window_len = want;

@@ -6,12 +6,18 @@
 // A spare is made as spare-<n>.tmp, in pieces that are synced one by one, so that appends never
 // wait behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent:
 // without it a segment grows as it is written. None is wanted before a store has shown that it
-// fills segments.
+// fills segments; and while appends come so fast that the device is busy with them none is made:
+// groups are large then, and a commit of the file system for each costs little.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <assert.h>
 
-enum { piece_bytes = 1024 * 1024, write_bytes = 64 * 1024 };
+enum {
+    piece_bytes = 1024 * 1024,
+    write_bytes = 64 * 1024,
+    look_ns = 10 * 1000 * 1000,
+    fast_bytes = 512 * 1024, // appended in look_ns: 50 MiB a second
+};
 #define SPARE_RETRY_NS (UINT64_C(10) * 1000 * 1000 * 1000)
 
 bool ski_spare_wanted(const ski_engine *engine)
@@ -21,7 +27,7 @@ bool ski_spare_wanted(const ski_engine *engine)
     uint32_t wanted = 0;
 
     if (engine->read_only || engine->dead || engine->closing || engine->stopped) return false;
-    if (!engine->segment_count) return false;
+    if (!engine->segment_count || engine->spare_making) return false;
     last = engine->segments[engine->segment_count - 1];
     capacity = ski_roll_capacity(engine, last->no);
     wanted = (last->no > 1) + (last->end > capacity / 2);
@@ -29,14 +35,20 @@ bool ski_spare_wanted(const ski_engine *engine)
     return ski_engine_now_ns(engine) >= engine->spare_until_ns;
 }
 
-static bool spare_stop(ski_engine *engine)
+// spare_turn waits until appends are slow enough for another piece; false: no more of it.
+static bool spare_turn(ski_engine *engine)
 {
-    bool stop = false;
+    bool stop = false, fast = engine->opened && engine->kernel->spawn;
 
     ski_mutex_lock(&engine->lock);
-    stop = engine->closing || engine->dead;
+    while (!(stop = engine->closing || engine->dead) && fast) {
+        uint64_t before = engine->bytes_written;
+
+        (void)ski_cond_wait_ns(&engine->spare_work, &engine->lock, look_ns);
+        fast = engine->bytes_written - before >= fast_bytes;
+    }
     ski_mutex_unlock(&engine->lock);
-    return stop;
+    return !stop;
 }
 
 static skald_err spare_fill(ski_engine *engine, ski_file *file, uint64_t bytes)
@@ -47,7 +59,7 @@ static skald_err spare_fill(ski_engine *engine, ski_file *file, uint64_t bytes)
     for (uint64_t at = 0; at < bytes;) {
         uint64_t end = at + piece_bytes < bytes ? at + piece_bytes : bytes;
 
-        if (spare_stop(engine)) return SKALD_ECLOSED;
+        if (!spare_turn(engine)) return SKALD_ECLOSED;
         while (at < end) {
             size_t len = end - at < write_bytes ? (size_t)(end - at) : write_bytes;
 
@@ -89,12 +101,14 @@ bool ski_spare_make(ski_engine *engine)
     skald_err err = SKALD_OK;
 
     ski_mutex_lock(&engine->lock);
+    engine->spare_making = true;
     no = engine->spare_next_no++;
     if (engine->segment_count) last = engine->segments[engine->segment_count - 1]->no;
     bytes = ski_roll_capacity(engine, last + 1 + engine->spare_count);
     ski_mutex_unlock(&engine->lock);
     err = spare_make(engine, no, bytes);
     ski_mutex_lock(&engine->lock);
+    engine->spare_making = false;
     if (err) {
         engine->spare_until_ns = ski_engine_now_ns(engine) + SPARE_RETRY_NS;
     } else {

@@ -19,7 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { tail_reserve = 2 * SKI_FRAME_BYTES_MIN }; // room for PAD and SEAL
+enum {
+    tail_reserve = 2 * SKI_FRAME_BYTES_MIN, // room for PAD and SEAL
+    wipe_bytes = 64 * 1024,
+};
 
 // frame_header is what every frame at the tail says.
 static ski_frame_header frame_header(const ski_tail *tail, ski_frame_kind kind)
@@ -73,6 +76,26 @@ static skald_err tail_sync(ski_engine *engine)
     tail->uncovered = true;
     tail->synced_end = tail->end;
     tail->synced_pos = tail->next_pos - 1;
+    return SKALD_OK;
+}
+
+skald_err ski_writer_wipe(ski_engine *engine)
+{
+    static const uint8_t zeros[wipe_bytes];
+    const ski_kernel *kernel = engine->kernel;
+    ski_tail *tail = &engine->tail;
+    ski_file *file = tail->segment->file;
+
+    if (tail->dirty_end <= tail->end) return SKALD_OK;
+    for (uint64_t at = tail->end; at < tail->dirty_end;) {
+        uint64_t left = tail->dirty_end - at;
+        size_t len = left < wipe_bytes ? (size_t)left : wipe_bytes;
+
+        SKALD_TRY(kernel->pwrite(kernel->context, file, zeros, len, at));
+        at += len;
+    }
+    SKALD_TRY(ski_engine_sync(engine, file));
+    tail->dirty_end = 0;
     return SKALD_OK;
 }
 
@@ -155,6 +178,7 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
         }
         engine->bytes_staged -= item->total_len + SKI_BATCH_OVERHEAD;
         engine->batches_staged--;
+        engine->bytes_written += item->total_len;
     }
     tail->segment->end = tail->end;
     atomic_store(&engine->visible, tail->next_pos - 1);
@@ -257,6 +281,7 @@ static uint64_t writer_group(ski_engine *engine, ski_group *group)
     skald_err err = engine->dead ? SKALD_EIO : SKALD_OK;
     size_t from = 0;
 
+    if (!err) err = ski_writer_wipe(engine);
     if (!err && engine->tail.manifest_due) err = ski_roll_manifest(engine);
     while (!err && from < group->count) {
         size_t to = writer_fit(engine, group, from);

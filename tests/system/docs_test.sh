@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The documents say what is so: every command in them is run and does what they show, every example in
+# C is a file that was compiled and runs, every route and every setting is in its table.
+set -euo pipefail
+source "$(dirname "$0")/lib.bash"
+docs=$SKALD_SOURCE_DIR/docs
+
+test_commands() { # of one document, on a server of its own
+    DATA=$WORK/$1.data start_server
+    rm -rf "$WORK/folder"
+    (run_document "$docs/$1")
+    stop_server
+}
+
+# Each block of C is one of the files, whole but for the line that names the licence.
+test_examples() {
+    local file name programs=${SKALD%/*}/tests blocks=0 block
+    awk -v to="$WORK/block" '/^```c$/ { n++; inside = 1; next } /^```/ { inside = 0 } inside { print > (to "." n) }' \
+        "$docs/embedding.md"
+    for file in "$SKALD_SOURCE_DIR"/examples/embed/*.c; do
+        blocks=$((blocks + 1))
+        tail -n +2 "$file" > "$WORK/file"
+        for block in "$WORK"/block.*; do cmp -s "$block" "$WORK/file" && continue 2; done
+        fail "docs/embedding.md does not show ${file##*/} as it is"
+    done
+    expect "blocks of C in docs/embedding.md" "$(ls "$WORK"/block.* | wc -l)" "$blocks"
+
+    for name in store handler server; do
+        [ -x "$programs/example_$name" ] || fail "example_$name was not built"
+    done
+    ended 0 "$programs/example_store" "log:$WORK/store"
+    expect "the store example" "$(cat "$WORK/out")" $'1 order.created v1 {"total":99}\n2 order.paid v2 null'
+    ended 1 "$programs/example_store" "log:$WORK/store"
+    said "CONFLICT: stream 'order-1' is at version 2, *"
+    for _ in 1 2; do # the second time it goes on behind the first
+        ended 0 "$programs/example_handler" "log:$WORK/handler"
+        expect "the handler example" "$(cat "$WORK/out")" \
+            $'mail about invoice-7: {"amount":99}, attempt 1\nmail about invoice-7: {"amount":99}, attempt 2'
+    done
+    "$programs/example_server" "$WORK/server" 0 > "$WORK/out" 2> "$WORK/serve.err" &
+    SERVER_PID=$!
+    wait_until 20 "the server example" has_lines "$WORK/out" 1
+    URL=$(sed -n '1s|/$||p' "$WORK/out")
+    post /api/events '{"type":"order.created","data":{"total":7}}' > /dev/null
+    wait_until 20 "its handler" has_lines "$WORK/out" 2
+    expect "what its handler prints" "$(tail -n 1 "$WORK/out")" 'order.created {"total":7}'
+    stop_server
+}
+
+# Every route of the code stands in docs/http.md, and none that the code does not have.
+test_routes() {
+    tr -d '\n' < "$SKALD_SOURCE_DIR/src/api/api.c" | grep -o '\.method = "[A-Z]*", *\.path = "[^"]*"' |
+        sed -E 's/\.method = "([A-Z]*)", *\.path = "([^"]*)"/\1 \2/' | sort > "$WORK/routes"
+    [ "$(lines "$WORK/routes")" -ge 20 ] || fail "only $(lines "$WORK/routes") routes found in the code"
+    grep -oE '`(GET|POST|PUT|PATCH|DELETE) /[^`?]*' "$docs/http.md" | tr -d '`' | sort -u > "$WORK/told"
+    diff "$WORK/routes" "$WORK/told" > "$WORK/diff" || fail "routes (<) and docs/http.md (>) differ:"$'\n'"$(cat "$WORK/diff")"
+}
+
+# Every setting of the code stands in the table of docs/configuration.md with its variable and default.
+test_settings() {
+    sed -nE 's/^    (TEXT|NUMBER)\("([A-Za-z]*)",.* "([^"]*)"\),$/\2 \3/p' "$SKALD_SOURCE_DIR/src/system/config.c" |
+        while read -r key default; do
+            echo "$key SKALD_$(sed 's/[A-Z]/_&/g' <<< "$key" | tr a-z A-Z) $default"
+        done > "$WORK/keys"
+    [ "$(lines "$WORK/keys")" -ge 16 ] || fail "only $(lines "$WORK/keys") settings found in the code"
+    sed -nE 's/^\| `([A-Za-z]+)` \| `(SKALD_[A-Z_]+)` \| `([^`]*)` \|.*/\1 \2 \3/p' "$docs/configuration.md" > "$WORK/told"
+    diff "$WORK/keys" "$WORK/told" > "$WORK/diff" ||
+        fail "settings (<) and docs/configuration.md (>) differ:"$'\n'"$(cat "$WORK/diff")"
+}
+
+# Every link in the documents leads to a file.
+test_links() {
+    local document link
+    for document in README.md docs/*.md examples/*/README.md bench/README.md; do
+        while read -r link; do
+            [ -e "$(dirname "$document")/$link" ] || fail "$document: no $link"
+        done < <(grep -oE '\]\([^)#:]+[)#]' "$document" | sed -E 's/^\]\(//; s/[)#]$//')
+    done
+}
+
+cd "$SKALD_SOURCE_DIR"
+test_links
+test_routes
+test_settings
+test_examples
+cd "$WORK"
+for document in "$docs"/*.md; do
+    if grep -q '^```console' "$document"; then test_commands "${document##*/}"; fi
+done
