@@ -21,7 +21,7 @@ help:
 	@echo 'make tsan        the tests under ThreadSanitizer'
 	@echo 'make coverage    the tests, and which lines they reach'
 	@echo 'make fuzz        each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make bench       measure (make bench-deps: install the peers to measure against)'
+	@echo 'make bench       measure (make bench-deps: install the peers; ARGS="append_one": one row)'
 	@echo 'make fresh       make test and make run in a bare Debian 12 (root)'
 	@echo 'make install     into PREFIX=$(PREFIX)'
 	@echo 'make clean       remove build/; data/ stays'
@@ -87,7 +87,8 @@ bench-deps:
 	@cd bench/peers && npm ci --silent --no-audit --no-fund
 
 bench: build
-	@build/release/skald-bench $(ARGS)
+	@for row in $(or $(ARGS),$$(build/release/skald-bench --list | awk '{print $$1}')); do \
+	    build/release/skald-bench $$row || exit 1; done
 
 demo:
 	@scripts/setup run test

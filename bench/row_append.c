@@ -9,11 +9,13 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef SKALD_HAVE_SQLITE3
+#include <sqlite3.h>
+#endif
 
 enum {
     batch_events = 1000,
@@ -93,6 +95,7 @@ static double append_ours(double *ret_bytes)
     return failed ? -1 : (double)events / took;
 }
 
+#ifdef SKALD_HAVE_SQLITE3
 static bool sql(sqlite3 *db, const char *text)
 {
     if (sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK) return true;
@@ -157,6 +160,14 @@ static double append_sqlite(void)
     sqlite3_close(db);
     return done ? (double)n / took : -1;
 }
+
+#else
+static double append_sqlite(void)
+{
+    bench_note("built without SQLite; make bench-deps installs it, then build again");
+    return -1;
+}
+#endif
 
 // written_file opens a file of bytes zeros that are on the disk.
 static int written_file(const char *folder, size_t bytes)

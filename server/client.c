@@ -175,8 +175,7 @@ bool client_stream(cli_client *client, const char *path, const char *last_id,
                    bool (*taken)(void *context, skald_str bytes), bool (*stopping)(void),
                    void *context, long *ret_status)
 {
-    streaming stream = {
-        .client = client, .taken = taken, .stopping = stopping, .context = context};
+    streaming stream = {.client = client, .taken = taken, .stopping = stopping, .context = context};
     struct curl_slist *headers = NULL;
     char header[128];
     CURLcode code;

@@ -37,8 +37,8 @@ typedef struct import_part {
 
 typedef struct import_run {
     const cli_args *args;
-    int from;    // file descriptor
-    bool broken; // it cannot be read further
+    int from;          // file descriptor
+    bool broken;       // it cannot be read further
     char chunk[65536]; // of the file, as it is read
     size_t chunk_at, chunk_len;
     uint64_t line, bytes, accepted, rejected;
@@ -234,13 +234,14 @@ static void count_reply(import_run *importing, const client_reply *reply)
     json_decref(answer);
 }
 
-// wait_for_server waits before another attempt. Not CLI_OK: it has waited long enough, or the server
-// was never there.
+// wait_for_server waits before another attempt. Not CLI_OK: it has waited long enough, or the
+// server was never there.
 static int wait_for_server(import_run *importing, uint64_t waited_ms)
 {
     if (!importing->met) return client_unreachable(importing->client);
     if (waited_ms >= importing->retry_s * 1000) {
-        return cli_fail(CLI_CANNOT, "import: %s did not take the events for %llu s; go on with "
+        return cli_fail(CLI_CANNOT,
+                        "import: %s did not take the events for %llu s; go on with "
                         "--from-line %llu",
                         client_url(importing->client), (unsigned long long)importing->retry_s,
                         (unsigned long long)importing->part.lines[0]);
@@ -288,8 +289,7 @@ static int import_all(import_run *importing)
         cli_bar_show(&importing->bar, importing->bytes, note);
     }
     cli_bar_end(&importing->bar);
-    if (!exit && importing->broken)
-        exit = cli_fail(CLI_CANNOT, "import: cannot read the file");
+    if (!exit && importing->broken) exit = cli_fail(CLI_CANNOT, "import: cannot read the file");
     return exit;
 }
 

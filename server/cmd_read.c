@@ -10,8 +10,7 @@ static int run(const cli_args *args)
     cli_source *source = source_open(args, &exit);
 
     if (!source) return exit;
-    while (!(exit = source_next(source, &event)) && event)
-        cli_event(event, cli_flag(args, "json"));
+    while (!(exit = source_next(source, &event)) && event) cli_event(event, cli_flag(args, "json"));
     source_close(source);
     return exit;
 }

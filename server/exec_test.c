@@ -115,10 +115,9 @@ static void a_timeout_ends_all_of_it(void **state)
 // It is not the terminal's: Ctrl-C is for the one who runs it.
 static void it_leads_a_group_of_its_own(void **state)
 {
-    exec_result result =
-        run_shell("read -r pid name state parent group rest < /proc/$$/stat; "
-                  "echo \"$group\" > \"$OUT\"; test \"$group\" = $$",
-                  SKALD_STR("{}"), 20000);
+    exec_result result = run_shell("read -r pid name state parent group rest < /proc/$$/stat; "
+                                   "echo \"$group\" > \"$OUT\"; test \"$group\" = $$",
+                                   SKALD_STR("{}"), 20000);
 
     (void)state;
     assert_true(result.succeeded);

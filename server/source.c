@@ -224,7 +224,8 @@ int source_next(cli_source *source, const skald_event **ret_event)
 
     *ret_event = NULL;
     if (!source->left) return source->damages ? CLI_NO : CLI_OK;
-    exit = source->client ? next_of_server(source, ret_event) : next_of_directory(source, ret_event);
+    exit =
+        source->client ? next_of_server(source, ret_event) : next_of_directory(source, ret_event);
     if (*ret_event) source->left--;
     return exit;
 }

@@ -3,9 +3,9 @@
 // each (a program run, or printed) and acknowledges it. What was not acknowledged comes again, so a
 // crash anywhere loses nothing.
 //
-// Each worker is a thread with a connection of its own that takes one delivery, runs the program and
-// acknowledges; the server keeps the order within a stream. So a slow run holds up its own stream
-// only.
+// Each worker is a thread with a connection of its own that takes one delivery, runs the program
+// and acknowledges; the server keeps the order within a stream. So a slow run holds up its own
+// stream only.
 #include "exec.h"
 #include "tail.h"
 
@@ -49,7 +49,7 @@ typedef struct group_worker {
     skald_buf path;
     skald_buf answer; // being handled
     taken taken[print_max];
-    size_t count; // of them
+    size_t count;  // of them
     uint64_t done; // of them
 } group_worker;
 
@@ -134,8 +134,8 @@ static int make_group(group_worker *worker)
     return exit;
 }
 
-// end_delivery acknowledges, or (reason given) asks for another try. An answer that does not come is
-// no loss: the delivery comes again.
+// end_delivery acknowledges, or (reason given) asks for another try. An answer that does not come
+// is no loss: the delivery comes again.
 static void end_delivery(group_worker *worker, const taken *delivery, const char *reason)
 {
     json_t *ending = json_pack("{s:[s]}", "deliveries", delivery->id);
@@ -156,8 +156,10 @@ static void end_delivery(group_worker *worker, const taken *delivery, const char
             reply.status == 200 && strstr(reply.body, "\"accepted\":1,");
     if (ended && !reason) worker->done++;
     if (!ended && !reason) {
-        (void)fprintf(stderr, "skald: position %llu is done, but the server was not reached with "
-                      "that in time; it comes again\n", position);
+        (void)fprintf(stderr,
+                      "skald: position %llu is done, but the server was not reached with "
+                      "that in time; it comes again\n",
+                      position);
     }
     free(body);
     json_decref(ending);
@@ -259,7 +261,8 @@ static uint64_t reserve(group_tail *tail, uint64_t max)
 {
     uint64_t left = atomic_load(&tail->left);
 
-    while (!atomic_compare_exchange_weak(&tail->left, &left, left - (left < max ? left : max))) {}
+    while (!atomic_compare_exchange_weak(&tail->left, &left, left - (left < max ? left : max))) {
+    }
     return left < max ? left : max;
 }
 
@@ -313,7 +316,8 @@ static int work_all(group_tail *tail, group_worker *workers, size_t count)
         exit = worker_init(&workers[started], tail);
         if (!exit && uv_thread_create(&threads[started], work, &workers[started])) {
             worker_fini(&workers[started]);
-            exit = cli_fail(CLI_CANNOT, "tail: the system allows no more than %zu workers", started);
+            exit =
+                cli_fail(CLI_CANNOT, "tail: the system allows no more than %zu workers", started);
         }
         if (!exit) started++;
     }
@@ -340,8 +344,7 @@ int tail_group(const tail_options *options)
 
     assert(options->workers <= TAIL_WORKERS_MAX);
     if (exit) return exit;
-    if (!client_escape(workers[0].client, &tail.name,
-                       skald_str_of(cli_get(options->args, "name"))))
+    if (!client_escape(workers[0].client, &tail.name, skald_str_of(cli_get(options->args, "name"))))
         exit = cli_fail(CLI_USAGE, "tail: the name is too long");
     if (!exit) exit = make_group(&workers[0]);
     if (!exit) exit = work_all(&tail, workers, tail.exec ? options->workers : 1);

@@ -174,6 +174,8 @@ skald_err ski_api_stop(ski_api *api, uint32_t timeout_ms)
     ski_pulls_attach(api->pulls, NULL);
     if (api->http) err = ski_http_stop(api->http, timeout_ms);
     api->http = NULL;
+    // Nobody can acknowledge any more, so nobody need wait for it: what is out comes again.
+    ski_pulls_end(api->pulls);
     return err;
 }
 

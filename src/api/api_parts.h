@@ -96,6 +96,8 @@ extern const ski_http_body ski_ndjson_body;
 skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls) SKALD_CHECK; // those kept in the store
                                                                           // run again
 void ski_pulls_attach(ski_pulls *pulls, ski_http *http); // NULL: the server is about to stop
+// ski_pulls_end ends every group; what was taken and not acknowledged comes again another time.
+void ski_pulls_end(ski_pulls *pulls);
 void ski_pulls_free(ski_pulls *pulls);
 
 #endif

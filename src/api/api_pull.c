@@ -573,15 +573,21 @@ void ski_pulls_attach(ski_pulls *pulls, ski_http *http)
     ski_mutex_unlock(&pulls->lock);
 }
 
-void ski_pulls_free(ski_pulls *pulls)
+void ski_pulls_end(ski_pulls *pulls)
 {
-    if (!pulls) return;
     while (pulls->groups) {
         pull_group *group = pulls->groups;
         pulls->groups = group->next;
+        pulls->group_count--;
         (void)skald_unsubscribe(pulls->api->bus, group->subscription, false);
         group_leave(group);
     }
+}
+
+void ski_pulls_free(ski_pulls *pulls)
+{
+    if (!pulls) return;
+    ski_pulls_end(pulls);
     ski_mutex_fini(&pulls->lock);
     ski_free(pulls);
 }

@@ -23,10 +23,9 @@ static skald_err refuse_text(const char *path, struct fy_diag *diag, skald_error
     void *walk = NULL;
     const struct fy_diag_error *first = fy_diag_errors_iterate(diag, &walk);
 
-    if (!first)
-        return skald_fail(reterr_error, SKALD_EINVALID, "%s: not valid YAML", path);
-    return skald_fail(reterr_error, SKALD_EINVALID, "%s:%d: not valid YAML: %s", path,
-                      first->line, first->msg);
+    if (!first) return skald_fail(reterr_error, SKALD_EINVALID, "%s: not valid YAML", path);
+    return skald_fail(reterr_error, SKALD_EINVALID, "%s:%d: not valid YAML: %s", path, first->line,
+                      first->msg);
 }
 
 // plain_text is a node's text; NULL: it is more than that, or stands for something elsewhere.

@@ -180,7 +180,8 @@ static void a_taken_port_leaves_nothing_behind(void **state)
 
 static void an_open_server_keeps_to_loopback(void **state)
 {
-    static const char *const hosts[] = {"0.0.0.0", "::", "10.0.0.1", "example.org", "128.0.0.1", "1270.0.0.1"};
+    static const char *const hosts[] = {"0.0.0.0",     "::",        "10.0.0.1",
+                                        "example.org", "128.0.0.1", "1270.0.0.1"};
     char never[80];
 
     (void)state;

@@ -74,7 +74,7 @@ static void flatten(const sim_model *model, flat_list *ret_flat)
 static model_verdict event_check(sim_model *model, const flat_list *flat, size_t index,
                                  const skald_event *event)
 {
-    char text[MODEL_TEXT_MAX];
+    static char text[MODEL_TEXT_MAX];
     const flat_event *item = &flat->items[index];
 
     if (index >= flat->count)
@@ -218,7 +218,7 @@ static bool values_match(const sim_model *model, skald_store *store, size_t coun
     for (unsigned name = 0; name < MODEL_NAMES; name++) {
         const model_value *value = NULL;
         skald_buf buf = {.bytes_max = MODEL_TEXT_MAX};
-        char text[MODEL_TEXT_MAX];
+        static char text[MODEL_TEXT_MAX];
         skald_err err = ski_store_value_get(store, skald_str_of(model_value_name(name)), &buf);
         bool match = false;
 
@@ -271,7 +271,7 @@ static model_verdict prefix_check(sim_model *model, skald_store *store, const fl
 
 model_verdict model_check(sim_model *model, skald_store *store, bool settle)
 {
-    flat_list flat;
+    static flat_list flat;
     size_t prefix = 0;
     model_verdict verdict = MODEL_RIGHT;
 
@@ -296,7 +296,7 @@ model_verdict model_check(sim_model *model, skald_store *store, bool settle)
 
 model_verdict model_salvage(sim_model *model, skald_store *store)
 {
-    flat_list flat;
+    static flat_list flat;
     model_verdict verdict = MODEL_RIGHT;
 
     flatten(model, &flat);

@@ -63,7 +63,8 @@ test_shutdown() {
     SERVER_PID=
 }
 
-# A client that holds a stream open does not hold up the end.
+# A client that holds a stream open, or a worker that holds a delivery, does not hold up the end. The
+# delivery comes again.
 test_shutdown_with_clients() {
     local from=$SECONDS
     start_server --port "$port"
@@ -72,9 +73,15 @@ test_shutdown_with_clients() {
     exec 8<> "/dev/tcp/127.0.0.1/$port" # an idle connection
     printf 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n' >&8
     wait_until 20 "the client" shows /api/subscriptions '"kind":"sse"'
+    post /api/subscriptions '{"name":"worker"}' > /dev/null
+    first=$(get '/api/subscriptions/worker/deliveries?max=1' | sed -E 's/.*"event":\{"id":"([^"]*)".*/\1/')
     stop_server
     exec 8>&-
     [ $((SECONDS - from)) -lt 15 ] || fail "the server waited $((SECONDS - from)) s for its clients"
+    start_server --port "$port"
+    again=$(get '/api/subscriptions/worker/deliveries?max=1' | sed -E 's/.*"event":\{"id":"([^"]*)".*/\1/')
+    expect "the delivery that was not acknowledged" "$again" "$first"
+    stop_server
 }
 
 test_full_disk() {

@@ -84,7 +84,7 @@ skald_err ski_engine_segment_add(ski_engine *engine, ski_segment *take_segment, 
     if (!err) {
         *ret_slot = engine->segment_count;
         engine->segments[engine->segment_count++] = take_segment;
-        if (take_segment->file) engine->files_open++;
+        if (take_segment->file) engine->files_open++; // recovery closes what it has too many of
     }
     ski_mutex_unlock(&engine->lock);
     return err;
@@ -96,7 +96,10 @@ skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage)
         uint32_t size = engine->damage_size ? engine->damage_size * 2 : 16;
         ski_damage *damages = NULL;
 
-        if (engine->damage_count == SKI_DAMAGES_MAX) return SKALD_EFULL;
+        if (engine->damage_count == SKI_DAMAGES_MAX) { // the last one stands for the rest
+            engine->damages[SKI_DAMAGES_MAX - 1].position_last = damage->position_last;
+            return SKALD_OK;
+        }
         damages = ski_realloc(engine->damages, size * sizeof *damages);
         if (!damages) return SKALD_ENOMEM;
         engine->damages = damages;
@@ -111,19 +114,21 @@ void ski_engine_segment_name(const ski_engine *engine, uint32_t slot, char name[
     ski_segment_name(name, engine->segments[slot]->no, engine->segments[slot]->generation);
 }
 
-// files_spare closes one file that nobody reads when too many are open. The lock is held.
-static ski_file *files_spare(ski_engine *engine)
+ski_file *ski_engine_file_count(ski_engine *engine)
 {
-    if (engine->files_open < SKI_FILES_OPEN_MAX) return NULL;
+    if (engine->files_open < SKI_FILES_OPEN_MAX) {
+        engine->files_open++;
+        return NULL;
+    }
     for (uint32_t i = 0; i + 1 < engine->segment_count; i++) {
         ski_segment *segment = engine->segments[i];
         ski_file *file = segment->file;
 
         if (!file || segment->users || segment == engine->tail.segment) continue;
         segment->file = NULL;
-        engine->files_open--;
         return file;
     }
+    engine->files_open++; // as many reads are in progress: no more than there are threads
     return NULL;
 }
 
@@ -162,9 +167,8 @@ skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file
             spare = file;
             file = segment->file;
         } else {
-            spare = files_spare(engine);
+            spare = ski_engine_file_count(engine);
             segment->file = file;
-            engine->files_open++;
         }
         ski_mutex_unlock(&engine->lock);
         if (spare) engine->kernel->close(engine->kernel->context, spare);

@@ -34,7 +34,7 @@ enum {
     SKI_IDLE_NS = 100 * 1000 * 1000,  // without a write: then the watermark is stored
     SKI_SPARES_MAX = 2,
     SKI_FILES_OPEN_MAX = 128,              // segments open for reading at a time
-    SKI_DAMAGES_MAX = 1024,                // ranges remembered one by one
+    SKI_DAMAGES_MAX = 256,                 // ranges remembered one by one
     SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the
                                            // size asked for
 };
@@ -175,6 +175,9 @@ skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage) SK
 void ski_engine_segment_name(const ski_engine *engine, uint32_t slot, char name[SKI_SEGMENT_NAME]);
 // ski_engine_file lends the file of a segment for reading until ski_engine_file_return.
 skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file) SKALD_CHECK;
+// ski_engine_file_count counts one file more as open, and gives one that is to be closed for it;
+// may be NULL. The lock is held.
+ski_file *ski_engine_file_count(ski_engine *engine);
 void ski_engine_file_return(ski_engine *engine, uint32_t slot);
 
 // recover.c: from what is on the disk to a tail that can be written.

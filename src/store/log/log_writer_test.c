@@ -271,6 +271,33 @@ static void test_a_group_goes_over_segments(void **state)
     ski_store_log.close(driver);
 }
 
+// More segments than files are held open.
+static void test_many_segments(void **state)
+{
+    enum { rounds = SKI_FILES_OPEN_MAX + 12, group = 20 };
+    world *w = *state;
+    void *driver = world_open(w, &small);
+    static world_batch batches[group];
+
+    for (uint64_t n = 0; n < rounds * group;) {
+        for (int i = 0; i < group; i++) {
+            world_batch_make(&batches[i], ++n, 3000);
+            batches[i].batch.durability = SKALD_WRITTEN;
+            assert_int_equal(ski_store_log.submit(driver, &batches[i].batch), SKALD_OK);
+        }
+        assert_true(ski_store_log.step(driver));
+    }
+    assert_true(state_of(driver).segments > SKI_FILES_OPEN_MAX);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(world_check(driver, 1, 3000), rounds * group);
+        assert_true(((ski_engine *)driver)->files_open <= SKI_FILES_OPEN_MAX);
+        ski_store_log.close(driver);
+        driver = world_open(w, &small);
+    }
+    verify_clean(driver, rounds * group);
+    ski_store_log.close(driver);
+}
+
 static void test_an_event_larger_than_a_segment(void **state)
 {
     world *w = *state;
@@ -546,6 +573,7 @@ int main(void)
         WORLD(test_a_failed_sync_stops_everything),
         WORLD(test_segments_roll),
         WORLD(test_a_group_goes_over_segments),
+        WORLD(test_many_segments),
         WORLD(test_an_event_larger_than_a_segment),
         WORLD(test_the_disk_is_full_while_rolling),
         WORLD(test_too_much_is_refused),

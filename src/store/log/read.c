@@ -71,26 +71,43 @@ static const ski_damage *damage_of(const ski_engine *engine, uint64_t position)
     return NULL;
 }
 
+// damage_bounds gives the events next to one that is missing that are missing too.
+static void damage_bounds(ski_engine *engine, uint64_t position, ski_damage *range)
+{
+    const ski_index *index = &engine->index;
+    uint64_t visible = atomic_load(&engine->visible);
+
+    range->position_first = range->position_last = position;
+    while (range->position_first > 1 &&
+           ski_index_row_of(index, range->position_first - 1)->place == SKI_INDEX_NO_PLACE) {
+        range->position_first--;
+    }
+    while (range->position_last < visible &&
+           ski_index_row_of(index, range->position_last + 1)->place == SKI_INDEX_NO_PLACE) {
+        range->position_last++;
+    }
+}
+
 static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate,
                               skald_error *reterr_error, ski_damage *ret_range)
 {
     const ski_damage *known = damage_of(engine, candidate->position);
     ski_damage range = {candidate->slot, candidate->offset, candidate->bound - candidate->offset,
                         candidate->position, candidate->position};
-    char name[SKI_SEGMENT_NAME] = "the log", last[32];
+    char name[SKI_SEGMENT_NAME], last[32];
 
-    if (known) range = *known;
-    if (known || candidate->slot != SKI_PLAN_DAMAGED) {
-        ski_mutex_lock(&engine->lock);
-        ski_engine_segment_name(engine, range.slot, name);
-        ski_mutex_unlock(&engine->lock);
+    if (candidate->slot == SKI_PLAN_DAMAGED) {
+        assert(known);
+        range = *known;
+        damage_bounds(engine, candidate->position, &range);
     }
-    if (range.position_last > atomic_load(&engine->visible)) { // nobody knows how many
-        range.position_last = atomic_load(&engine->visible);
+    (void)snprintf(last, sizeof last, "to %llu", (unsigned long long)range.position_last);
+    if (known && known->position_last == UINT64_MAX) { // nobody knows how many
         (void)snprintf(last, sizeof last, "on");
-    } else {
-        (void)snprintf(last, sizeof last, "to %llu", (unsigned long long)range.position_last);
     }
+    ski_mutex_lock(&engine->lock);
+    ski_engine_segment_name(engine, range.slot, name);
+    ski_mutex_unlock(&engine->lock);
     *ret_range = range;
     return skald_fail(
         reterr_error, SKALD_ECORRUPT,

@@ -86,7 +86,6 @@ static skald_err recovery_reach(recovery *work, uint64_t position)
 
     if (position <= next) return SKALD_OK;
     if (!engine->damage_count) return SKALD_ECORRUPT;
-    engine->damages[engine->damage_count - 1].position_first = next;
     engine->damages[engine->damage_count - 1].position_last = position - 1;
     work->open_damage = false;
     return ski_index_add_missing(&engine->index, position - next);

@@ -109,6 +109,7 @@ static skald_err roll_next(ski_engine *engine)
 {
     ski_tail *tail = &engine->tail;
     ski_segment *segment = ski_alloc_zeroed(1, sizeof *segment);
+    ski_file *spare = NULL;
     uint32_t slot = 0;
     skald_err err = SKALD_OK;
 
@@ -123,9 +124,10 @@ static skald_err roll_next(ski_engine *engine)
     err = next_fill(engine, segment);
     if (err) goto drop_slot;
     ski_mutex_lock(&engine->lock);
-    engine->files_open++;
     tail->segment = segment;
+    spare = ski_engine_file_count(engine);
     ski_mutex_unlock(&engine->lock);
+    if (spare) engine->kernel->close(engine->kernel->context, spare);
     tail->slot = slot;
     tail->end = tail->synced_end = SKI_SEGMENT_HEADER;
     tail->capacity = ski_roll_capacity(engine, segment->no);
