@@ -192,7 +192,7 @@ static bool model_has_events(const sim_model *model)
 }
 
 // recovery_fails lets something else go wrong while the store recovers, and then the power again.
-static bool recovery_fails(sim_world *world, const sim_case *of)
+static bool recovery_fails(sim_world *world, const sim_case *of, bool *ret_fired)
 {
     skald_error error = {0};
     skald_err err = SKALD_OK;
@@ -210,7 +210,8 @@ static bool recovery_fails(sim_world *world, const sim_case *of)
         return world_wrong(world, "open succeeds though the disk has died");
     if (!err && !world_check(world, true)) return false;
     if (!err && world_lacks_space(world) && !resume(world)) return false;
-    synced = world->fault != SIM_FAULT_SYNC_EXT4 || !sim_disk_fired(world->disk);
+    *ret_fired = sim_disk_fired(world->disk);
+    synced = world->fault != SIM_FAULT_SYNC_EXT4 || !*ret_fired;
     if (!err && !synced) return world_wrong(world, "the store goes on after a failed sync");
     sim_disk_free_space(world->disk);
     return power_fails(world, of->seed + 1);
@@ -225,7 +226,7 @@ static bool after_crash(sim_world *world, const sim_case *of, sim_result *result
         of->fault == SIM_FAULT_IO)
         kills = of->seed / 2 % 2 == 0;
     if (sim_fault_second(of->fault) != SIM_FAULT_NONE) {
-        if (!recovery_fails(world, of)) return false;
+        if (!recovery_fails(world, of, &result->fired)) return false;
     } else if (kills) {
         // What the restarted store shows out of the page cache must be on the device by then, and
         // what it is given then must last as well.

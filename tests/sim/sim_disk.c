@@ -104,7 +104,8 @@ static op_turn op_begin(sim_disk *disk, sim_op op)
     if (disk->dead) return (op_turn){.act = ACT_NOTHING, .err = SKALD_EIO};
     assert(disk->op_count < ops_max);
     disk->ops[disk->op_count++] = (uint8_t)op;
-    if (disk->op_count == disk->plan.at_op) return turn_planned(disk, op);
+    if (disk->op_count == disk->plan.at_op && sim_fault_fits(disk->plan.fault, op))
+        return turn_planned(disk, op);
     if (disk->no_space && sim_fault_fits(SIM_FAULT_SPACE, op))
         return (op_turn){.act = op == SIM_OP_PWRITE ? ACT_HALF : ACT_NOTHING,
                          .err = SKALD_EREADONLY};

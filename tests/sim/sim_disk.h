@@ -37,7 +37,7 @@ void sim_disk_plan(sim_disk *disk, sim_plan plan); // counts from 1 again
 void sim_disk_lie(sim_disk *disk, sim_lie lie);
 uint64_t sim_disk_ops(const sim_disk *disk);               // done since the plan
 sim_op sim_disk_op(const sim_disk *disk, uint64_t number); // which one number was
-bool sim_disk_fired(const sim_disk *disk);                 // the planned operation was reached
+bool sim_disk_fired(const sim_disk *disk);                 // the planned fault has happened
 bool sim_disk_dead(const sim_disk *disk);                  // crashed or stopped
 const char *sim_disk_stopped(const sim_disk *disk);        // why stop was called, or NULL
 uint64_t sim_disk_files_open(const sim_disk *disk);

@@ -38,13 +38,14 @@ test_examples() {
         expect "the handler example" "$(cat "$WORK/out")" \
             $'mail about invoice-7: {"amount":99}, attempt 1\nmail about invoice-7: {"amount":99}, attempt 2'
     done
-    "$programs/example_server" "$WORK/server" 0 > "$WORK/out" 2> "$WORK/serve.err" &
+    : > "$WORK/server.out"
+    "$programs/example_server" "$WORK/server" 0 > "$WORK/server.out" 2> "$WORK/serve.err" &
     SERVER_PID=$!
-    wait_until 20 "the server example" has_lines "$WORK/out" 1
-    URL=$(sed -n '1s|/$||p' "$WORK/out")
+    wait_until 20 "the server example" has_lines "$WORK/server.out" 1
+    URL=$(sed -n '1s|/$||p' "$WORK/server.out")
     post /api/events '{"type":"order.created","data":{"total":7}}' > /dev/null
-    wait_until 20 "its handler" has_lines "$WORK/out" 2
-    expect "what its handler prints" "$(tail -n 1 "$WORK/out")" 'order.created {"total":7}'
+    wait_until 20 "its handler" has_lines "$WORK/server.out" 2
+    expect "what its handler prints" "$(tail -n 1 "$WORK/server.out")" 'order.created {"total":7}'
     stop_server
 }
 
