@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { appended_bytes = 256 }; // of one event's part of a reply, about
+
 typedef struct body_reader {
     ski_http_request *request;
     skald_str stream; // all of them belong to; not given: each says
@@ -147,6 +149,7 @@ static skald_err put_appended(const skald_published *published, skald_buf *buf)
 {
     char id[SKALD_UUID_TEXT + 1];
 
+    SKALD_TRY(ski_buf_room(buf, published->count * appended_bytes)); // mostly all there will be
     SKALD_TRY(skald_buf_put(buf, SKALD_STR("{\"data\":[")));
     for (size_t i = 0; i < published->count; i++) {
         const skald_event *event = &published->events[i];

@@ -215,8 +215,8 @@ test_read() {
 }
 
 test_terminal() {
-    if ! command -v script > /dev/null; then
-        echo "SKIPPED: script(1) is missing: nobody looks at colours and the progress bar"
+    if ! script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
+        echo "SKIPPED: script(1) or its terminal is missing: nobody looks at colours and the progress bar"
         return
     fi
     seq 2000 | sed 's/.*/{"type":"tty.test","data":&}/' > "$WORK/tty.ndjson"
