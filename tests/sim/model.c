@@ -122,6 +122,11 @@ static bool answer_wrong(sim_model *model, const char *format, ...)
     return false;
 }
 
+static void model_forget_doubtful(sim_model *model, const model_batch *before)
+{
+    for (model_batch *batch = model->batches; batch < before; batch++) batch->gone |= !batch->must;
+}
+
 bool model_told(sim_model *model, model_batch *batch, skald_err err, const skald_appended *appended)
 {
     uint64_t before = 0, doubtful = 0;
@@ -137,10 +142,12 @@ bool model_told(sim_model *model, model_batch *batch, skald_err err, const skald
         if (!earlier->gone) before += earlier->event_count;
         if (!earlier->gone && !earlier->must) doubtful += earlier->event_count;
     }
+    // What was answered IO, and what comes behind it is stored: its place is taken, unless
+    // positions say that it is there.
+    if (doubtful == 0) model_forget_doubtful(model, batch);
     if (batch->event_count == 0) return true;
     if (doubtful && appended->position_first == before - doubtful + 1) {
-        for (model_batch *earlier = model->batches; earlier < batch; earlier++)
-            if (!earlier->must) earlier->gone = true; // its place is taken
+        model_forget_doubtful(model, batch);
         before -= doubtful;
     }
     if (appended->position_first == before + 1 &&

@@ -111,6 +111,16 @@ static bool conflict_is_due(const world_slot *slot, skald_err err)
     return slot->expected->expects == MODEL_EXPECTS_WRONG || sim_disk_fired(slot->world->disk);
 }
 
+// fate_is_open: a batch that was being written when the disk became full may be there as a whole,
+// and the store may say so.
+static bool fate_is_open(const world_slot *slot, skald_err err)
+{
+    const sim_world *world = slot->world;
+
+    return err == SKALD_EIO && sim_disk_fired(world->disk) &&
+           (world->fault == SIM_FAULT_SPACE || world->fault == SIM_FAULT_SPACE_ONCE);
+}
+
 // slot_done is the store's answer.
 static void slot_done(skald_store_batch *batch, skald_err err)
 {
@@ -126,9 +136,10 @@ static void slot_done(skald_store_batch *batch, skald_err err)
         world_wrong(world, "acknowledged as durable after the disk had died");
     if (!err && slot->expected->expects == MODEL_EXPECTS_WRONG)
         world_wrong(world, "a wrong expectation is not noticed");
-    if (err && !world_excuses(world, err) && !conflict_is_due(slot, err))
+    if (err && !world_excuses(world, err) && !conflict_is_due(slot, err) &&
+        !fate_is_open(slot, err))
         world_wrong(world, "a batch is answered %s without a reason", skald_err_name(err));
-    if (err == SKALD_EREADONLY) world->refused++;
+    if (err == SKALD_EREADONLY || fate_is_open(slot, err)) world->refused++;
     slot->expected->told_at = sim_disk_ops(world->disk);
     if (!model_told(&world->model, slot->expected, err, &batch->appended))
         world_wrong(world, "%s", world->model.wrong);

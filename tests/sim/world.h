@@ -38,7 +38,7 @@ struct sim_world {
     sim_model model;
     world_slot slots[WORLD_SLOTS];
     uint64_t number;  // of the next event or value
-    uint64_t refused; // batches answered READONLY
+    uint64_t refused; // batches that were not taken because the disk is full
     sim_fault fault;  // what may be answered depends on it
     char wrong[800];  // empty: nothing
 };
