@@ -13,7 +13,7 @@ typedef struct fixture {
     gate arrived, drained, gone, ended, cancelled; // how often each came
     ski_http_request_id last;                      // under arrived.lock
     skald_buf fed;                                 // of the loop
-    bool feed_stops;                               // more returns false
+    _Atomic bool feed_stops;                       // more returns false
     ski_thread thread;
 } fixture;
 
