@@ -224,6 +224,8 @@ skald_err ski_exchange_body_put(ski_exchange *exchange, skald_str bytes)
     if (need > exchange->body_charged) SKALD_TRY(body_grow(exchange, need));
     memcpy(exchange->body + exchange->body_len, bytes.ptr, bytes.len);
     exchange->body_len += bytes.len;
+    // Read and not heeded, but what was in the memory before shall not be seen at all.
+    memset(exchange->body + exchange->body_len, 0, SKI_JSON_PAD);
     return SKALD_OK;
 }
 
