@@ -24,6 +24,8 @@ static void conn_closed(uv_handle_t *handle)
     ski_conn *conn = (ski_conn *)handle;
     ski_http *http = conn->http;
 
+    ski_tls_free(conn->tls);
+    ski_free(conn->cipher);
     ski_free(conn->rest);
     ski_free(conn);
     ski_http_count(http, SKI_COUNT_CONNECTIONS, -1);
@@ -87,9 +89,9 @@ static void alloc_shared(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_bu
     *ret_buf = uv_buf_init(conn->http->read_buffer, SKI_READ_BYTES);
 }
 
-// input_ended: the client sends nothing more. It may still want to read replies, so those in line
-// are sent; a stream with a heartbeat has no end to wait for, and goes.
-static void input_ended(ski_conn *conn)
+// ski_conn_input_ended: the client sends nothing more. It may still want to read replies, so those
+// in line are sent; a stream with a heartbeat has no end to wait for, and goes.
+void ski_conn_input_ended(ski_conn *conn)
 {
     // A request whose rest will not come is dropped; one that has half a reply already takes the
     // connection with it.
@@ -114,12 +116,14 @@ static void conn_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
     if (count == 0 || conn->closing) return;
     if (count == UV_EOF) {
-        input_ended(conn);
+        ski_conn_input_ended(conn);
     } else if (count < 0) {
         ski_conn_cut(conn);
     } else {
+        skald_str bytes = ski_str(buf->base, (size_t)count);
+
         ski_http_count(http, SKI_COUNT_IN, count);
-        ski_conn_feed(conn, ski_str(buf->base, (size_t)count));
+        (conn->tls && !conn->lingering ? ski_secure_read : ski_conn_feed)(conn, bytes);
     }
     ski_conn_touch(conn);
     ski_http_settle(http);
@@ -145,6 +149,7 @@ static ski_deadline_kind deadline_due(const ski_conn *conn)
 {
     if (conn->lingering) return SKI_DEADLINE_LINGER;
     if (!conn->reads || conn->last_reply) return SKI_DEADLINE_NONE;
+    if (conn->tls && !ski_tls_ready(conn->tls)) return SKI_DEADLINE_HEAD;
     switch ((ski_codec_state)conn->codec.state) {
     case SKI_CODEC_HEAD: return SKI_DEADLINE_HEAD;
     case SKI_CODEC_LENGTH:
@@ -192,6 +197,8 @@ void ski_conn_goodbye(ski_conn *conn)
     conn->rest = NULL;
     conn->rest_len = conn->rest_at = 0;
     conn->lingering = true;
+    if (conn->tls) ski_secure_goodbye(conn);
+    if (conn->closing) return;
     if (conn->eof || uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, fin_sent)) {
         ski_conn_cut(conn);
     }
@@ -215,6 +222,11 @@ void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind)
 {
     skald_error error = {0};
 
+    if (conn->tls && !ski_tls_ready(conn->tls)) { // nothing could be told
+        ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
+        ski_conn_cut(conn);
+        return;
+    }
     switch (kind) {
     case SKI_DEADLINE_HEAD:
     case SKI_DEADLINE_BODY:
@@ -296,7 +308,7 @@ static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
     conn->next = http->conns;
     if (http->conns != NULL) http->conns->prev = conn;
     http->conns = conn;
-    if (uv_accept(listener, (uv_stream_t *)&conn->tcp)) {
+    if (uv_accept(listener, (uv_stream_t *)&conn->tcp) || ski_secure_accept(conn)) {
         ski_conn_cut(conn);
         return NULL;
     }
@@ -319,7 +331,7 @@ static void conn_refuse(ski_conn *conn)
     uv_buf_t buf = uv_buf_init(text, (unsigned)len);
 
     ski_http_count(http, SKI_COUNT_REFUSED, 1);
-    bool told = http->refused_now < SKI_LINGER_REFUSED_MAX &&
+    bool told = !conn->tls && http->refused_now < SKI_LINGER_REFUSED_MAX &&
                 uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == len;
     if (!told) {
         ski_conn_cut(conn);

@@ -38,6 +38,40 @@ void ski_http_wake(ski_http *http)
     if (!http->loop_ended) uv_async_send(&http->wake);
 }
 
+bool ski_http_turn(ski_http *http)
+{
+    uv_thread_t self = uv_thread_self();
+
+    if (!uv_thread_equal(&self, &http->loop_thread) || http->finished) return false;
+    http->turn_due = true;
+    return true;
+}
+
+static void turn_end(ski_http *http)
+{
+    if (!http->turn_due) return;
+    http->turn_due = false;
+    if (http->options.turned) http->options.turned(http->options.context);
+}
+
+// turn_over: what was answered in turned leaves now.
+static void turn_over(ski_http *http)
+{
+    if (!http->turn_due) return;
+    turn_end(http);
+    ski_http_settle(http);
+}
+
+static void turn_checked(uv_check_t *check)
+{
+    turn_over(check->data);
+}
+
+static void turn_prepared(uv_prepare_t *prepare)
+{
+    turn_over(prepare->data);
+}
+
 // ready_settled takes what other threads (and handlers) have answered. False: nothing was there.
 static bool ready_settled(ski_http *http)
 {
@@ -100,6 +134,9 @@ static void loop_ends(ski_http *http)
     uv_close((uv_handle_t *)&http->wake, NULL);
     uv_close((uv_handle_t *)&http->timer, NULL);
     uv_close((uv_handle_t *)&http->drain, NULL);
+    turn_end(http);
+    uv_close((uv_handle_t *)&http->check, NULL);
+    uv_close((uv_handle_t *)&http->prepare, NULL);
 }
 
 void ski_http_settle(ski_http *http)
@@ -237,6 +274,18 @@ uint16_t ski_http_port(const ski_http *http)
     return http->port;
 }
 
+void ski_http_tls_set(ski_http *http, ski_tls_context *take_context)
+{
+    ski_tls_context *old = NULL;
+
+    ski_mutex_lock(&http->lock);
+    assert(http->tls);
+    old = http->tls;
+    http->tls = take_context;
+    ski_mutex_unlock(&http->lock);
+    ski_tls_context_free(old);
+}
+
 static void loop_main(void *argument)
 {
     ski_http *http = argument;
@@ -359,8 +408,13 @@ static skald_err loop_open(ski_http *http)
         return SKALD_ENOMEM;
     }
     http->wake.data = http;
-    uv_timer_init(&http->loop, &http->timer); // these two cannot fail
+    uv_timer_init(&http->loop, &http->timer); // these cannot fail
     uv_timer_init(&http->loop, &http->drain);
+    uv_check_init(&http->loop, &http->check);
+    uv_prepare_init(&http->loop, &http->prepare);
+    http->check.data = http->prepare.data = http;
+    uv_check_start(&http->check, turn_checked);
+    uv_prepare_start(&http->prepare, turn_prepared);
     if (uv_tcp_init(&http->loop, &http->listener)) abort(); // allocates nothing without a family
     return SKALD_OK;
 }
@@ -397,6 +451,10 @@ static skald_err parts_make(ski_http *http)
 
     http->read_buffer = ski_alloc(SKI_READ_BYTES);
     http->slabs = ski_alloc_zeroed(http->slabs_max, sizeof *http->slabs);
+    if (options->take_tls) {
+        http->tls_buffer = ski_alloc(SKI_TLS_BUFFER);
+        if (!http->tls_buffer) return SKALD_ENOMEM;
+    }
     if (http->read_buffer == NULL || http->slabs == NULL) return SKALD_ENOMEM;
     SKALD_TRY(ski_router_new(options->routes, &http->router));
     if (!needs_workers(options->routes)) return SKALD_OK;
@@ -423,11 +481,13 @@ skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
     err = listen_on(http, reterr_error);
     if (err) goto close_loop;
     err = parts_make(http);
+    http->tls = options->take_tls;
     if (!err) {
         err =
             http->kernel->spawn(http->kernel->context, "http-loop", loop_main, http, &http->thread);
     }
     if (err) {
+        http->tls = NULL; // it stays the caller's
         (void)skald_fail(reterr_error, err, "cannot start the server: %s", skald_err_text(err));
         goto close_loop;
     }
@@ -453,6 +513,8 @@ void ski_http_fini(ski_http *http)
     for (uint32_t i = 0; i < http->slab_count; i++) ski_free(http->slabs[i]);
     ski_free(http->slabs);
     ski_free(http->read_buffer);
+    ski_free(http->tls_buffer);
+    ski_tls_context_free(http->tls);
     ski_router_free(http->router);
     ski_pool_free(http->pool);
     ski_mutex_fini(&http->lock);

@@ -20,6 +20,7 @@
 #include "net/codec.h"
 #include "net/http.h"
 #include "net/router.h"
+#include "net/tls.h"
 #include "os/kernel.h"
 #include "os/thread.h"
 #include <stdatomic.h>
@@ -44,6 +45,8 @@ enum {
     SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
     SKI_PIECES_MAX = 64,            // replies in one writev
     SKI_PEER_TEXT = 56,
+    SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
+    SKI_TLS_BUFFER = SKI_READ_BYTES + SKI_TLS_RECORD,
 };
 
 typedef struct ski_conn ski_conn;
@@ -161,6 +164,9 @@ struct ski_conn {
     bool refused;       // beyond connections_max
     uint8_t open_class; // of the requests that are open (input.c)
     size_t writing_bytes;
+    ski_tls *tls; // NULL: plain
+    char *cipher; // encrypted, on its way to the kernel
+    bool secured; // tls has taken something
     char peer[SKI_PEER_TEXT];
 };
 
@@ -202,7 +208,8 @@ struct ski_http {
     ski_post *posts, *posts_last;
     uint64_t generation;
     uint32_t stop_timeout_ms, post_count;
-    bool running; // the loop thread knows itself
+    ski_tls_context *tls; // of connections to come; NULL: plain
+    bool running;         // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
     uint32_t owed; // after the loop ended: exchanges not answered yet
     // loop
@@ -211,7 +218,10 @@ struct ski_http {
     uv_async_t wake;
     uv_timer_t timer; // the next deadline
     uv_timer_t drain;
-    uv_tcp_t shed; // a connection there is no memory for
+    uv_check_t check;     // the end of a turn:
+    uv_prepare_t prepare; // whatever it consisted of
+    bool turn_due;        // turned is to be called then
+    uv_tcp_t shed;        // a connection there is no memory for
     bool shedding, shed_again;
     ski_exchange *pool_first;
     ski_conn *conns, *flush;
@@ -226,6 +236,7 @@ struct ski_http {
     char date[40]; // "Date: …\r\n"
     bool draining, settling, finished;
     char *read_buffer;
+    char *tls_buffer; // what one read decrypts to; NULL: without TLS
 };
 
 // server.c
@@ -242,6 +253,7 @@ void ski_deadline_clear(ski_deadline *deadline);
 void ski_deadlines_arm(ski_http *http); // the timer, for the next of all
 
 // connection.c
+void ski_conn_input_ended(ski_conn *conn); // the client sends nothing more
 void ski_conn_accept(uv_stream_t *listener, int status);
 void ski_conn_touch(ski_conn *conn);    // to be continued when the loop settles
 void ski_conn_continue(ski_conn *conn); // writes what can be written, reads on, sets deadlines
@@ -254,6 +266,20 @@ void ski_conn_read_no_more(ski_conn *conn);
 // output.c
 void ski_conn_flush(ski_conn *conn);
 void ski_conn_continue_send(ski_conn *conn); // 100 Continue
+// ski_output_collect finds what can be written now, at most SKI_PIECES_MAX pieces; it prepares
+// heads and takes what streams have. ski_output_sent: the first count bytes of it are out of our
+// hands.
+unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes);
+void ski_output_sent(ski_conn *conn, size_t count);
+void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t bytes); // for the
+                                                                                      // kernel
+
+// secure.c: what lies between a connection's codec and the network, when it is TLS
+skald_err ski_secure_accept(ski_conn *conn); // fails: NOMEM
+void ski_secure_read(ski_conn *conn, skald_str bytes);
+void ski_secure_flush(ski_conn *conn);
+void ski_secure_send(ski_conn *conn, skald_str text); // a few bytes at once, or the end
+void ski_secure_goodbye(ski_conn *conn);
 
 // input.c
 extern const ski_codec_sink ski_conn_sink;    // what the codec tells of a connection
