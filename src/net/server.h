@@ -18,6 +18,7 @@
 #define SKI_NET_SERVER_H
 
 #include "net/codec.h"
+#include "net/coding.h"
 #include "net/http.h"
 #include "net/router.h"
 #include "net/tls.h"
@@ -44,6 +45,7 @@ enum {
                                   // are closed
     SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
     SKI_PIECES_MAX = 64,            // replies in one writev
+    SKI_DECODERS_MAX = 64,          // coded bodies coming in at once; each may need 8 MiB
     SKI_PEER_TEXT = 56,
     SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
     SKI_TLS_BUFFER = SKI_READ_BYTES + SKI_TLS_RECORD,
@@ -111,6 +113,7 @@ struct ski_exchange {
     char *body;     // buffered
     size_t body_len, body_size, body_charged;
     uint64_t body_announced; // Content-Length
+    ski_decoder *decoder;    // of a body that comes coded
     bool chunked;
     char peer[SKI_PEER_TEXT];
     // the reply: written by the thread that answers, then the loop's
@@ -230,7 +233,7 @@ struct ski_http {
     ski_deadline deadlines[SKI_DEADLINES]; // heads of the lists
     uint32_t durations_ms[SKI_DEADLINES];
     uint64_t timer_at_ms; // 0: not set
-    uint32_t exchanges_now, pooled_count, refused_now;
+    uint32_t exchanges_now, pooled_count, refused_now, decoders_now;
     uint64_t heartbeat_at_ms;
     int64_t date_s;
     char date[40]; // "Date: …\r\n"
@@ -303,6 +306,7 @@ void ski_exchange_run(ski_exchange *exchange);    // calls the handler, on the l
 void ski_exchange_dispatch(ski_exchange *exchange);
 skald_err ski_exchange_body_put(ski_exchange *exchange, skald_str bytes); // TOOBIG, FULL, NOMEM
 void ski_exchange_settle(ski_exchange *exchange, unsigned due);
+void ski_exchange_decoder_free(ski_exchange *exchange);
 void ski_exchange_sent(ski_exchange *exchange); // its reply is with the kernel: observe
 
 // reply.c
