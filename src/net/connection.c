@@ -62,7 +62,7 @@ void ski_conn_cut(ski_conn *conn)
     if (conn->refused) http->refused_now--;
     // A connection that is on the flush list is freed later than it is taken off: in the loop's
     // closing phase.
-    uv_close((uv_handle_t *)&conn->tcp, conn_closed);
+    uv_close((uv_handle_t *)&conn->stream, conn_closed);
 }
 
 void ski_conn_read_no_more(ski_conn *conn)
@@ -138,9 +138,9 @@ static void reading_set(ski_conn *conn)
     if (reads == conn->reads) return;
     conn->reads = reads;
     if (reads) {
-        if (uv_read_start((uv_stream_t *)&conn->tcp, alloc_shared, conn_read)) ski_conn_cut(conn);
+        if (uv_read_start(&conn->stream, alloc_shared, conn_read)) ski_conn_cut(conn);
     } else {
-        uv_read_stop((uv_stream_t *)&conn->tcp);
+        uv_read_stop(&conn->stream);
     }
 }
 
@@ -176,7 +176,7 @@ void ski_conn_continue(ski_conn *conn)
     if (!conn->writing) {
         ski_deadline_clear(&conn->write_deadline);
     } else if (conn->write_deadline.kind == SKI_DEADLINE_NONE) {
-        conn->unsent_seen = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+        conn->unsent_seen = uv_stream_get_write_queue_size(&conn->stream);
         ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
     }
 }
@@ -199,7 +199,7 @@ void ski_conn_goodbye(ski_conn *conn)
     conn->lingering = true;
     if (conn->tls) ski_secure_goodbye(conn);
     if (conn->closing) return;
-    if (conn->eof || uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, fin_sent)) {
+    if (conn->eof || uv_shutdown(&conn->shutdown, &conn->stream, fin_sent)) {
         ski_conn_cut(conn);
     }
 }
@@ -207,7 +207,7 @@ void ski_conn_goodbye(ski_conn *conn)
 // write_expired: nothing was taken since the deadline was set, or the time goes on.
 static void write_expired(ski_conn *conn)
 {
-    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    size_t unsent = uv_stream_get_write_queue_size(&conn->stream);
 
     if (unsent < conn->unsent_seen) {
         conn->unsent_seen = unsent;
@@ -246,13 +246,17 @@ void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind)
     }
 }
 
-// peer_print writes "address:port", with brackets for IPv6.
+// peer_print writes "address:port", with brackets for IPv6, or "local".
 static void peer_print(ski_conn *conn)
 {
     struct sockaddr_storage address;
     int len = sizeof address;
     char name[INET6_ADDRSTRLEN] = "";
 
+    if (conn->stream.type != UV_TCP) {
+        snprintf(conn->peer, sizeof conn->peer, "local");
+        return;
+    }
     if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&address, &len)) return;
     if (address.ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
@@ -272,7 +276,7 @@ static void shed_closed(uv_handle_t *handle)
     http->shedding = false;
     if (http->shed_again) {
         http->shed_again = false;
-        if (!http->draining) ski_conn_accept((uv_stream_t *)&http->listener, 0);
+        if (!http->draining) ski_conn_accept(http->shed_from, 0);
     }
 }
 
@@ -282,13 +286,14 @@ static void conn_shed(ski_http *http, uv_stream_t *listener)
 {
     http->shed_again = http->shedding;
     if (http->shedding) return;
-    int failed = uv_tcp_init(&http->loop, &http->shed); // allocates nothing
-    assert(failed == 0);
+    int failed = ski_listen_init(http, listener, &http->shed.tcp, &http->shed.pipe);
+    assert(failed == 0); // allocates nothing
     (void)failed;
-    http->shed.data = http;
+    http->shed.tcp.data = http; // the same place in both
+    http->shed_from = listener;
     http->shedding = true;
-    (void)uv_accept(listener, (uv_stream_t *)&http->shed);
-    uv_close((uv_handle_t *)&http->shed, shed_closed);
+    (void)uv_accept(listener, (uv_stream_t *)&http->shed.tcp);
+    uv_close((uv_handle_t *)&http->shed.tcp, shed_closed);
 }
 
 // conn_new takes the next connection off the listener. NULL: it could not be had, or is gone.
@@ -296,7 +301,7 @@ static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
 {
     ski_conn *conn = ski_alloc_zeroed(1, sizeof *conn);
 
-    if (conn == NULL || uv_tcp_init(&http->loop, &conn->tcp)) {
+    if (conn == NULL || ski_listen_init(http, listener, &conn->tcp, &conn->pipe)) {
         ski_free(conn);
         ski_http_count(http, SKI_COUNT_REFUSED, 1);
         conn_shed(http, listener);
@@ -308,7 +313,7 @@ static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
     conn->next = http->conns;
     if (http->conns != NULL) http->conns->prev = conn;
     http->conns = conn;
-    if (uv_accept(listener, (uv_stream_t *)&conn->tcp) || ski_secure_accept(conn)) {
+    if (uv_accept(listener, &conn->stream) || ski_secure_accept(conn)) {
         ski_conn_cut(conn);
         return NULL;
     }
@@ -332,7 +337,7 @@ static void conn_refuse(ski_conn *conn)
 
     ski_http_count(http, SKI_COUNT_REFUSED, 1);
     bool told = !conn->tls && http->refused_now < SKI_LINGER_REFUSED_MAX &&
-                uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == len;
+                uv_try_write(&conn->stream, &buf, 1) == len;
     if (!told) {
         ski_conn_cut(conn);
         return;
@@ -350,7 +355,7 @@ void ski_conn_accept(uv_stream_t *listener, int status)
     uint64_t now = http->counters[SKI_COUNT_CONNECTIONS] - http->refused_now;
     ski_conn *conn = conn_new(http, listener);
     if (conn == NULL) return;
-    uv_tcp_nodelay(&conn->tcp, 1);
+    if (conn->stream.type == UV_TCP) uv_tcp_nodelay(&conn->tcp, 1);
     if (now >= http->options.connections_max) {
         conn_refuse(conn);
     } else {

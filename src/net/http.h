@@ -34,7 +34,7 @@ struct ski_http_request {
     skald_str method, path; // path: decoded per segment is the router's; as it came, without the
                             // query
     skald_str query;        // behind '?', as it came; not given: none
-    skald_str peer;         // "127.0.0.1:51234"
+    skald_str peer;         // "127.0.0.1:51234", "[::1]:51234", "local"
     const ski_http_header *headers;
     size_t header_count;
     skald_str body; // whole, when the route buffers; SKI_JSON_PAD readable bytes stand behind it
@@ -155,6 +155,10 @@ typedef void ski_http_observe(void *context, const ski_http_request *request, un
 typedef struct ski_http_options {
     const char *host; // "127.0.0.1"
     uint16_t port;    // 0: any free one
+    // A socket in the file system beside the port, for this machine alone: its owner may write to
+    // it, nobody else; never TLS; the peer of its requests is "local". One that is left over from a
+    // process that is gone is replaced. NULL: none.
+    const char *local_path;
     const ski_http_route *routes;
     void *context; // of the routes
     ski_http_guard *guard;

@@ -100,7 +100,7 @@ static void rest_written(uv_write_t *request, int status)
 void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t bytes)
 {
     conn->writing_bytes = bytes;
-    if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, pieces, count, rest_written)) {
+    if (uv_write(&conn->write, &conn->stream, pieces, count, rest_written)) {
         ski_conn_cut(conn);
     } else {
         conn->writing = true;
@@ -109,7 +109,7 @@ void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t by
 
 void ski_conn_flush(ski_conn *conn)
 {
-    uv_stream_t *stream = (uv_stream_t *)&conn->tcp;
+    uv_stream_t *stream = &conn->stream;
     uv_buf_t pieces[SKI_PIECES_MAX];
     size_t bytes;
 
@@ -147,5 +147,5 @@ void ski_conn_continue_send(ski_conn *conn)
         ski_secure_send(conn, ski_str(text, sizeof text - 1));
         return;
     }
-    if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) != (int)buf.len) ski_conn_cut(conn);
+    if (uv_try_write(&conn->stream, &buf, 1) != (int)buf.len) ski_conn_cut(conn);
 }

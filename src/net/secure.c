@@ -18,7 +18,7 @@ skald_err ski_secure_accept(ski_conn *conn)
 {
     ski_http *http = conn->http;
 
-    if (!http->tls_buffer) return SKALD_OK;
+    if (!http->tls_buffer || conn->stream.type != UV_TCP) return SKALD_OK;
     ski_mutex_lock(&http->lock);
     conn->tls = ski_tls_new(http->tls);
     ski_mutex_unlock(&http->lock);
@@ -33,7 +33,7 @@ static bool out_try(ski_conn *conn)
     bool sent = true;
 
     if (conn->writing) return false;
-    if (out.len) sent = uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == (int)out.len;
+    if (out.len) sent = uv_try_write(&conn->stream, &buf, 1) == (int)out.len;
     ski_tls_sent(conn->tls);
     return sent;
 }
@@ -49,7 +49,7 @@ static void plain_refused(ski_conn *conn)
     ski_http_count(conn->http, SKI_COUNT_BAD, 1);
     ski_tls_free(conn->tls);
     conn->tls = NULL;
-    if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == (int)buf.len) {
+    if (uv_try_write(&conn->stream, &buf, 1) == (int)buf.len) {
         ski_conn_goodbye(conn);
     } else {
         ski_conn_cut(conn);
@@ -126,7 +126,7 @@ void ski_secure_flush(ski_conn *conn)
         }
         skald_str out = ski_tls_out(conn->tls);
         uv_buf_t buf = uv_buf_init((char *)out.ptr, (unsigned)out.len);
-        int sent = out.len ? uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) : 0;
+        int sent = out.len ? uv_try_write(&conn->stream, &buf, 1) : 0;
         if (sent < 0 && sent != UV_EAGAIN) {
             ski_conn_cut(conn);
             return;

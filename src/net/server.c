@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    backlog = 1024,
     posts_max = 65536, // waiting at once
 };
 
@@ -189,6 +188,7 @@ static void drain_begins(ski_http *http)
     // first.)
     http->durations_ms[SKI_DEADLINE_LINGER] = SKI_LINGER_STOP_MS;
     uv_close((uv_handle_t *)&http->listener, NULL);
+    uv_close((uv_handle_t *)&http->local, NULL); // also takes the socket's name away
     ski_streams_end(http);
     ski_laters_cancel(http);
     for (ski_conn *conn = http->conns; conn != NULL; conn = next) {
@@ -361,44 +361,6 @@ static skald_err options_check(const ski_http_options *options, skald_error *err
     return SKALD_OK;
 }
 
-static skald_err uv_error(int code, const ski_http_options *options, skald_error *error)
-{
-    skald_err err = code == UV_EACCES ? SKALD_EDENIED : SKALD_EUNAVAILABLE;
-
-    if (code == UV_ENOMEM) err = SKALD_ENOMEM;
-    return skald_fail(error, err, "cannot listen on %s port %u: %s", options->host, options->port,
-                      uv_strerror(code));
-}
-
-// listen_on binds and listens, and finds out the port.
-static skald_err listen_on(ski_http *http, skald_error *error)
-{
-    const ski_http_options *options = &http->options;
-    const char *host = strcmp(options->host, "localhost") == 0 ? "127.0.0.1" : options->host;
-    struct sockaddr_storage address = {0};
-    int address_len = sizeof address;
-
-    if (uv_ip4_addr(host, options->port, (struct sockaddr_in *)&address) != 0 &&
-        uv_ip6_addr(host, options->port, (struct sockaddr_in6 *)&address) != 0) {
-        return skald_fail_at(
-            error, SKALD_EINVALID, "host",
-            "\"%s\" is no IP address; 127.0.0.1 is this machine alone, 0.0.0.0 all "
-            "of its networks",
-            options->host);
-    }
-    http->listener.data = http;
-    int code = uv_tcp_bind(&http->listener, (const struct sockaddr *)&address, 0);
-    if (code == 0) code = uv_listen((uv_stream_t *)&http->listener, backlog, ski_conn_accept);
-    if (code == 0) {
-        code = uv_tcp_getsockname(&http->listener, (struct sockaddr *)&address, &address_len);
-    }
-    if (code != 0) return uv_error(code, options, error);
-    bool six = address.ss_family == AF_INET6;
-    http->port = ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port
-                           : ((struct sockaddr_in *)&address)->sin_port);
-    return SKALD_OK;
-}
-
 // loop_open makes the loop with its handles. All of them are there, or none.
 static skald_err loop_open(ski_http *http)
 {
@@ -416,6 +378,7 @@ static skald_err loop_open(ski_http *http)
     uv_check_start(&http->check, turn_checked);
     uv_prepare_start(&http->prepare, turn_prepared);
     if (uv_tcp_init(&http->loop, &http->listener)) abort(); // allocates nothing without a family
+    if (uv_pipe_init(&http->loop, &http->local, 0)) abort();
     return SKALD_OK;
 }
 
@@ -478,7 +441,7 @@ skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
     if (err) goto free_http;
     err = loop_open(http);
     if (err) goto free_http;
-    err = listen_on(http, reterr_error);
+    err = ski_listen(http, reterr_error);
     if (err) goto close_loop;
     err = parts_make(http);
     http->tls = options->take_tls;

@@ -139,7 +139,11 @@ struct ski_stream {
 };
 
 struct ski_conn {
-    uv_tcp_t tcp; // first
+    union { // first
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; // of the local socket
+    };
     ski_http *http;
     ski_conn *prev, *next;
     ski_conn *flush_next; // of the list of connections to be looked at
@@ -218,13 +222,18 @@ struct ski_http {
     // loop
     uv_loop_t loop;
     uv_tcp_t listener;
+    uv_pipe_t local; // the other listener, with options.local_path
     uv_async_t wake;
     uv_timer_t timer; // the next deadline
     uv_timer_t drain;
     uv_check_t check;     // the end of a turn:
     uv_prepare_t prepare; // whatever it consisted of
     bool turn_due;        // turned is to be called then
-    uv_tcp_t shed;        // a connection there is no memory for
+    uv_stream_t *shed_from;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } shed; // a connection there is no memory for
     bool shedding, shed_again;
     ski_exchange *pool_first;
     ski_conn *conns, *flush;
@@ -248,6 +257,11 @@ bool ski_http_on_loop(const ski_http *http); // lock held
 void ski_http_settle(ski_http *http);        // the end of everything the loop does
 void ski_http_wake(ski_http *http);          // lock held
 void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
+
+// listen.c
+skald_err ski_listen(ski_http *http, skald_error *reterr_error); // binds and listens: both
+// ski_listen_init makes the handle for what a listener accepts: tcp or pipe, which are one place.
+int ski_listen_init(ski_http *http, const uv_stream_t *listener, uv_tcp_t *tcp, uv_pipe_t *pipe);
 
 // deadline.c
 void ski_deadlines_init(ski_http *http);
