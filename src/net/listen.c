@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listening: on an address and, where that is asked for, on a local socket in the file system.
 //
-// A local socket's name outlives a process that was killed. Whether anybody listens behind it is
-// asked by connecting; when nobody does, and it is a socket, the name is taken over.
+// A local socket's name outlives a process that was killed; then it is taken over.
 #include "net/server.h"
 
-#include <errno.h>
+#include "os/local.h"
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 enum {
     backlog = 1024,
@@ -61,39 +56,19 @@ static skald_err address_listen(ski_http *http, skald_error *error)
     return SKALD_OK;
 }
 
-// local_abandoned: there is a socket of that name, and nobody listens.
-static bool local_abandoned(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat status;
-    bool refused = false;
-    int fd = -1;
-
-    if (lstat(path, &status) || !S_ISSOCK(status.st_mode)) return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return false;
-    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-    refused =
-        connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
-    close(fd);
-    return refused;
-}
-
 static skald_err local_listen(ski_http *http, skald_error *error)
 {
     const char *path = http->options.local_path;
-    struct sockaddr_un room;
     uv_fs_t mode;
     int code = 0;
 
-    if (strlen(path) >= sizeof room.sun_path) {
+    if (strlen(path) > ski_local_path_max()) {
         return skald_fail_at(error, SKALD_EINVALID, "socket",
-                             "the name of a socket has at most %zu bytes",
-                             sizeof room.sun_path - 1);
+                             "the name of a socket has at most %zu bytes", ski_local_path_max());
     }
     http->local.data = http;
     code = uv_pipe_bind(&http->local, path);
-    if (code == UV_EADDRINUSE && local_abandoned(path) && unlink(path) == 0) {
+    if (code == UV_EADDRINUSE && ski_local_reclaim(path)) {
         code = uv_pipe_bind(&http->local, path);
     }
     if (code == 0) {
