@@ -177,6 +177,17 @@ static skald_err log_commit(void *driver, skald_store_batch *batch)
     return SKALD_OK;
 }
 
+static void log_flush(void *driver)
+{
+    ski_engine *engine = driver;
+    bool wake = false;
+
+    ski_mutex_lock(&engine->lock);
+    wake = engine->first && !engine->writing;
+    ski_mutex_unlock(&engine->lock);
+    if (wake) ski_cond_signal(&engine->work);
+}
+
 static skald_err log_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position)
 {
     ski_engine *engine = driver;
@@ -395,4 +406,5 @@ const skald_store_driver ski_store_log = {
     .state = log_state,
     .step = log_step,
     .verify = ski_verify,
+    .flush = log_flush,
 };
