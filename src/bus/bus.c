@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "bus/registry.h"
 
 #include <assert.h>
 
@@ -15,6 +16,8 @@ enum {
     threads_default = 8,
     subscriptions_default = 4096,
     history_events_default = 1000,
+    schedule_events_default = 10000,
+    schedule_events_limit = 100000,
     free_timeout_ms = 10000,
 };
 
@@ -45,6 +48,13 @@ void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms)
 {
     if (ski_timers_set(&bus->timers, timer, ski_bus_now_ns(bus) + delay_ms * SKI_NS_PER_MS))
         ski_bus_stir(bus);
+}
+
+skald_err ski_bus_timers_reserve(skald_bus *bus, uint32_t deliveries_more, uint32_t asides)
+{
+    uint32_t deliveries = bus->chunk_count * SKI_CHUNK_DELIVERIES + deliveries_more;
+
+    return ski_timers_reserve(&bus->timers, deliveries + bus->subscriptions_max + asides);
 }
 
 static void ready_tell(skald_bus *bus)
@@ -89,7 +99,7 @@ void ski_bus_errands(skald_bus *bus)
             ready_tell(bus);
         } else if (!ski_link_alone(&bus->gone)) {
             end_tell(bus);
-        } else {
+        } else if (!ski_notice_publish(bus)) {
             return;
         }
     }
@@ -129,6 +139,7 @@ static void bus_locks_init(skald_bus *bus)
     ski_link_init(&bus->dirties);
     ski_link_init(&bus->notify);
     ski_link_init(&bus->gone);
+    ski_link_init(&bus->fetching);
 }
 
 static void bus_options(skald_bus *bus, const skald_bus_options *options)
@@ -147,6 +158,10 @@ static void bus_options(skald_bus *bus, const skald_bus_options *options)
     if (bus->event_bytes_max > event_bytes_max) bus->event_bytes_max = event_bytes_max;
     bus->deliveries_max = SKI_DELIVERIES_MAX;
     bus->pages_bytes_max = SKI_PAGES_BYTES_MAX;
+    bus->system_events = options->system_events;
+    bus->schedule_events_max =
+        options->schedule_events_max ? options->schedule_events_max : schedule_events_default;
+    bus->began_ns = ski_bus_now_ns(bus);
     bus->stepped = options->stepped || !kernel->spawn;
     bus->allowed = bus->threads_max;
     bus->workers_limit = bus->threads_max * (1 + SKI_THREADS_SPARE);
@@ -160,6 +175,8 @@ static void bus_options(skald_bus *bus, const skald_bus_options *options)
 static void bus_memory_free(skald_bus *bus)
 {
     ski_match_fini(&bus->match);
+    skald_schemas_free(bus->schemas);
+    skald_types_free(bus->types);
     for (uint32_t i = 0; i < bus->chunk_count; i++) ski_free(bus->chunks[i]);
     ski_free(bus->chunks);
     ski_timers_fini(&bus->timers);
@@ -167,7 +184,9 @@ static void bus_memory_free(skald_bus *bus)
     ski_free(bus->workers);
     ski_free(bus->positions);
     ski_free(bus->source);
-    skald_buf_fini(&bus->save_buf);
+    ski_save_fini(bus);
+    ski_notices_drop(bus);
+    skald_arena_free(bus->key_scratch);
     ski_cond_fini(&bus->idle);
     ski_cond_fini(&bus->read);
     ski_cond_fini(&bus->work);
@@ -180,11 +199,14 @@ static void bus_memory_free(skald_bus *bus)
 
 static skald_err bus_memory(skald_bus *bus, const skald_bus_options *options)
 {
-    bus->save_buf.bytes_max = SKI_CHECKPOINT_BYTES_MAX;
+    bus->notices_end = &bus->notices;
+    SKALD_TRY(skald_arena_new(SKALD_EVENT_BYTES_LIMIT, &bus->key_scratch));
     bus->source = ski_str_terminated(skald_str_of(options->source ? options->source : "skald"));
     bus->subs = ski_alloc_zeroed(bus->subscriptions_max, sizeof(ski_subscription *));
     bus->workers = ski_alloc_zeroed(bus->workers_limit, sizeof(ski_worker));
     if (!bus->source || !bus->subs || !bus->workers) return SKALD_ENOMEM;
+    SKALD_TRY(ski_bus_types_open(bus));
+    SKALD_TRY(ski_bus_schemas_open(bus));
     return ski_timers_reserve(&bus->timers, bus->subscriptions_max);
 }
 
@@ -195,6 +217,7 @@ skald_err skald_bus_new(skald_store *store, const skald_bus_options *options, sk
     if (!options) options = &defaults;
     if (!store || options->threads_max > SKI_THREADS_LIMIT ||
         options->subscriptions_max > SKI_SUBSCRIPTIONS_MAX ||
+        options->schedule_events_max > schedule_events_limit ||
         skald_str_of(options->source).len > SKALD_SOURCE_BYTES_MAX)
         return SKALD_EINVALID;
     skald_bus *bus = ski_alloc_zeroed(1, sizeof(*bus));
@@ -213,7 +236,9 @@ skald_err skald_bus_new(skald_store *store, const skald_bus_options *options, sk
     }
     ski_store_watch(store, watch_head, bus);
     watch_head(bus, skald_store_head(store));
+    ski_registered_look(bus, true);
     if (!bus->stepped) err = ski_threads_start(bus);
+    if (!err) err = ski_schedule_begin(bus, true);
     if (err) {
         ski_bus_drop(bus);
         return err;
@@ -330,6 +355,7 @@ void ski_bus_drop(skald_bus *bus)
         ski_timers_clear(&bus->timers, &sub->timer);
         if (sub->source) ski_hold_drop(sub->source);
         ski_delivery_drop_all(sub);
+        ski_asides_fini(sub);
         ski_subscription_free(sub);
     }
     ski_page_unref(bus, bus->tail_page);
@@ -361,6 +387,7 @@ uint32_t skald_bus_run(skald_bus *bus, uint32_t deliveries_max)
     for (;;) {
         bool more = ski_bus_turn(bus);
 
+        more |= ski_release_step(bus);
         more |= ski_catch_up_step(bus);
         ski_bus_errands(bus);
         ski_delivery *delivery = made < deliveries_max ? ski_runnable_next(bus) : NULL;
@@ -399,5 +426,11 @@ void skald_bus_counters_get(const skald_bus *bus, skald_bus_counters *ret_counte
         .retried = atomic_load(&bus->retried),
         .rejected = atomic_load(&bus->rejected),
         .timed_out = atomic_load(&bus->timed_out),
+        .parked = atomic_load(&bus->parked),
+        .dead = atomic_load(&bus->dead),
+        .expired = atomic_load(&bus->expired),
+        .transient_published = atomic_load(&bus->transient_published),
+        .transient_dropped = atomic_load(&bus->transient_dropped),
+        .notices_dropped = atomic_load(&bus->notices_dropped),
     };
 }

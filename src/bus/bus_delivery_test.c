@@ -399,7 +399,7 @@ static void exhausted_halts(void **state)
     NOTED(&other, 1, 2, 3, 4); // nobody else is concerned
     skald_subscription_state now = rig_state(&on, made, arena);
 
-    assert_true(skald_str_equal(now.state, SKALD_STR("halted")));
+    assert_true(skald_str_equal(now.state, SKALD_STR("faulted")));
     assert_int_equal(now.position, 1);
     assert_true(skald_str_equal(
         now.last_error, SKALD_STR("halted at position 2 (bad.one) after 3 attempts: not today")));

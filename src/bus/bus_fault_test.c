@@ -120,7 +120,7 @@ static void a_read_that_fails_is_tried_again(void **state)
     faults.reads = 7; // the tail's, then three of each
     rig_run(&on);
     assert_int_equal(to.count, 0);
-    assert_true(state_is(&on, made, "catching_up"));
+    assert_true(!rig_state(&on, made, arena).live);
     assert_true(
         skald_str_equal(rig_state(&on, made, arena).last_error, SKALD_STR("the disk says no")));
     assert_int_equal(rig_pass(&on, 99), 0);
@@ -128,7 +128,7 @@ static void a_read_that_fails_is_tried_again(void **state)
     assert_int_equal(rig_pass(&on, 200), 0); // the third
     assert_int_equal(rig_pass(&on, 399), 0);
     assert_int_equal(rig_pass(&on, 1), 2);
-    assert_true(state_is(&on, made, "live"));
+    assert_true(rig_state(&on, made, arena).live);
     rig_publish(&on, "a", NULL);
     rig_run(&on);
     NOTED(&to, 1, 2);
@@ -151,7 +151,7 @@ static void damage_halts_and_is_told(void **state)
     skald_subscription made = rig_subscribe(&on, &options);
 
     rig_pass(&on, 100000);
-    assert_true(state_is(&on, made, "halted"));
+    assert_true(state_is(&on, made, "faulted"));
     assert_true(skald_str_equal(rig_state(&on, made, arena).last_error,
                                 SKALD_STR("halted behind position 0: the disk says no")));
     assert_int_equal(skald_unsubscribe(on.bus, made, false), SKALD_OK);
@@ -280,7 +280,7 @@ static void the_end_waits_for_the_checkpoint(void **state)
     rig_run(&on); // one on its way, one more to write
     assert_int_equal(skald_unsubscribe(on.bus, first, true), SKALD_OK);
     assert_int_equal(to.ends, 0);
-    assert_true(state_is(&on, first, "ended"));
+    assert_true(state_is(&on, first, "stopped"));
     assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_EEXISTS);
     assert_int_equal(to.ends, 1); // that of the refused one
     held_end(SKALD_OK);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random lives of a stepped bus, each from one seed: publishers, handlers that ack, retry, reject,
-// answer later, early or never, subscriptions that come and go, crashes and restarts. A model
+// answer later, early or never, subscriptions that come and go, are paused, set back, have dead
+// letters and parked keys that are released, skipped and edited, crashes and restarts. A model
 // watches every delivery. What it holds the bus to:
 //
 //   1. Nothing invented: an event is given as it was published, to those whose filter means it,
@@ -8,9 +9,11 @@
 //      where they began.
 //   2. Order: of one key at most one delivery is outstanding, and a later one is given only when
 //   every
-//      earlier one was acked; across retries, restarts and crashes.
+//      earlier one was acked or skipped; across retries, parking, resets, restarts and crashes.
+//      With dead letters: or is one of them.
 //   3. What was acked does not come again, unless the bus crashed since.
-//   4. Nothing lost: in the end everything was acked.
+//   4. Nothing lost: in the end everything was acked, skipped or discarded; what was set aside is
+//      found again, over crashes too.
 //   5. In flight stays within in_flight_max.
 #include "bus/bus_rig.h"
 
@@ -23,11 +26,22 @@ enum {
     subs_max = 5,
     pending_max = 4096,
     types_max = 4,
+    audits_max = 4,
     streams_max = 6,
     large_bytes = 70 << 10,
 };
 
-static const char *const types[types_max] = {"order.made", "order.paid", "trip.begun", "other"};
+static const char *const types[types_max + audits_max] = {
+    "order.made",
+    "order.paid",
+    "trip.begun",
+    "other",
+    "audit.subscription.released",
+    "audit.subscription.skipped",
+    "audit.subscription.discarded",
+    "audit.subscription.edited",
+};
+static const char *const tenants[] = {"a", "b", ""};
 static const char *const streams[streams_max] = {NULL, NULL, "o-1", "o-2", "t-1", "t-2"};
 
 typedef struct fact {
@@ -50,6 +64,7 @@ typedef struct subject {
     uint32_t outstanding;
     uint8_t seen[events_max + 1];  // of each position
     uint8_t since[events_max + 1]; // acked: in which run of the bus
+    bool aside[events_max + 1];    // with dead letters: is one now
 } subject;
 
 typedef struct pending {
@@ -69,6 +84,7 @@ struct world {
     uint8_t run; // counts crashes
     bool kind;   // every answer is ACK now
     uint64_t given, again;
+    skald_arena *scratch;
 };
 
 static uint32_t roll(world *in, uint32_t sides)
@@ -83,7 +99,7 @@ static bool meant(const subject *of, uint64_t position)
     const skald_filter *filter = &of->options.filter;
     skald_event event = {.type = skald_str_of(types[in->facts[position].type]),
                          .stream = skald_str_of(streams[in->facts[position].stream]),
-                         .tenant = in->facts[position].tenant ? SKALD_STR("b") : SKALD_STR("a")};
+                         .tenant = skald_str_of(tenants[in->facts[position].tenant])};
 
     return position > of->begins_after && skald_filter_matches(filter, &event);
 }
@@ -96,6 +112,20 @@ static bool same_key(const subject *of, uint64_t a, uint64_t b)
     if (of->options.order == SKALD_IN_SEQUENCE) return true;
     return facts[a].stream == facts[b].stream && facts[a].tenant == facts[b].tenant &&
            streams[facts[a].stream];
+}
+
+// asides_mark notes which positions are dead letters, or heads of parked keys, now.
+static void asides_mark(subject *of)
+{
+    const skald_aside_query query = {.subscription = skald_str_of(of->name), .count_max = 10000};
+    const skald_aside *items;
+    size_t count;
+
+    skald_arena_reset(of->in->scratch);
+    assert_int_equal(skald_bus_asides(of->in->on.bus, &query, of->in->scratch, &items, &count),
+                     SKALD_OK);
+    memset(of->aside, 0, sizeof(of->aside));
+    for (size_t i = 0; i < count; i++) of->aside[items[i].position] = true;
 }
 
 static void check_given(subject *of, const skald_delivery *delivery)
@@ -112,8 +142,10 @@ static void check_given(subject *of, const skald_delivery *delivery)
         assert_true(of->since[position] != in->run); // only a crash brings it back
         in->again++;
     }
+    if (of->options.on_exhausted == SKALD_DEAD_LETTER) asides_mark(of);
     for (uint64_t earlier = of->begins_after + 1; earlier < position; earlier++)
-        if (of->seen[earlier] != ACKED && meant(of, earlier) && same_key(of, earlier, position))
+        if (of->seen[earlier] != ACKED && meant(of, earlier) && same_key(of, earlier, position) &&
+            !of->aside[earlier] && !of->aside[position])
             fail_msg("%s: %llu was given before %llu was acked", of->name,
                      (unsigned long long)position, (unsigned long long)earlier);
     of->seen[position] = OUTSTANDING;
@@ -288,12 +320,120 @@ static void work(world *in, uint32_t deliveries_max)
     pull_some(in);
 }
 
+// audited takes in the event a deed has published before it.
+static void audited(world *in)
+{
+    uint64_t head = skald_store_head(in->on.store);
+
+    if (head == in->head) return;
+    assert_int_equal(head, in->head + 1);
+    const skald_read read = {.after = in->head};
+    skald_store_page page = {0};
+
+    assert_int_equal(ski_store_page(in->on.store, &read, &page, NULL), SKALD_OK);
+    assert_int_equal(page.count, 1);
+    in->facts[head] = (fact){.tenant = 2};
+    while (!skald_str_equal(page.events[0].type, skald_str_of(types[in->facts[head].type])))
+        assert_true(++in->facts[head].type < types_max + audits_max);
+    ski_store_page_free(in->on.store, &page);
+    in->head = head;
+}
+
+// handle_aside does something to one that is set aside.
+static void handle_aside(world *in, subject *of)
+{
+    const skald_aside_query query = {.subscription = skald_str_of(of->name), .count_max = 100};
+    const skald_aside *items;
+    skald_arena *arena;
+    size_t count;
+
+    if (in->head + 2 > events_max || !of->id.id) return;
+    assert_int_equal(skald_arena_new(16 << 20, &arena), SKALD_OK);
+    assert_int_equal(skald_bus_asides(in->on.bus, &query, arena, &items, &count), SKALD_OK);
+    if (count) {
+        uint32_t chosen = roll(in, (uint32_t)count);
+        const skald_aside *item = &items[chosen];
+        const skald_aside_id id = {.subscription = item->subscription, .position = item->position};
+        uint32_t dice = in->kind ? 0 : roll(in, 4);
+        skald_err err;
+
+        if (dice < 2)
+            err = skald_aside_release(in->on.bus, &id, NULL, NULL);
+        else if (dice == 2)
+            err = skald_aside_edit(in->on.bus, &id, SKALD_STR("{\"edited\":1}"), NULL, NULL);
+        else
+            err = skald_aside_discard(in->on.bus, &id, NULL, NULL);
+        audited(in);
+        bool twice = (chosen && items[chosen - 1].position == item->position) ||
+                     (chosen + 1 < count && items[chosen + 1].position == item->position);
+
+        if (item->releasing)
+            assert_true(err == SKALD_ESTATE || twice);
+        else
+            assert_true(!err || err == SKALD_EUNAVAILABLE);
+        if (!err && dice == 3) {
+            of->seen[id.position] = ACKED;
+            of->since[id.position] = in->run;
+        }
+    }
+    skald_arena_free(arena);
+}
+
+// set_back moves a subscription to somewhere it has been; what lies behind comes again.
+static void set_back(world *in, subject *of)
+{
+    if (!of->id.id) return;
+    uint64_t to = roll(in, (uint32_t)in->head + 1);
+    const skald_reset place = {.after = to};
+    skald_subscription id = of->id;
+    skald_arena *arena;
+
+    assert_int_equal(skald_arena_new(16 << 20, &arena), SKALD_OK);
+    skald_subscription_state now = rig_state(&in->on, of->id, arena);
+
+    skald_arena_free(arena);
+    if (to > now.position) return;
+    assert_int_equal(skald_subscription_reset(
+                         in->on.bus, of->id, to ? &place : &(skald_reset){.from = SKALD_FROM_START},
+                         NULL, NULL),
+                     SKALD_OK);
+    forget_outstanding(of);
+    of->id = id;
+    if (to < of->begins_after) of->begins_after = to;
+    for (uint64_t position = to + 1; position <= in->head; position++) of->seen[position] = NOT_YET;
+    skald_bus_run(in->on.bus, 0); // written: a crash does not bring back what was before
+}
+
+static void pause_some(world *in, subject *of)
+{
+    if (!of->id.id) return;
+    if (roll(in, 2))
+        assert_int_equal(skald_subscription_pause(in->on.bus, of->id, NULL), SKALD_OK);
+    else
+        assert_int_equal(skald_subscription_resume(in->on.bus, of->id, NULL), SKALD_OK);
+}
+
+static void step_life(world *in)
+{
+    subject *one = &in->subjects[roll(in, subs_max)];
+    uint32_t dice = roll(in, 10);
+
+    if (dice < 5)
+        handle_aside(in, one);
+    else if (dice < 6)
+        set_back(in, one);
+    else
+        pause_some(in, one);
+}
+
 static void step(world *in)
 {
     uint32_t dice = roll(in, 100);
     subject *one = &in->subjects[roll(in, subs_max)];
 
-    if (dice < 20)
+    if (dice < 12)
+        step_life(in);
+    else if (dice < 27)
         publish_some(in);
     else if (dice < 55)
         work(in, 1 + roll(in, 30));
@@ -311,15 +451,23 @@ static void step(world *in)
         restart(in, false);
 }
 
+static skald_str stream_of(const skald_event *event)
+{
+    return event->stream;
+}
+
 static void world_begin(world *in, uint64_t seed)
 {
     memset(in, 0, sizeof(*in));
     in->random = seed;
     rig_open(&in->on);
+    assert_int_equal(skald_arena_new(64 << 20, &in->scratch), SKALD_OK);
     for (int i = 0; i < subs_max; i++) {
         subject *of = &in->subjects[i];
 
         of->in = in;
+        bool ends = roll(in, 2);
+
         of->pull = !roll(in, 3);
         snprintf(of->name, sizeof(of->name), "sub-%d", i);
         of->options = (skald_subscription_options){
@@ -328,10 +476,17 @@ static void world_begin(world *in, uint64_t seed)
                         .ready = of->pull ? tell_ready : NULL,
                         .context = of},
             .from = roll(in, 3) ? SKALD_FROM_DEFAULT : SKALD_FROM_END,
-            .order = (skald_order)roll(in, 3),
+            .order = (skald_order)roll(in, 4),
+            .on_exhausted = ends ? (skald_exhausted)(1 + roll(in, 2)) : SKALD_HALT,
             .in_flight_max = 1 + roll(in, 30),
-            .retry = {.first_ms = 10, .max_ms = 100, .timeout_ms = 100 + roll(in, 100)},
+            .retry = {.attempts_max = ends ? 1 + roll(in, 4) : 0,
+                      .first_ms = 10,
+                      .max_ms = 100,
+                      .timeout_ms = 100 + roll(in, 100)},
         };
+        if (of->options.order == SKALD_BY_KEY) of->options.key = stream_of;
+        if (of->options.order == SKALD_IN_SEQUENCE && ends)
+            of->options.on_exhausted = SKALD_DEAD_LETTER;
         static const char *const filters[] = {"order.made", "order.*", "*", NULL};
 
         of->filter_type = skald_str_of(filters[roll(in, 4)]);
@@ -346,7 +501,10 @@ static void settle(world *in)
     in->kind = true;
     for (int i = 0; i < subs_max; i++) begin(&in->subjects[i]);
     restart(in, false);
+    for (int i = 0; i < subs_max; i++)
+        assert_int_equal(skald_subscription_resume(in->on.bus, in->subjects[i].id, NULL), SKALD_OK);
     for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < subs_max; i++) handle_aside(in, &in->subjects[i]);
         while (in->pending_count) answer_one(in);
         work(in, 10000);
         pass(in, 50);
@@ -393,6 +551,7 @@ static void every_life_keeps_the_promises(void **state)
         given += in->given;
         again += in->again;
         rig_close(&in->on);
+        skald_arena_free(in->scratch);
     }
     print_message("%llu deliveries, %llu again after a crash\n", (unsigned long long)given,
                   (unsigned long long)again);

@@ -368,7 +368,7 @@ static void states_are_told(void **state)
     assert_int_equal(count, 1);
     assert_true(skald_str_equal(states[0].name, SKALD_STR("told")));
     assert_true(skald_str_equal(states[0].kind, SKALD_STR("pull")));
-    assert_true(skald_str_equal(states[0].state, SKALD_STR("live")));
+    assert_true(states[0].live);
     assert_int_equal(states[0].filter.types.count, 2);
     assert_true(skald_str_equal(states[0].filter.types.items[1], SKALD_STR("b.*")));
     assert_non_null(states[0].filter.tenant.ptr);

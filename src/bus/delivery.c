@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/str.h"
 
 #include <assert.h>
 #include <string.h>
@@ -30,8 +31,7 @@ static skald_err pool_grow(skald_bus *bus)
     uint32_t made = bus->chunk_count * SKI_CHUNK_DELIVERIES;
 
     if (made >= bus->deliveries_max) return SKALD_EFULL;
-    SKALD_TRY(
-        ski_timers_reserve(&bus->timers, made + SKI_CHUNK_DELIVERIES + bus->subscriptions_max));
+    SKALD_TRY(ski_bus_timers_reserve(bus, SKI_CHUNK_DELIVERIES, bus->aside_timers));
     if (bus->chunk_count == bus->chunk_size) {
         uint32_t size = bus->chunk_size ? bus->chunk_size * 2 : 16;
         ski_delivery **chunks = ski_realloc(bus->chunks, size * sizeof(*chunks));
@@ -56,6 +56,7 @@ static skald_err pool_grow(skald_bus *bus)
 static void pool_give(skald_bus *bus, ski_delivery *delivery)
 {
     ski_free(delivery->early_reason);
+    ski_free(delivery->key_made);
     *delivery = (ski_delivery){
         .slot = delivery->slot,
         .generation = delivery->generation + 1,
@@ -82,25 +83,16 @@ ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id)
 
 // Keys.
 
-static bool has_key(const ski_subscription *sub, const skald_event *event)
+static bool key_equal(const ski_delivery *delivery, const ski_key *key, uint64_t hash)
 {
-    return sub->buckets && (sub->order == SKALD_IN_SEQUENCE || event->stream.len);
-}
+    const ski_subscription *sub = delivery->subscription;
+    skald_str tenant = delivery->event->tenant;
 
-static uint64_t key_hash(const ski_subscription *sub, const skald_event *event)
-{
-    if (sub->order == SKALD_IN_SEQUENCE) return 0;
-    uint64_t hash = event->tenant.len ? ski_hash64(0, event->tenant.ptr, event->tenant.len) : 0;
-
-    return ski_hash64(hash, event->stream.ptr, event->stream.len);
-}
-
-static bool key_equal(const ski_subscription *sub, const skald_event *a, const skald_event *b)
-{
+    if (delivery->key_hash != hash) return false;
     if (sub->order == SKALD_IN_SEQUENCE) return true;
-    return a->stream.len == b->stream.len && a->tenant.len == b->tenant.len &&
-           memcmp(a->stream.ptr, b->stream.ptr, a->stream.len) == 0 &&
-           (!a->tenant.len || memcmp(a->tenant.ptr, b->tenant.ptr, a->tenant.len) == 0);
+    return delivery->key.len == key->key.len && tenant.len == key->tenant.len &&
+           memcmp(delivery->key.ptr, key->key.ptr, key->key.len) == 0 &&
+           (!tenant.len || memcmp(tenant.ptr, key->tenant.ptr, tenant.len) == 0);
 }
 
 static ski_delivery **key_bucket(const ski_subscription *sub, uint64_t hash)
@@ -109,16 +101,15 @@ static ski_delivery **key_bucket(const ski_subscription *sub, uint64_t hash)
 }
 
 // key_enter puts delivery in its key. True: it is the head.
-static bool key_enter(ski_delivery *delivery)
+static bool key_enter(ski_delivery *delivery, const ski_key *key)
 {
     ski_subscription *sub = delivery->subscription;
 
-    delivery->key_hash = key_hash(sub, delivery->event);
+    delivery->key_hash = key->hash;
     ski_delivery **bucket = key_bucket(sub, delivery->key_hash);
 
     for (ski_delivery *head = *bucket; head; head = head->bucket_next) {
-        if (head->key_hash != delivery->key_hash || !key_equal(sub, head->event, delivery->event))
-            continue;
+        if (!key_equal(head, key, delivery->key_hash)) continue;
         head->key_tail->key_next = delivery;
         head->key_tail = delivery;
         return false;
@@ -149,64 +140,174 @@ static ski_delivery *key_advance(ski_delivery *head)
 
 // Life.
 
+// lane_of gives the tenant's lane: its own while there are lanes.
+static uint32_t lane_of(const ski_ready *ready, skald_str tenant)
+{
+    uint32_t first = tenant.len ? (uint32_t)ski_hash64(0, tenant.ptr, tenant.len) % SKI_LANES : 0;
+
+    for (uint32_t i = 0; i < SKI_LANES; i++) {
+        uint32_t lane = (first + i) % SKI_LANES;
+
+        if (!(ready->used & 1U << lane)) return lane;
+        skald_str there = ready->lanes[lane].first->event->tenant;
+
+        if (there.len == tenant.len && (!tenant.len || skald_str_equal(there, tenant))) return lane;
+    }
+    return first;
+}
+
+static int priority_of(const skald_event *event)
+{
+    int priority = (int)event->priority - SKALD_LOW;
+
+    if (priority < 0) return 0;
+    return priority < SKI_PRIORITIES ? priority : SKI_PRIORITIES - 1;
+}
+
 void ski_delivery_ready(ski_delivery *delivery)
 {
     ski_subscription *sub = delivery->subscription;
-    int priority = (int)delivery->event->priority - SKALD_LOW;
-
-    if (priority < 0) priority = 0;
-    if (priority >= SKI_PRIORITIES) priority = SKI_PRIORITIES - 1;
-    ski_queue *queue = &sub->ready[priority];
+    ski_ready *ready = &sub->ready[priority_of(delivery->event)];
+    uint32_t lane = lane_of(ready, delivery->event->tenant);
+    ski_queue *queue = &ready->lanes[lane];
 
     delivery->state = SKI_READY;
     delivery->next = NULL;
-    if (queue->first)
+    if (!ready->used) ready->turn = (uint8_t)lane;
+    if (ready->used & 1U << lane)
         queue->last->next = delivery;
     else
         queue->first = delivery;
     queue->last = delivery;
+    ready->used |= (uint16_t)(1U << lane);
     sub->ready_count++;
     ski_runnable_look(sub);
 }
 
-ski_delivery *ski_delivery_next(ski_subscription *sub)
+static ski_delivery *ready_take(ski_ready *ready)
+{
+    uint32_t lane = ready->turn;
+
+    while (!(ready->used & 1U << lane)) lane = (lane + 1) % SKI_LANES;
+    ski_queue *queue = &ready->lanes[lane];
+    ski_delivery *delivery = queue->first;
+
+    queue->first = delivery->next;
+    if (!queue->first) ready->used &= (uint16_t) ~(1U << lane);
+    ready->turn = (uint8_t)((lane + 1) % SKI_LANES);
+    return delivery;
+}
+
+static ski_delivery *ready_best(ski_subscription *sub)
 {
     for (int i = SKI_PRIORITIES; i-- > 0;) {
-        ski_delivery *delivery = sub->ready[i].first;
-
-        if (!delivery) continue;
-        sub->ready[i].first = delivery->next;
+        if (!sub->ready[i].used) continue;
         sub->ready_count--;
-        return delivery;
+        return ready_take(&sub->ready[i]);
     }
     return NULL;
 }
 
-bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event)
+// ski_delivery_next also passes over what has expired: that is done.
+ski_delivery *ski_delivery_next(ski_subscription *sub)
+{
+    ski_delivery *delivery;
+
+    while ((delivery = ready_best(sub)) != NULL) {
+        if (!delivery->expires_at || delivery->expires_at > ski_bus_now(sub->bus)) break;
+        ski_aside *aside = delivery->aside;
+
+        atomic_fetch_add_explicit(&sub->bus->expired, 1, memory_order_relaxed);
+        sub->expired++;
+        ski_delivery_done(delivery);
+        if (aside) ski_release_answered(aside);
+    }
+    return delivery;
+}
+
+static bool key_keep(ski_delivery *delivery, const ski_key *key)
+{
+    delivery->key = key->key;
+    if (!key->scratch) return true;
+    delivery->key_made = ski_str_terminated(key->key);
+    delivery->key.ptr = delivery->key_made;
+    return delivery->key_made != NULL;
+}
+
+static void list_enter(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    bool stray = !delivery->event->position;
+    ski_delivery **oldest = stray ? &sub->strays_first : &sub->oldest;
+    ski_delivery **newest = stray ? &sub->strays_last : &sub->newest;
+
+    delivery->older = *newest;
+    if (*newest)
+        (*newest)->newer = delivery;
+    else
+        *oldest = delivery;
+    *newest = delivery;
+}
+
+static void list_leave(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    bool stray = !delivery->event->position;
+
+    if (delivery->older)
+        delivery->older->newer = delivery->newer;
+    else
+        *(stray ? &sub->strays_first : &sub->oldest) = delivery->newer;
+    if (delivery->newer)
+        delivery->newer->older = delivery->older;
+    else
+        *(stray ? &sub->strays_last : &sub->newest) = delivery->older;
+}
+
+bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event,
+                      const ski_key *key, ski_aside *aside)
 {
     skald_bus *bus = sub->bus;
 
     assert(sub->in_flight < sub->in_flight_max);
-    assert(!sub->newest || sub->newest->event->position < event->position);
+    assert(aside || !sub->newest || !event->position ||
+           sub->newest->event->position < event->position);
     if (!bus->free_deliveries && pool_grow(bus)) return false;
     ski_delivery *delivery = bus->free_deliveries;
 
+    if (!key_keep(delivery, key)) return false;
     bus->free_deliveries = delivery->next;
     delivery->subscription = sub;
     delivery->hold = hold;
     delivery->event = event;
+    delivery->aside = aside;
     delivery->state = SKI_WAITING;
     delivery->next = NULL;
-    delivery->older = sub->newest;
-    if (sub->newest)
-        sub->newest->newer = delivery;
+    delivery->expires_at = event->metadata.len ? ski_expiry(event) : 0;
+    if (aside)
+        aside->delivery = delivery;
     else
-        sub->oldest = delivery;
-    sub->newest = delivery;
+        list_enter(delivery);
     sub->in_flight++;
-    delivery->keyed = has_key(sub, event);
-    if (!delivery->keyed || key_enter(delivery)) ski_delivery_ready(delivery);
+    sub->taken++;
+    delivery->keyed = key->shared && sub->buckets;
+    if (!delivery->keyed || key_enter(delivery, key)) ski_delivery_ready(delivery);
     return true;
+}
+
+// window_leave forgets a delivery that is in no key any more.
+static void window_leave(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    if (delivery->aside)
+        delivery->aside->delivery = NULL;
+    else
+        list_leave(delivery);
+    sub->in_flight--;
+    ski_timers_clear(&sub->bus->timers, &delivery->timer);
+    ski_hold_drop(delivery->hold);
+    pool_give(sub->bus, delivery);
 }
 
 void ski_delivery_done(ski_delivery *delivery)
@@ -214,32 +315,79 @@ void ski_delivery_done(ski_delivery *delivery)
     ski_subscription *sub = delivery->subscription;
     ski_delivery *heir = delivery->keyed ? key_advance(delivery) : NULL;
 
-    if (delivery->older)
-        delivery->older->newer = delivery->newer;
-    else
-        sub->oldest = delivery->newer;
-    if (delivery->newer)
-        delivery->newer->older = delivery->older;
-    else
-        sub->newest = delivery->older;
-    sub->in_flight--;
-    ski_hold_drop(delivery->hold);
-    pool_give(sub->bus, delivery);
+    window_leave(delivery);
     ski_save_mark(sub);
     if (heir) ski_delivery_ready(heir);
 }
 
+void ski_delivery_take_key(ski_delivery *head,
+                           void (*told)(void *context, const skald_event *event), void *context)
+{
+    ski_subscription *sub = head->subscription;
+
+    for (ski_delivery *next = head; next;) {
+        ski_delivery *heir = next->keyed ? key_advance(next) : NULL;
+
+        if (next != head) told(context, next->event);
+        window_leave(next);
+        next = heir;
+    }
+    ski_save_mark(sub);
+}
+
+static void lose_one(ski_delivery *delivery)
+{
+    skald_bus *bus = delivery->subscription->bus;
+
+    delivery->keyed = false;
+    if (delivery->state == SKI_RUNNING) {
+        delivery->lost = true;
+        delivery->generation++;
+        return;
+    }
+    if (delivery->state == SKI_PENDING) bus->active--;
+    window_leave(delivery);
+}
+
+void ski_delivery_each(ski_subscription *sub, void (*visit)(ski_delivery *delivery))
+{
+    for (ski_delivery *delivery = sub->oldest, *newer; delivery; delivery = newer) {
+        newer = delivery->newer;
+        visit(delivery);
+    }
+    for (ski_delivery *delivery = sub->strays_first, *newer; delivery; delivery = newer) {
+        newer = delivery->newer;
+        visit(delivery);
+    }
+    for (uint32_t i = 0; i < sub->aside_count; i++)
+        if (sub->asides[i]->delivery) visit(sub->asides[i]->delivery);
+}
+
+void ski_delivery_lose(ski_subscription *sub)
+{
+    if (sub->buckets) memset(sub->buckets, 0, (sub->bucket_mask + 1) * sizeof(*sub->buckets));
+    ski_delivery_each(sub, lose_one);
+    sub->pending = sub->retrying = sub->ready_count = 0;
+    memset(sub->ready, 0, sizeof(sub->ready));
+}
+
+static void resume_one(ski_delivery *delivery)
+{
+    if (!delivery->exhausted) return;
+    delivery->exhausted = false;
+    delivery->attempt = 0;
+    ski_delivery_ready(delivery);
+}
+
+void ski_delivery_resume(ski_subscription *sub)
+{
+    ski_delivery_each(sub, resume_one);
+}
+
 void ski_delivery_drop_all(ski_subscription *sub)
 {
-    while (sub->oldest) {
-        ski_delivery *delivery = sub->oldest;
-
-        sub->oldest = delivery->newer;
-        ski_timers_clear(&sub->bus->timers, &delivery->timer);
-        ski_hold_drop(delivery->hold);
-        pool_give(sub->bus, delivery);
-    }
-    sub->newest = NULL;
-    sub->in_flight = sub->ready_count = sub->retrying = 0;
-    for (int i = 0; i < SKI_PRIORITIES; i++) sub->ready[i] = (ski_queue){0};
+    ski_delivery_each(sub, window_leave);
+    assert(!sub->in_flight);
+    sub->ready_count = sub->retrying = 0;
+    memset(sub->ready, 0, sizeof(sub->ready));
 }

@@ -24,13 +24,13 @@
 enum {
     stuck_ms = 1000,
     look_ms = 250,        // how often the dispatcher looks at the workers while some are busy
+    tick_ms = 1000,       // how often it looks over the subscriptions while all is quiet
     timers_at_once = 256, // then others get the lock
 };
 
 static bool runnable(const ski_subscription *sub)
 {
-    return sub->ready_count && !sub->pull && sub->running < sub->workers_max && !sub->halted &&
-           !sub->ended && !sub->bus->closing;
+    return sub->ready_count && !sub->pull && sub->running < sub->workers_max && !ski_stopped(sub);
 }
 
 static bool may_run(const ski_subscription *sub)
@@ -77,7 +77,7 @@ static void worker_call(skald_bus *bus)
 
 static void pull_tell(ski_subscription *sub)
 {
-    if (!sub->armed || !sub->ready_count || sub->halted || sub->ended) return;
+    if (!sub->armed || !sub->ready_count || ski_stopped(sub)) return;
     sub->armed = false;
     ski_link_append(&sub->bus->notify, &sub->notify);
 }
@@ -107,11 +107,17 @@ static ski_subscription *runnable_first(skald_bus *bus)
 
 ski_delivery *ski_runnable_next(skald_bus *bus)
 {
-    ski_subscription *sub = runnable_first(bus);
+    ski_subscription *sub;
 
-    if (!sub) return NULL;
-    ski_link_leave(&sub->runnable);
-    return ski_delivery_next(sub);
+    while ((sub = runnable_first(bus)) != NULL) {
+        ski_link_leave(&sub->runnable);
+        ski_delivery *delivery = ski_delivery_next(sub);
+
+        if (delivery) return delivery;
+        ski_feed(sub); // all had expired
+        ski_life_look(sub);
+    }
+    return NULL;
 }
 
 // worker_deliver makes one delivery; another thread is called for what may run beside it.
@@ -201,6 +207,8 @@ static bool timers_run(skald_bus *bus)
         if (!timer) return false;
         if (timer->kind == SKI_TIMER_SUBSCRIPTION)
             subscription_due(SKI_LINKED(timer, ski_subscription, timer));
+        else if (timer->kind == SKI_TIMER_ASIDE)
+            ski_aside_due(SKI_LINKED(timer, ski_aside, timer));
         else
             ski_delivery_due(SKI_LINKED(timer, ski_delivery, timer));
     }
@@ -213,6 +221,7 @@ bool ski_bus_turn(skald_bus *bus)
     bool more = timers_run(bus);
 
     more |= ski_tail_step(bus);
+    ski_registry_tick(bus);
     ski_save_run(bus);
     return more;
 }
@@ -220,16 +229,13 @@ bool ski_bus_turn(skald_bus *bus)
 // ski_bus_sleep until something stirs the bus or is due; busy: not for long.
 void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy)
 {
-    uint64_t now = ski_bus_now_ns(bus), most = busy ? look_ms * SKI_NS_PER_MS : 0;
+    uint64_t now = ski_bus_now_ns(bus), most = (busy ? look_ms : tick_ms) * SKI_NS_PER_MS;
     uint64_t for_ns = !due_ns ? most : due_ns > now ? due_ns - now : 1;
 
-    if (most && for_ns > most) for_ns = most;
+    if (for_ns > most) for_ns = most;
     ski_mutex_lock(&bus->wake_lock);
     while (!atomic_load(&bus->stirred)) {
-        if (!for_ns)
-            ski_cond_wait(&bus->wake, &bus->wake_lock);
-        else if (!ski_cond_wait_ns(&bus->wake, &bus->wake_lock, for_ns))
-            break;
+        if (!ski_cond_wait_ns(&bus->wake, &bus->wake_lock, for_ns)) break;
     }
     ski_mutex_unlock(&bus->wake_lock);
 }
@@ -260,7 +266,7 @@ static void reader_run(void *argument)
 
     ski_bus_lock(bus);
     while (!bus->quit) {
-        if (ski_catch_up_step(bus))
+        if (ski_release_step(bus) | ski_catch_up_step(bus))
             ski_bus_errands(bus);
         else
             ski_cond_wait(&bus->read, &bus->lock);

@@ -15,11 +15,13 @@
 #ifndef SKI_BUS_ENGINE_H
 #define SKI_BUS_ENGINE_H
 
+#include "bus/aside.h"
 #include "bus/bus.h"
 #include "bus/checkpoint.h"
 #include "bus/link.h"
 #include "bus/match.h"
 #include "bus/timer.h"
+#include "bus/types.h"
 #include "os/thread.h"
 
 #include <stdatomic.h>
@@ -39,10 +41,16 @@ enum {
     SKI_FILTER_ITEMS_MAX = 1024, // of each list
     SKI_REASON_BYTES_MAX = 200,
     SKI_PRIORITIES = 4,
+    SKI_LANES = 16,                  // of tenants that are ready, each in turn
     SKI_SCRATCH_BYTES_MAX = 1 << 20, // of a delivery
     SKI_THREADS_LIMIT = 1024,        // threads_max
     SKI_THREADS_SPARE = 3,           // times threads_max: what may stand in for stuck ones
 };
+
+// What is scheduled: hidden from all that do not name it.
+#define SKI_SCHEDULED_TYPE "system.scheduled"
+// Names of the bus's own.
+#define SKI_INTERNAL_PREFIX "skald."
 
 #define SKI_NS_PER_MS UINT64_C(1000000)
 
@@ -50,6 +58,7 @@ enum {
 typedef struct ski_page {
     skald_store_page store_page;
     size_t bytes; // about what it takes in memory
+    bool own;     // events that were never stored, in this block
     uint32_t refs;
     struct ski_page *next; // of those to be freed
 } ski_page;
@@ -64,7 +73,7 @@ typedef struct ski_hold {
 // Checkpoints are written; none is begun before the last, that of stop; none any more.
 enum { SKI_SAVES_OPEN, SKI_SAVES_CLOSED, SKI_SAVES_OVER };
 
-enum { SKI_TIMER_DELIVERY, SKI_TIMER_SUBSCRIPTION };
+enum { SKI_TIMER_DELIVERY, SKI_TIMER_SUBSCRIPTION, SKI_TIMER_ASIDE };
 
 typedef enum ski_delivery_state {
     SKI_FREE,
@@ -91,13 +100,46 @@ struct ski_delivery {
     uint32_t early_delay_ms;
     uint8_t early_outcome; // with early: skald_delivery_end came before the handler returned
     bool early, keyed;
+    bool exhausted; // it halted its subscription
+    bool lost;      // set back while it ran: what it answers is not heard
     uint8_t state;
-    char *early_reason; // may be NULL
+    char *early_reason;    // may be NULL
+    ski_aside *aside;      // is released; NULL: from the log
+    skald_str key;         // BY_KEY: borrowed from the event, or key_made
+    char *key_made;        // may be NULL
+    skald_time expires_at; // 0: never
+    skald_time failed_at;  // first; 0: not yet
 };
 
 typedef struct ski_queue {
     ski_delivery *first, *last;
 } ski_queue;
+
+// What is ready at one priority: a queue for each tenant as long as there are lanes, then shared.
+typedef struct ski_ready {
+    ski_queue lanes[SKI_LANES];
+    uint16_t used; // lanes that hold something
+    uint8_t turn;  // the next to be asked
+} ski_ready;
+
+// When, for one code, a system.error was last published, and what happened since.
+typedef struct ski_complaint {
+    uint64_t at_ns;
+    uint32_t count;
+} ski_complaint;
+enum { SKI_CODE_RETRY, SKI_CODE_REJECT, SKI_CODE_TIMEOUT, SKI_CODE_HALT, SKI_CODE_READ, SKI_CODES };
+
+// When something was acked.
+typedef struct ski_ack {
+    uint64_t position;
+    skald_time at;
+} ski_ack;
+enum { SKI_ACKS = 256 };
+
+// Counters as they stood, for rates.
+typedef struct ski_sample {
+    uint64_t at_ns, in, out;
+} ski_sample;
 
 struct ski_subscription {
     // Set once.
@@ -114,8 +156,13 @@ struct ski_subscription {
     skald_order order;
     skald_retry_policy retry;
     skald_exhausted on_exhausted;
+    skald_key_fn *key;
+    skald_str key_pointer;
     uint32_t workers_max, in_flight_max;
+    uint32_t dead_letters_max, parked_keys_max, stale_after_s;
+    uint64_t lag_events_max;
     bool durable, pull, once, takes_tests;
+    bool internal; // of the bus itself: reserved types are for it
 
     // Where it stands. Live: everything up to the greater of cursor and the tail was offered.
     uint64_t cursor;
@@ -132,16 +179,43 @@ struct ski_subscription {
     const uint64_t *resume;
     size_t resume_count, resume_index;
 
-    // Deliveries, by position: what is not done.
-    ski_delivery *oldest, *newest;
+    // Deliveries, by position: what is not done. Of events never stored: strays.
+    ski_delivery *oldest, *newest, *strays_first, *strays_last;
     uint32_t in_flight, running, pending, retrying;
-    ski_queue ready[SKI_PRIORITIES];
+    ski_ready ready[SKI_PRIORITIES];
     uint32_t ready_count;
     ski_delivery **buckets; // by key; NULL: no order
     uint32_t bucket_mask;
     bool armed; // pull: tell when something becomes ready
 
-    // Life. ended: nothing starts any more; freed when nothing runs and its checkpoint is written.
+    // Set aside.
+    ski_aside **asides; // by origin
+    uint32_t aside_count, aside_size, asides_unsaved;
+    uint32_t parked_count, dead_count, later_count;
+    ski_aside **parked_buckets; // by key; NULL: none was ever parked
+    uint32_t parked_mask;
+    ski_link aside_changes, aside_saving; // to be written; in the batch on its way
+    ski_link releases;                    // wait for their turn to be released
+    ski_link release_waits;               // have it and wait for room in the window
+    uint32_t releasing;                   // of them, those that have it
+
+    // Life. paused, draining: see life.c. resetting: until what runs has returned.
+    bool paused, draining, resetting;
+    uint64_t reset_to;
+    uint32_t read_epoch;  // changes when a page being read is not wanted any more
+    bool about_dirty;     // "about/NAME" is to be written
+    bool about_saving;    // and is on its way
+    uint64_t active_ns;   // the last sign of a consumer
+    skald_time active_at; // the same, as last written
+    bool lagging, stale;  // as reported
+    bool held;            // the store was told how much of the log it needs
+    uint64_t held_floor;
+    bool faulted_told; // system.handler.faulted was published: recovered follows
+    uint64_t taken, expired, dropped;
+    ski_sample samples[2]; // the older first
+    ski_complaint complaints[SKI_CODES];
+
+    // ended: nothing starts any more; freed when nothing runs and its checkpoint is written.
     bool starting, halted, ended, forget, finished;
     uint32_t pins;   // calls into handler.ready and takes under way
     ski_timer timer; // looks again after something failed
@@ -152,7 +226,6 @@ struct ski_subscription {
     bool saved;  // one was written since it began
     uint64_t saved_floor;
     skald_store_batch batch;
-    skald_store_value value;
     skald_err save_err;     // of the batch, from its done
     uint32_t save_failures; // in a row
     ski_subscription *mail_next;
@@ -160,6 +233,8 @@ struct ski_subscription {
     ski_link runnable, catching, dirties, notify, gone;
 
     uint64_t acked, retried, rejected, timed_out;
+    ski_ack *acks; // the last ones, for the trace; made with the first
+    uint32_t acks_next;
     char last_error[SKI_REASON_BYTES_MAX];
     skald_time last_error_at;
 };
@@ -176,6 +251,9 @@ typedef struct ski_worker {
 struct skald_bus {
     // Set once.
     skald_store *store;
+    skald_types *types; // the names of types
+    skald_schemas *schemas;
+    atomic_bool has_schemas; // one was registered at some time
     const ski_kernel *kernel;
     skald_clock clock;
     const skald_log *log;
@@ -183,12 +261,14 @@ struct skald_bus {
     uint32_t threads_max, subscriptions_max, history_events_max, event_bytes_max;
     uint32_t deliveries_max; // SKI_DELIVERIES_MAX and
     size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX; less in tests
-    bool stepped;
+    bool stepped, system_events;
 
     // Any thread, no lock.
     _Atomic uint64_t head; // of the store, as told
     atomic_bool stirred;   // the dispatcher has something to look at
     _Atomic uint64_t published, publish_failed, delivered, acked, retried, rejected, timed_out;
+    _Atomic uint64_t parked, dead, expired, transient_published, transient_dropped;
+    _Atomic uint64_t notices_dropped;
 
     // The wake lock.
     ski_mutex wake_lock;
@@ -227,9 +307,18 @@ struct skald_bus {
     size_t page_bytes;
     ski_page *dead_pages;
     ski_link runnable, catching, dirties, notify, gone;
-    uint64_t *positions; // scratch of the encoder
+    ski_link fetching;     // records being released that wait for a page
+    uint32_t aside_timers; // records that have a timer
+    uint64_t *positions;   // scratch of the encoder
     size_t positions_size;
-    skald_buf save_buf;
+    uint32_t schedule_events_max;
+    struct ski_save_values *save_values;       // scratch, made when first needed
+    struct ski_notice *notices, **notices_end; // system events to be published
+    uint32_t notice_count;
+    uint64_t tick_ns;    // when subscriptions were last looked over
+    uint64_t scanned_ns; // when those nobody runs were
+    uint64_t began_ns;
+    skald_arena *key_scratch; // of a key being undone
 
     ski_worker *workers;
     uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
@@ -247,6 +336,8 @@ void ski_bus_lock(skald_bus *bus);
 void ski_bus_leave(skald_bus *bus);   // errands, then unlocks
 void ski_bus_errands(skald_bus *bus); // what must be called without the lock
 void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms);
+// ski_bus_timers_reserve: room in the heap when there are so many more deliveries, so many records.
+skald_err ski_bus_timers_reserve(skald_bus *bus, uint32_t deliveries_more, uint32_t asides);
 uint64_t ski_bus_now_ns(const skald_bus *bus);
 skald_time ski_bus_now(const skald_bus *bus);
 // ski_bus_drop frees without stopping first: what a crash leaves. Tests; skald_bus_free after stop.
@@ -262,14 +353,26 @@ ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page); // one reference 
 void ski_hold_drop(ski_hold *hold);
 
 // delivery.c: the pool, order, what is ready
-bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event); // takes a
-                                                                                        // ref of
-                                                                                        // hold;
-                                                                                        // false: no
-                                                                                        // memory
+// What an event's key is: of its own, or one that others share.
+typedef struct ski_key {
+    skald_str key, tenant;
+    uint64_t hash;
+    bool shared;  // others may have it
+    bool scratch; // key is in bus->key_scratch
+} ski_key;
+ski_key ski_key_of(ski_subscription *sub, const skald_event *event);
+uint64_t ski_key_hash(const ski_subscription *sub, skald_str tenant, skald_str key);
+// ski_delivery_add takes a ref of hold; aside: what is released, or NULL. False: no memory.
+bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event,
+                      const ski_key *key, ski_aside *aside);
 void ski_delivery_ready(ski_delivery *delivery);
 ski_delivery *ski_delivery_next(ski_subscription *sub); // out of the ready queues, best first
 void ski_delivery_done(ski_delivery *delivery); // out of the window; the next of its key is ready
+// ski_delivery_take_key is that for the head of a key and all behind it; each of those is told.
+void ski_delivery_take_key(ski_delivery *head,
+                           void (*told)(void *context, const skald_event *event), void *context);
+void ski_delivery_each(ski_subscription *sub, void (*visit)(ski_delivery *delivery)); // may drop it
+void ski_delivery_lose(ski_subscription *sub); // all but those running, which answer to nobody
 void ski_delivery_drop_all(ski_subscription *sub);
 ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id); // NULL: stale
 skald_delivery_id ski_delivery_id(const ski_delivery *delivery);
@@ -278,7 +381,75 @@ skald_delivery_id ski_delivery_id(const ski_delivery *delivery);
 void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,
                       skald_arena *scratch);
 void ski_delivery_due(ski_delivery *delivery); // its timer
+// ski_delivery_later is returned by a handler of the bus's own: the delivery is set aside until
+// about->due_at, whose texts are copied when the handler has returned.
+skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about);
 void ski_subscription_error(ski_subscription *sub, const char *text);
+
+void ski_delivery_resume(ski_subscription *sub); // what halted it is tried anew
+
+// park.c: set aside and released
+// ski_park gives a delivery no attempt will help its record, which takes it out of the window.
+// Fails: FULL (a limit of the subscription), NOMEM and UNAVAILABLE (later).
+skald_err ski_park(ski_delivery *delivery, const char *reason, skald_error *reterr_error);
+bool ski_parked_keeps(ski_subscription *sub, const skald_event *event, const ski_key *key);
+void ski_release(ski_aside *aside);          // its turn will come
+void ski_release_skip(ski_aside *aside);     // behind its event
+void ski_release_answered(ski_aside *aside); // its delivery has left the window: it was acked
+void ski_releases_feed(ski_subscription *sub);
+void ski_releases_stop(ski_subscription *sub); // they begin again from their records
+void ski_releases_begin(ski_subscription *sub);
+bool ski_release_step(skald_bus *bus); // one page for one of them
+void ski_aside_due(ski_aside *aside);  // its timer
+skald_err ski_later(ski_delivery *delivery, const ski_aside_about *about);
+
+// key.c
+skald_time ski_expiry(const skald_event *event); // from its metadata; 0: never
+skald_err ski_key_pointer_check(skald_str pointer, skald_error *reterr_error);
+
+// life.c
+void ski_life_look(ski_subscription *sub);     // drained? set back?
+bool ski_held(const ski_subscription *sub);    // nothing is taken in
+bool ski_stopped(const ski_subscription *sub); // nothing starts
+
+// schedule.c: later, and until when
+// ski_expiry_put writes until when into the events' metadata, whose texts are then in buf;
+// ski_schedule_wrap makes of each event the system.scheduled that is stored now: buf begins with
+// that array. Fails: INVALID, TOOBIG, FULL, NOMEM.
+skald_err ski_expiry_put(skald_event *events, size_t count, skald_time at, skald_buf *buf,
+                         skald_error *reterr_error) SKALD_CHECK;
+skald_err ski_schedule_wrap(skald_bus *bus, const skald_event *events, size_t count, skald_time at,
+                            skald_buf *buf, skald_error *reterr_error) SKALD_CHECK;
+skald_err ski_schedule_begin(skald_bus *bus, bool known_only) SKALD_CHECK;
+skald_outcome ski_schedule_take(const skald_delivery *delivery);
+
+// ephemeral.c: events that are not kept
+void ski_ephemeral_offer(skald_bus *bus, const skald_event *events, size_t count);
+
+// notice.c: system events
+typedef enum ski_notice_kind {
+    SKI_NOTICE_ERROR,
+    SKI_NOTICE_LAGGING,
+    SKI_NOTICE_RECOVERED,
+    SKI_NOTICE_FAULTED,
+    SKI_NOTICE_STALE,
+} ski_notice_kind;
+void ski_notice(skald_bus *bus, ski_notice_kind kind, skald_str subscription, const char *code,
+                const char *text, uint64_t number);
+void ski_complain(ski_subscription *sub, int code, const char *text, const skald_event *about);
+void ski_complaints_tell(ski_subscription *sub); // what was held back and may be told now
+bool ski_notice_publish(skald_bus *bus);         // one; with the lock, which it leaves meanwhile
+void ski_notices_drop(skald_bus *bus);
+skald_err ski_audit(skald_bus *bus, const char *deed, skald_str subscription, const skald_actor *by,
+                    const char *members, skald_error *reterr_error);
+
+// registry.c
+void ski_registry_tick(skald_bus *bus);
+void ski_hold_tell(ski_subscription *sub); // how much of the log it still needs
+void ski_active(ski_subscription *sub);    // a sign of its consumer
+skald_err ski_about_name(skald_str subscription, skald_buf *buf) SKALD_CHECK;
+skald_err ski_about_encode(ski_subscription *sub, skald_buf *buf) SKALD_CHECK;
+skald_err ski_about_load(ski_subscription *sub, skald_error *reterr_error) SKALD_CHECK;
 
 // feed.c: from pages into the window
 bool ski_window_open(const ski_subscription *sub);
@@ -294,6 +465,7 @@ bool ski_tail_step(skald_bus *bus);     // one page; false: nothing to do
 bool ski_catch_up_step(skald_bus *bus); // one page of one that lags
 
 // save.c
+enum { SKI_SAVE_VALUES_MAX = 2048 };
 void ski_save_mark(ski_subscription *sub);
 void ski_save_passed(ski_subscription *sub); // perhaps: only when it has come far
 void ski_save_sweep(skald_bus *bus);
@@ -301,8 +473,23 @@ skald_err ski_save_submit(ski_subscription *sub);
 void ski_save_run(skald_bus *bus);
 void ski_save_collect(skald_bus *bus);
 skald_err ski_save_final(skald_bus *bus); // everything, durably. Waits
+void ski_save_fini(skald_bus *bus);
+// ski_values_commit writes values at once and waits. Without the engine lock.
+skald_err ski_values_commit(skald_bus *bus, const skald_store_value *values, size_t count)
+    SKALD_CHECK;
+
+// settings.c
+skald_err ski_options_check(const skald_subscription_options *options, skald_error *reterr_error)
+    SKALD_CHECK;
+ski_subscription *ski_subscription_new(skald_bus *bus, const skald_subscription_options *options);
+bool ski_filter_copy(skald_arena *arena, const skald_filter *filter, skald_filter *ret_filter);
 
 // subscription.c
+ski_subscription *ski_name_find(const skald_bus *bus, skald_str name);
+// ski_place_time: what lies before the first event recorded at or after time. Reads.
+skald_err ski_place_time(skald_store *store, skald_time time, uint64_t *ret_after,
+                         skald_error *reterr_error) SKALD_CHECK;
+void ski_rings_leave(ski_subscription *sub);
 void ski_subscriptions_end(skald_bus *bus);
 void ski_subscription_end(ski_subscription *sub, bool forget);
 void ski_subscription_look(ski_subscription *sub); // ended and nothing left to wait for? then it

@@ -9,13 +9,13 @@
 // Invariants:
 //   1. live: no source, nothing to resume, cursor or tail (the greater) says what was offered.
 //   2. Not live: one of a source, a place in the ring of those to be read for, being read for, a
-//   full
-//      window (the next end of a delivery looks again), a timer, halted, ended.
+//   full window (the next end of a delivery looks again), a timer, ski_held.
 #include "bus/engine.h"
 
 #include "bus/checkpoint.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { memory_again_ms = 100 };
 
@@ -62,6 +62,15 @@ void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool en
     sub->source_index = index;
     sub->source_resumes = false;
     sub->at_end = end;
+}
+
+// reserved: a type of the bus's own, which only those see that name it.
+static bool reserved(const ski_subscription *sub, const skald_event *event)
+{
+    static const char type[] = SKI_SCHEDULED_TYPE;
+
+    if (sub->exact || event->type.len != sizeof(type) - 1) return false;
+    return memcmp(event->type.ptr, type, sizeof(type) - 1) == 0;
 }
 
 // page_index gives the first event of a page above position.
@@ -127,6 +136,7 @@ static void source_end(ski_subscription *sub)
 static bool wanted(ski_subscription *sub, const skald_event *event)
 {
     if (event->test && !sub->takes_tests) return false;
+    if (reserved(sub, event)) return false;
     if (!sub->source_resumes)
         return event->position > sub->cursor && skald_filter_matches(&sub->filter, event);
     while (resumes(sub) && sub->resume[sub->resume_index] < event->position) sub->resume_index++;
@@ -134,13 +144,16 @@ static bool wanted(ski_subscription *sub, const skald_event *event)
            skald_filter_matches(&sub->filter, event);
 }
 
-// hold_event puts one event into the window. False: no memory now.
+// hold_event puts one event into the window, or behind what is parked. False: no memory now.
 static bool hold_event(ski_subscription *sub, ski_page *page, const skald_event *event)
 {
+    ski_key key = ski_key_of(sub, event);
+
+    if (sub->parked_count && ski_parked_keeps(sub, event, &key)) return true;
     ski_hold *hold = ski_hold_get(sub, page);
 
     if (!hold) return false;
-    if (ski_delivery_add(sub, hold, event)) return true;
+    if (ski_delivery_add(sub, hold, event, &key, NULL)) return true;
     ski_hold_drop(hold);
     return false;
 }
@@ -171,8 +184,9 @@ void ski_feed(ski_subscription *sub)
 {
     skald_bus *bus = sub->bus;
 
-    while (!sub->live && !sub->reading && !sub->halted && !sub->ended && !sub->starting &&
-           !bus->closing) {
+    if (!ski_link_alone(&sub->release_waits) || !ski_link_alone(&sub->releases))
+        ski_releases_feed(sub);
+    while (!sub->live && !sub->reading && !ski_held(sub)) {
         if (sub->source) {
             if (!source_feed(sub)) return;
             source_end(sub);
@@ -192,6 +206,7 @@ void ski_offer(ski_subscription *sub, ski_page *page, size_t index)
 
     if (!sub->live || event->position <= sub->cursor) return;
     if (event->test && !sub->takes_tests) return;
+    if (!sub->exact && reserved(sub, event)) return;
     if (!skald_filter_matches(sub->exact ? &sub->rest : &sub->filter, event)) return;
     if (ski_window_open(sub) && hold_event(sub, page, event)) return;
 

@@ -6,9 +6,10 @@
 //   2. While a handler runs its delivery stays RUNNING, whatever skald_delivery_end has said
 //   already:
 //      nothing of its key is run beside it.
-//   3. A delivery leaves the window only by ACK (later also by what on_exhausted says), so
-//   everything
-//      else is still open in the checkpoint.
+//   3. A delivery leaves the window by ACK, or with a record (park.c) that goes into the store with
+//      the checkpoint, so everything else is still open in it.
+//   4. lost: the subscription was set back while it ran. It is no delivery any more; what its
+//      handler answers is not heard, and nothing begins anew before it has returned.
 #include "bus/engine.h"
 
 #include "base/alloc.h"
@@ -25,8 +26,11 @@
 typedef struct call {
     skald_delivery delivery; // first: skald_retry is given its address
     uint32_t delay_ms;
+    const ski_aside_about *later; // set aside until then, in scratch; or NULL
     char reason[SKI_REASON_BYTES_MAX];
 } call;
+
+enum { again_ms = 100 }; // until there may be room for a record
 
 static void call_note(const skald_delivery *delivery, uint32_t delay_ms, const char *format,
                       va_list arguments)
@@ -56,6 +60,16 @@ skald_outcome skald_reject(const skald_delivery *delivery, const char *format, .
     call_note(delivery, 0, format, arguments);
     va_end(arguments);
     return SKALD_REJECT;
+}
+
+skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about)
+{
+    ski_aside_about *later = skald_arena_get(delivery->scratch, sizeof(*later));
+
+    if (!later) return skald_retry(delivery, 0, "out of memory");
+    *later = *about;
+    ((call *)delivery)->later = later;
+    return SKALD_RETRY;
 }
 
 void ski_subscription_error(ski_subscription *sub, const char *text)
@@ -107,26 +121,47 @@ static void log_failure(const ski_delivery *delivery, const char *reason)
                  reason, NULL);
 }
 
-// delivery_exhausted is the one place that decides what becomes of a delivery no attempt will help.
-// Dead letters and parked keys, once built, take it out of the window here.
-static void delivery_exhausted(ski_delivery *delivery, const char *reason)
+static void delivery_halts(ski_delivery *delivery, const char *reason)
 {
-    ski_subscription *sub = delivery->subscription;
+    skald_str type = delivery->event->type;
     char text[SKI_REASON_BYTES_MAX];
 
     delivery->state = SKI_WAITING;
-    switch (sub->on_exhausted) {
-    case SKALD_DEAD_LETTER:
-    case SKALD_PARK_KEY: // refused by skald_subscribe
-    case SKALD_HALT:
-        snprintf(text, sizeof(text),
-                 "halted at position %" PRIu64 " (%.*s) after %" PRIu32 " attempt%s: %s",
-                 delivery->event->position,
-                 (int)(delivery->event->type.len < 64 ? delivery->event->type.len : 64),
-                 delivery->event->type.ptr, delivery->attempt, delivery->attempt == 1 ? "" : "s",
-                 reason);
-        ski_subscription_halt(sub, text);
+    delivery->exhausted = true;
+    snprintf(text, sizeof(text),
+             "halted at position %" PRIu64 " (%.*s) after %" PRIu32 " attempt%s: %s",
+             delivery->event->position, (int)(type.len < 64 ? type.len : 64), type.ptr,
+             delivery->attempt, delivery->attempt == 1 ? "" : "s", reason);
+    ski_subscription_halt(delivery->subscription, text);
+}
+
+static void delivery_wait(ski_delivery *delivery, uint64_t delay_ms)
+{
+    delivery->state = SKI_RETRYING;
+    delivery->subscription->retrying++;
+    ski_bus_timer_set(delivery->subscription->bus, &delivery->timer, delay_ms);
+}
+
+// delivery_exhausted is the one place that decides what becomes of a delivery no attempt will help.
+static void delivery_exhausted(ski_delivery *delivery, const char *reason)
+{
+    ski_subscription *sub = delivery->subscription;
+    skald_error error = {0};
+
+    if (sub->ended) { // it is open in the last checkpoint
+        delivery->state = SKI_WAITING;
+        return;
     }
+    if (sub->on_exhausted == SKALD_HALT && !delivery->aside) {
+        delivery_halts(delivery, reason);
+        return;
+    }
+    skald_err err = ski_park(delivery, reason, &error);
+
+    if (err == SKALD_EFULL)
+        delivery_halts(delivery, error.text);
+    else if (err) // no room for its record now: one attempt more
+        delivery_wait(delivery, again_ms);
 }
 
 static void delivery_retry(ski_delivery *delivery, uint32_t delay_ms, const char *reason)
@@ -137,23 +172,32 @@ static void delivery_retry(ski_delivery *delivery, uint32_t delay_ms, const char
         delivery_exhausted(delivery, reason);
         return;
     }
-    delivery->state = SKI_RETRYING;
-    sub->retrying++;
-    ski_bus_timer_set(sub->bus, &delivery->timer,
-                      delay_ms ? delay_ms : backoff_ms(sub, delivery->attempt));
+    delivery_wait(delivery, delay_ms ? delay_ms : backoff_ms(sub, delivery->attempt));
+}
+
+// ack_note remembers when; without memory it is not known.
+static void ack_note(ski_subscription *sub, uint64_t position)
+{
+    if (!sub->acks) sub->acks = ski_alloc_zeroed(SKI_ACKS, sizeof(*sub->acks));
+    if (!sub->acks) return;
+    sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){position, ski_bus_now(sub->bus)};
 }
 
 static void delivery_acked(ski_delivery *delivery)
 {
     ski_subscription *sub = delivery->subscription;
 
+    ski_aside *aside = delivery->aside;
+
     count(&sub->bus->acked, &sub->acked);
+    if (sub->durable) ack_note(sub, delivery->event->position);
     ski_delivery_done(delivery);
+    if (aside) ski_release_answered(aside);
     if (sub->once && !sub->ended) ski_subscription_end(sub, false);
 }
 
 static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint32_t delay_ms,
-                            const char *reason)
+                            const char *reason, int code)
 {
     ski_subscription *sub = delivery->subscription;
     bool rejected = outcome == SKALD_REJECT;
@@ -162,12 +206,21 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
     count(rejected ? &sub->bus->rejected : &sub->bus->retried,
           rejected ? &sub->rejected : &sub->retried);
     delivery->generation++;
+    if (!delivery->failed_at) delivery->failed_at = ski_bus_now(sub->bus);
     ski_subscription_error(sub, reason);
     log_failure(delivery, reason);
+    ski_complain(sub, code, reason, delivery->event);
     if (rejected)
         delivery_exhausted(delivery, reason);
     else
         delivery_retry(delivery, delay_ms, reason);
+}
+
+static void attempt_after(ski_subscription *sub)
+{
+    ski_feed(sub);
+    ski_runnable_look(sub);
+    ski_subscription_look(sub);
 }
 
 // attempt_settle ends an attempt that neither runs nor is pending any more.
@@ -176,13 +229,13 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
 {
     ski_subscription *sub = delivery->subscription;
 
+    if (sub->pull) ski_active(sub);
     if (outcome == SKALD_ACK)
         delivery_acked(delivery);
     else
-        delivery_failed(delivery, outcome, delay_ms, reason);
-    ski_feed(sub);
-    ski_runnable_look(sub);
-    ski_subscription_look(sub);
+        delivery_failed(delivery, outcome, delay_ms, reason,
+                        outcome == SKALD_REJECT ? SKI_CODE_REJECT : SKI_CODE_RETRY);
+    attempt_after(sub);
 }
 
 static void active_less(skald_bus *bus)
@@ -207,13 +260,42 @@ static void attempt_pending(ski_delivery *delivery)
     ski_runnable_look(sub);
 }
 
+// attempt_lost ends a call of before a reset.
+static void attempt_lost(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    ski_aside *aside = delivery->aside;
+
+    active_less(sub->bus);
+    ski_delivery_done(delivery);
+    if (aside && aside->gone) ski_aside_settle(aside);
+    attempt_after(sub);
+}
+
+// attempt_later: the handler has said when.
+static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    active_less(sub->bus);
+    if (sub->ended)
+        delivery->state = SKI_WAITING;
+    else if (ski_later(delivery, later))
+        delivery_wait(delivery, again_ms);
+    attempt_after(sub);
+}
+
 static void attempt_returned(ski_delivery *delivery, skald_outcome outcome, const call *noted)
 {
     ski_subscription *sub = delivery->subscription;
     char *early_reason = delivery->early_reason;
 
     sub->running--;
-    if (delivery->early) {
+    if (delivery->lost) {
+        attempt_lost(delivery);
+    } else if (noted->later) {
+        attempt_later(delivery, noted->later);
+    } else if (delivery->early) {
         delivery->early = false;
         delivery->early_reason = NULL;
         active_less(sub->bus);
@@ -239,21 +321,25 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
     sub->running++;
     bus->active++;
     atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed);
-    call made = {.delivery = {.context = context,
-                              .event = delivery->event,
-                              .id = ski_delivery_id(delivery),
-                              .bus = bus,
-                              .scratch = scratch,
-                              .attempt = delivery->attempt}};
+    call made; // the reason, which is long, is not cleared for nothing
 
+    made.delivery = (skald_delivery){.context = context,
+                                     .event = delivery->event,
+                                     .id = ski_delivery_id(delivery),
+                                     .bus = bus,
+                                     .scratch = scratch,
+                                     .attempt = delivery->attempt};
+    made.delay_ms = 0;
+    made.later = NULL;
+    made.reason[0] = 0;
     ski_runnable_look(sub); // another of it may run beside this one
     ski_mutex_unlock(&bus->lock);
     skald_outcome outcome = fn(&made.delivery);
 
     assert(outcome <= SKALD_PENDING);
-    skald_arena_reset(scratch);
     ski_mutex_lock(&bus->lock);
     attempt_returned(delivery, outcome, &made);
+    skald_arena_reset(scratch);
 }
 
 void ski_delivery_due(ski_delivery *delivery)
@@ -271,7 +357,8 @@ void ski_delivery_due(ski_delivery *delivery)
     sub->pending--;
     active_less(sub->bus);
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
-    attempt_settle(delivery, SKALD_RETRY, 0, reason);
+    delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
+    attempt_after(sub);
 }
 
 // early_end keeps an answer that came before the handler returned. Fails: STALE (answered already).

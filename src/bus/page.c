@@ -48,7 +48,7 @@ void ski_pages_free(skald_bus *bus, ski_page *dead)
     while (dead) {
         ski_page *next = dead->next;
 
-        ski_store_page_free(bus->store, &dead->store_page);
+        if (!dead->own) ski_store_page_free(bus->store, &dead->store_page);
         ski_free(dead);
         dead = next;
     }

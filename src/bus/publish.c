@@ -22,7 +22,9 @@ typedef struct publish {
     skald_err err; // of the append
     skald_event *events;
     size_t count;
-    char *text; // where the next text goes
+    char *text;                // where the next text goes
+    skald_buf expiry, wrapped; // what had to be written down of what expires, or comes later
+    bool transient;            // nothing is appended
 } publish;
 
 // What is inherited, copied once.
@@ -79,13 +81,16 @@ static skald_err events_check(const skald_bus *bus, const skald_event *events, s
         return skald_fail(reterr_error, SKALD_ETOOBIG,
                           "%zu events at once; at most %d are possible", count,
                           (int)SKALD_APPEND_EVENTS_MAX);
+    bool transient = ski_event_transient(bus, &events[0]);
+
     for (size_t i = 0; i < count; i++) {
         skald_err err = SKALD_OK;
 
         if (!checked) err = skald_event_check(&events[i], bus->event_bytes_max, reterr_error);
-        if (!err && events[i].transient)
-            err = skald_fail_at(reterr_error, SKALD_EUNSUPPORTED, "persistent",
-                                "events that are not kept cannot be published yet");
+        if (!err && ski_event_transient(bus, &events[i]) != transient)
+            err = skald_fail_at(reterr_error, SKALD_EINVALID, "persistent",
+                                "events that are kept and others are not published together");
+        if (!err) err = ski_event_admit(bus, &events[i], reterr_error);
         if (err) return event_fail(i, count, err, reterr_error);
     }
     return SKALD_OK;
@@ -149,6 +154,7 @@ static void stamp(publish *made, skald_event *event, const inherited *from, skal
 {
     skald_bus *bus = made->bus;
 
+    ski_event_rename(bus, event);
     if (!skald_uuid_given(event->id)) event->id = ski_store_uuid_new(bus->store);
     if (!event->occurred_at) event->occurred_at = now;
     if (!event->source.len) event->source = skald_str_of(bus->source);
@@ -175,6 +181,13 @@ static void expects_copy(publish *made, skald_expect *expects, const skald_appen
     made->batch.expect_count = append->expect_count;
 }
 
+static void publish_free(publish *made)
+{
+    skald_buf_fini(&made->expiry);
+    skald_buf_fini(&made->wrapped);
+    ski_free(made);
+}
+
 static void publish_done(skald_store_batch *batch, skald_err err)
 {
     publish *made = batch->context;
@@ -188,7 +201,7 @@ static void publish_done(skald_store_batch *batch, skald_err err)
 
     if (err) (void)ski_store_batch_fail(batch, err, &published.error);
     made->done(made->context, &published);
-    ski_free(made);
+    publish_free(made);
     publish_leave(bus);
 }
 
@@ -207,6 +220,7 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
         .events = made->events,
         .event_count = count,
         .durability = options->append.durability,
+        .more = options->more,
         .done = publish_done,
         .context = made,
     };
@@ -216,6 +230,47 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
 
     for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &from, now);
     return made;
+}
+
+// special_check: what does not go together.
+static skald_err special_check(const publish *made, const skald_publish_options *options)
+{
+    skald_error *reterr_error = options->reterr_error;
+    bool special = made->transient || options->deliver_at;
+
+    if (special && options->append.expect_count)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "expectedVersion",
+                             "it goes with events that are stored now");
+    if (made->transient && options->deliver_at)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "deliverAt",
+                             "an event that is not kept cannot wait");
+    if (options->deliver_at && options->expires_at && options->expires_at <= options->deliver_at)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "expiresAt",
+                             "it is not after deliverAt");
+    return SKALD_OK;
+}
+
+// publish_special writes down when events expire and when they are to be delivered.
+static skald_err publish_special(publish *made, const skald_publish_options *options)
+{
+    made->transient = made->events[0].transient;
+    SKALD_TRY(special_check(made, options));
+    if (options->expires_at)
+        SKALD_TRY(ski_expiry_put(made->events, made->count, options->expires_at, &made->expiry,
+                                 options->reterr_error));
+    if (!options->deliver_at) return SKALD_OK;
+    SKALD_TRY(ski_schedule_wrap(made->bus, made->events, made->count, options->deliver_at,
+                                &made->wrapped, options->reterr_error));
+    made->batch.events = (skald_event *)(void *)made->wrapped.ptr;
+    return SKALD_OK;
+}
+
+// publish_done_now ends a publish of events that are not kept: whoever is there has them.
+static void publish_done_now(publish *made)
+{
+    ski_ephemeral_offer(made->bus, made->events, made->count);
+    made->batch.event_count = 0;
+    publish_done(&made->batch, SKALD_OK);
 }
 
 static const skald_publish_options defaults;
@@ -233,10 +288,16 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
     if (!err && publish_enter(bus))
         err = skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
     if (!err) {
-        *ret_made = publish_new(bus, events, count, options);
-        if (*ret_made) return SKALD_OK;
+        publish *made = publish_new(bus, events, count, options);
+
+        *ret_made = made;
+        if (!made)
+            err = skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
+        else if (made->events[0].transient || options->deliver_at || options->expires_at)
+            err = publish_special(made, options);
+        if (!err) return SKALD_OK;
+        if (made) publish_free(made);
         publish_leave(bus);
-        err = skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     }
     atomic_fetch_add_explicit(&bus->publish_failed, count, memory_order_relaxed);
     return err;
@@ -249,7 +310,7 @@ static skald_err publish_refused(publish *made, skald_err err, skald_error *rete
 
     publish_count(bus, &made->batch, err);
     err = ski_store_batch_fail(&made->batch, err, reterr_error);
-    ski_free(made);
+    publish_free(made);
     publish_leave(bus);
     return err;
 }
@@ -265,9 +326,18 @@ static skald_err publish_start(skald_bus *bus, const skald_event *events, size_t
     SKALD_TRY(publish_make(bus, events, count, checked, options, &made));
     made->done = done;
     made->context = context;
+    if (made->transient) {
+        publish_done_now(made);
+        return SKALD_OK;
+    }
     skald_err err = ski_store_submit(bus->store, &made->batch);
 
     return err ? publish_refused(made, err, options->reterr_error) : SKALD_OK;
+}
+
+void skald_bus_flush(skald_bus *bus)
+{
+    ski_store_flush(bus->store);
 }
 
 skald_err skald_publish_start(skald_bus *bus, const skald_event *events, size_t count,
@@ -291,17 +361,30 @@ skald_err skald_publish_all(skald_bus *bus, const skald_event *events, size_t co
 
     if (!options) options = &defaults;
     SKALD_TRY(publish_make(bus, events, count, false, options, &made));
-    skald_err err = ski_store_commit(bus->store, &made->batch);
+    skald_err err = SKALD_OK;
 
+    if (made->transient)
+        publish_done_now(made);
+    else
+        err = ski_store_commit(bus->store, &made->batch);
     if (err) return publish_refused(made, err, options->reterr_error);
     err = made->err;
     if (err)
         (void)ski_store_batch_fail(&made->batch, err, options->reterr_error);
     else if (ret_appended)
         *ret_appended = made->batch.appended;
-    ski_free(made);
+    publish_free(made);
     publish_leave(bus);
     return err;
+}
+
+skald_err skald_delivery_publish(const skald_delivery *delivery, skald_event event,
+                                 const skald_publish_options *options)
+{
+    skald_publish_options caused = options ? *options : defaults;
+
+    caused.cause = delivery->event;
+    return skald_publish_all(delivery->bus, &event, 1, &caused, NULL);
 }
 
 skald_err skald_publish(skald_bus *bus, skald_event event, const skald_publish_options *options)

@@ -22,217 +22,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    arena_bytes_max = 4 << 20, // texts of the filter, buckets, what there is to resume
-    kind_bytes_max = 32,
-    workers_default = 4,
-    workers_limit = 1024,
-    in_flight_default = 256,
-    buckets_max = 4096,
-    retry_first_default_ms = 200,
-    retry_max_default_ms = 300000,
-    retry_timeout_default_ms = 30000,
-};
-
-static const char value_prefix[] = "sub/";
-
-// What was asked for, checked.
-
-static skald_err texts_check(skald_texts texts, const char *field, skald_error *reterr_error)
-{
-    if (texts.count > SKI_FILTER_ITEMS_MAX)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, field,
-                             "at most %d are possible, not %zu", (int)SKI_FILTER_ITEMS_MAX,
-                             texts.count);
-    for (size_t i = 0; i < texts.count; i++)
-        if (!texts.items[i].len || texts.items[i].len > SKALD_TYPE_BYTES_MAX)
-            return skald_fail_at(reterr_error, SKALD_EINVALID, field,
-                                 "each has 1 to %d bytes; that with index %zu has %zu",
-                                 (int)SKALD_TYPE_BYTES_MAX, i, texts.items[i].len);
-    return SKALD_OK;
-}
-
-static skald_err name_check(skald_str name, skald_error *reterr_error)
-{
-    if (!name.ptr) return SKALD_OK;
-    if (!name.len || name.len > SKI_NAME_BYTES_MAX)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "name", "a name has 1 to %d bytes",
-                             (int)SKI_NAME_BYTES_MAX);
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.ptr[i] <= ' ' || name.ptr[i] == 0x7f)
-            return skald_fail_at(reterr_error, SKALD_EINVALID, "name",
-                                 "a name has neither spaces nor control characters");
-    if (!ski_str_utf8(name))
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "name", "a name is UTF-8");
-    return SKALD_OK;
-}
-
-static skald_err retry_check(const skald_retry_policy *retry, skald_error *reterr_error)
-{
-    // Written so that a NaN is refused.
-    if (retry->factor != 0 && !(retry->factor >= 1 && retry->factor <= 100))
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "retry.factor", "it is from 1 to 100");
-    if (!(retry->jitter <= 1))
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "retry.jitter",
-                             "it is a part of the delay: at most 1");
-    return SKALD_OK;
-}
-
-static skald_err options_check(const skald_subscription_options *options, skald_error *reterr_error)
-{
-    const skald_filter *filter = &options->filter;
-
-    if (!options->handler.fn == !options->handler.ready)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "handler",
-                             "a handler has either fn or ready");
-    SKALD_TRY(name_check(skald_str_of(options->name), reterr_error));
-    SKALD_TRY(texts_check(filter->types, "filter.types", reterr_error));
-    SKALD_TRY(texts_check(filter->streams, "filter.streams", reterr_error));
-    SKALD_TRY(texts_check(filter->categories, "filter.categories", reterr_error));
-    if (filter->tenant.len > SKALD_TENANT_BYTES_MAX)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.tenant", "it is too long");
-    if (filter->correlation_id.len > SKALD_CORRELATION_BYTES_MAX)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.correlationId",
-                             "it is too long");
-    SKALD_TRY(retry_check(&options->retry, reterr_error));
-    if ((unsigned)options->order > SKALD_UNORDERED || (unsigned)options->from > SKALD_FROM_END)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "order", "no such order or beginning");
-    if (options->workers_max > workers_limit)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "workersMax", "it is at most %d",
-                             (int)workers_limit);
-    if (options->in_flight_max > SKI_CHECKPOINT_OPEN_MAX)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "inFlightMax", "it is at most %d",
-                             (int)SKI_CHECKPOINT_OPEN_MAX);
-    if (options->on_exhausted != SKALD_HALT)
-        return skald_fail_at(reterr_error, SKALD_EUNSUPPORTED, "onExhausted",
-                             "only halt is built so far");
-    return SKALD_OK;
-}
-
-// Making one.
-
-static bool copy_text(skald_arena *arena, skald_str text, skald_str *ret_text)
-{
-    *ret_text = text;
-    if (!text.ptr) return true;
-    *ret_text = text.len ? skald_arena_copy(arena, text) : SKALD_STR("");
-    return ret_text->ptr != NULL;
-}
-
-static bool copy_texts(skald_arena *arena, skald_texts texts, skald_texts *ret_texts)
-{
-    *ret_texts = (skald_texts){0};
-    if (!texts.count) return true;
-    skald_str *items = skald_arena_get(arena, texts.count * sizeof(*items));
-
-    if (!items) return false;
-    for (size_t i = 0; i < texts.count; i++)
-        if (!copy_text(arena, texts.items[i], &items[i])) return false;
-    *ret_texts = (skald_texts){items, texts.count};
-    return true;
-}
-
-static bool copy_filter(skald_arena *arena, const skald_filter *filter, skald_filter *ret_filter)
-{
-    *ret_filter = *filter;
-    return copy_texts(arena, filter->types, &ret_filter->types) &&
-           copy_texts(arena, filter->streams, &ret_filter->streams) &&
-           copy_texts(arena, filter->categories, &ret_filter->categories) &&
-           copy_text(arena, filter->tenant, &ret_filter->tenant) &&
-           copy_text(arena, filter->correlation_id, &ret_filter->correlation_id);
-}
-
-static skald_retry_policy retry_complete(skald_retry_policy retry)
-{
-    if (!retry.first_ms) retry.first_ms = retry_first_default_ms;
-    if (retry.factor == 0) retry.factor = 2;
-    if (!retry.max_ms) retry.max_ms = retry_max_default_ms;
-    if (retry.jitter == 0) retry.jitter = 0.2;
-    if (retry.jitter < 0) retry.jitter = 0;
-    if (!retry.timeout_ms) retry.timeout_ms = retry_timeout_default_ms;
-    return retry;
-}
-
-static void sub_settings(ski_subscription *sub, const skald_subscription_options *options)
-{
-    bool in_sequence = options->order == SKALD_IN_SEQUENCE;
-
-    sub->handler = options->handler;
-    sub->pull = !options->handler.fn;
-    sub->order = options->order;
-    sub->retry = retry_complete(options->retry);
-    sub->on_exhausted = options->on_exhausted;
-    sub->workers_max = options->workers_max ? options->workers_max : workers_default;
-    sub->in_flight_max = options->in_flight_max ? options->in_flight_max : in_flight_default;
-    sub->once = options->once;
-    sub->takes_tests = options->takes_tests;
-    sub->durable = options->name != NULL;
-    sub->armed = true;
-    sub->starting = true;
-    if (in_sequence || sub->once) sub->workers_max = 1;
-    if (sub->once) sub->in_flight_max = 1; // the first one acked is the only one
-    sub->timer.kind = SKI_TIMER_SUBSCRIPTION;
-    ski_link_init(&sub->runnable);
-    ski_link_init(&sub->catching);
-    ski_link_init(&sub->dirties);
-    ski_link_init(&sub->notify);
-    ski_link_init(&sub->gone);
-}
-
-static bool sub_buckets(ski_subscription *sub)
-{
-    uint32_t count = 1;
-
-    if (sub->order == SKALD_UNORDERED) return true;
-    while (sub->order == SKALD_BY_STREAM && count < sub->in_flight_max && count < buckets_max)
-        count *= 2;
-    sub->bucket_mask = count - 1;
-    sub->buckets = skald_arena_get(sub->arena, count * sizeof(ski_delivery *));
-    return sub->buckets != NULL;
-}
-
-static bool sub_texts(ski_subscription *sub, const skald_subscription_options *options)
-{
-    skald_str kind = skald_str_of(options->kind ? options->kind : "handler");
-
-    if (kind.len > kind_bytes_max) kind.len = kind_bytes_max;
-    if (options->name) {
-        sub->value_name = skald_arena_print(sub->arena, "%s%s", value_prefix, options->name);
-        if (!sub->value_name.ptr) return false;
-        sub->name = (skald_str){sub->value_name.ptr + sizeof(value_prefix) - 1,
-                                sub->value_name.len - (sizeof(value_prefix) - 1)};
-    }
-    if (!copy_filter(sub->arena, &options->filter, &sub->filter)) return false;
-    sub->rest = sub->filter;
-    sub->rest.types = (skald_texts){0};
-    sub->exact = ski_match_exact(sub->filter.types);
-    return copy_text(sub->arena, kind, &sub->kind) && sub_buckets(sub);
-}
-
-void ski_subscription_free(ski_subscription *sub)
-{
-    if (!sub) return;
-    skald_arena_free(sub->arena);
-    ski_free(sub);
-}
-
-static ski_subscription *sub_new(skald_bus *bus, const skald_subscription_options *options)
-{
-    ski_subscription *sub = ski_alloc_zeroed(1, sizeof(*sub));
-
-    if (!sub) return NULL;
-    sub->bus = bus;
-    sub_settings(sub, options);
-    if (skald_arena_new(arena_bytes_max, &sub->arena) || !sub_texts(sub, options)) {
-        ski_subscription_free(sub);
-        return NULL;
-    }
-    return sub;
-}
-
 // Its place in the table.
 
-static ski_subscription *name_find(const skald_bus *bus, skald_str name)
+ski_subscription *ski_name_find(const skald_bus *bus, skald_str name)
 {
     for (uint32_t i = 0; i < bus->subscriptions_max; i++)
         if (bus->subs[i] && bus->subs[i]->durable && skald_str_equal(bus->subs[i]->name, name))
@@ -246,7 +38,7 @@ static skald_err sub_enter(ski_subscription *sub, skald_error *reterr_error)
     uint32_t slot = 0;
 
     if (bus->closing) return skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
-    if (sub->durable && name_find(bus, sub->name))
+    if (sub->durable && ski_name_find(bus, sub->name))
         return skald_fail_at(reterr_error, SKALD_EEXISTS, "name",
                              "a subscription named %.*s runs already", SKALD_FMT(sub->name));
     while (slot < bus->subscriptions_max && bus->subs[slot]) slot++;
@@ -300,22 +92,23 @@ static skald_err place_stored(ski_subscription *sub, bool *ret_found, skald_erro
     sub->resume_count = checkpoint.open_count;
     sub->saved_floor = ski_checkpoint_floor(&checkpoint);
     sub->saved = true;
-    return SKALD_OK;
+    SKALD_TRY(ski_about_load(sub, reterr_error));
+    return ski_asides_load(sub, reterr_error);
 }
 
 // place_time finds what lies before the first event recorded at or after time.
-static skald_err place_time(ski_subscription *sub, skald_time time, skald_error *reterr_error)
+skald_err ski_place_time(skald_store *store, skald_time time, uint64_t *ret_after,
+                         skald_error *reterr_error)
 {
-    skald_store *store = sub->bus->store;
     uint64_t head = skald_store_head(store);
     skald_read read = {.from = time, .events_max = 1, .before = head + 1};
     skald_store_page page = {0};
 
-    sub->cursor = head;
+    *ret_after = head;
     for (bool found = false; !found && !page.end;) {
         SKALD_TRY(ski_store_page(store, &read, &page, reterr_error));
         found = page.count != 0;
-        if (found) sub->cursor = page.events[0].position - 1;
+        if (found) *ret_after = page.events[0].position - 1;
         bool stuck = page.position_next <= read.after;
 
         read.after = page.position_next;
@@ -342,7 +135,7 @@ static skald_err place_find(ski_subscription *sub, const skald_subscription_opti
     if (options->after)
         sub->cursor = options->after;
     else if (options->from_time)
-        return place_time(sub, options->from_time, reterr_error);
+        return ski_place_time(sub->bus->store, options->from_time, &sub->cursor, reterr_error);
     else if (at_end)
         sub->cursor = head;
     return SKALD_OK;
@@ -354,6 +147,12 @@ static skald_err sub_begin(ski_subscription *sub, bool found, skald_error *reter
     skald_bus *bus = sub->bus;
 
     if (bus->closing) return skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
+    sub->active_at = sub->durable ? ski_bus_now(bus) : 0;
+    sub->active_ns = ski_bus_now_ns(bus);
+    sub->about_dirty = sub->durable;
+    for (uint32_t i = 0; i < sub->aside_count; i++)
+        if (ski_aside_timer_reserve(bus, sub->asides[i]))
+            return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     if (ski_match_add(&bus->match, sub->filter.types, sub))
         return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     if (sub->durable && !found) {
@@ -367,6 +166,8 @@ static skald_err sub_begin(ski_subscription *sub, bool found, skald_error *reter
         if (err) ski_save_mark(sub); // the start is where it would begin again anyhow
     }
     sub->starting = false;
+    ski_releases_begin(sub);
+    ski_hold_tell(sub);
     sub->at_end = sub->cursor >= atomic_load(&bus->head);
     ski_feed(sub);
     return SKALD_OK;
@@ -377,8 +178,9 @@ static skald_err subscribe(skald_bus *bus, const skald_subscription_options *opt
 {
     bool found = false;
 
-    SKALD_TRY(options_check(options, reterr_error));
-    ski_subscription *sub = sub_new(bus, options);
+    SKALD_TRY(ski_options_check(options, reterr_error));
+    SKALD_TRY(ski_filter_admit(bus, &options->filter, reterr_error));
+    ski_subscription *sub = ski_subscription_new(bus, options);
 
     if (!sub) return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     ski_bus_lock(bus);
@@ -394,7 +196,10 @@ static skald_err subscribe(skald_bus *bus, const skald_subscription_options *opt
     if (!err) err = sub_begin(sub, found, reterr_error);
     skald_subscription id = {sub->id};
 
-    if (err) sub_remove(sub);
+    if (err) {
+        ski_asides_fini(sub);
+        sub_remove(sub);
+    }
     ski_bus_leave(bus);
     if (err)
         ski_subscription_free(sub);
@@ -422,13 +227,14 @@ ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id)
     return sub && sub->id == id && !sub->ended && !sub->starting ? sub : NULL;
 }
 
-static void rings_leave(ski_subscription *sub)
+void ski_rings_leave(ski_subscription *sub)
 {
     ski_link_leave(&sub->runnable);
     ski_link_leave(&sub->catching);
     ski_link_leave(&sub->notify);
     if (sub->source) ski_hold_drop(sub->source);
     sub->source = NULL;
+    ski_releases_stop(sub);
 }
 
 void ski_subscription_halt(ski_subscription *sub, const char *text)
@@ -439,10 +245,23 @@ void ski_subscription_halt(ski_subscription *sub, const char *text)
     ski_subscription_error(sub, text);
     sub->halted = true;
     ski_live_leave(sub);
-    rings_leave(sub);
+    ski_rings_leave(sub);
     snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
     ski_log_line(sub->bus->log, SKALD_ERROR, "a subscription has halted", "subscription",
                  sub->durable ? name : "(transient)", "why", text, NULL);
+    ski_complain(sub, SKI_CODE_HALT, text, NULL);
+    ski_notice(sub->bus, SKI_NOTICE_FAULTED, sub->name, NULL, text, 0);
+    sub->faulted_told = true;
+}
+
+static void delivery_stop(ski_delivery *delivery)
+{
+    skald_bus *bus = delivery->subscription->bus;
+
+    if (delivery->state == SKI_RUNNING) return;
+    if (delivery->state == SKI_PENDING) bus->active--;
+    ski_timers_clear(&bus->timers, &delivery->timer);
+    delivery->state = SKI_WAITING;
 }
 
 // deliveries_stop: what does not run stays open, for the last checkpoint, and answers are stale.
@@ -450,14 +269,9 @@ static void deliveries_stop(ski_subscription *sub)
 {
     skald_bus *bus = sub->bus;
 
-    for (ski_delivery *delivery = sub->oldest; delivery; delivery = delivery->newer) {
-        if (delivery->state == SKI_RUNNING) continue;
-        if (delivery->state == SKI_PENDING) bus->active--;
-        ski_timers_clear(&bus->timers, &delivery->timer);
-        delivery->state = SKI_WAITING;
-    }
+    ski_delivery_each(sub, delivery_stop);
     sub->pending = sub->retrying = sub->ready_count = 0;
-    for (int i = 0; i < SKI_PRIORITIES; i++) sub->ready[i] = (ski_queue){0};
+    memset(sub->ready, 0, sizeof(sub->ready));
     if (bus->closing && !bus->active) ski_cond_broadcast(&bus->idle);
 }
 
@@ -467,8 +281,11 @@ void ski_subscription_end(ski_subscription *sub, bool forget)
     ski_live_leave(sub);
     if (ski_subscription_floor(sub) != sub->saved_floor) sub->dirty = true;
     sub->ended = true;
+    if (forget && sub->durable) ski_store_release(sub->bus->store, sub->name);
     sub->forget = forget && sub->durable;
-    rings_leave(sub);
+    if (sub->forget) sub->dirty = true;
+    for (uint32_t i = 0; i < sub->aside_count && sub->forget; i++) ski_aside_remove(sub->asides[i]);
+    ski_rings_leave(sub);
     ski_link_leave(&sub->dirties);
     ski_match_remove(&sub->bus->match, sub->filter.types, sub);
     ski_timers_clear(&sub->bus->timers, &sub->timer);
@@ -484,10 +301,14 @@ static bool last_save(ski_subscription *sub)
     if (!sub->durable || sub->finished || bus->save_phase == SKI_SAVES_OVER) return true;
     if (bus->save_phase == SKI_SAVES_CLOSED) return false; // stop writes it
     sub->finished = true;
-    if (!sub->forget && !sub->dirty) return true;
+    if (!sub->forget && !sub->dirty && !sub->about_dirty) return true;
     skald_err err = ski_save_submit(sub);
 
-    if (!err) return false;
+    if (!err) {
+        // Records may take several; what says where it stands goes with the last.
+        sub->finished = ski_link_alone(&sub->aside_changes);
+        return false;
+    }
     ski_log_line(bus->log, SKALD_WARN, "a last checkpoint could not be written", "value",
                  sub->value_name.ptr, "error", skald_err_name(err), NULL);
     return true;
@@ -495,9 +316,11 @@ static bool last_save(ski_subscription *sub)
 
 void ski_subscription_look(ski_subscription *sub)
 {
+    ski_life_look(sub);
     if (!sub->ended || sub->running || sub->reading || sub->saving || sub->pins) return;
     if (!ski_link_alone(&sub->gone) || !last_save(sub)) return;
     ski_delivery_drop_all(sub);
+    ski_asides_fini(sub);
     sub_remove(sub);
     ski_link_append(&sub->bus->gone, &sub->gone);
 }
@@ -526,7 +349,8 @@ static uint32_t take_some(ski_subscription *sub, uint32_t count_max, skald_handl
     uint32_t count = 0;
 
     sub->pins++;
-    while (count < count_max && !sub->ended && !sub->halted && !sub->bus->closing) {
+    ski_active(sub);
+    while (count < count_max && !ski_stopped(sub)) {
         ski_delivery *delivery = ski_delivery_next(sub);
 
         if (!delivery) break;
@@ -571,63 +395,9 @@ skald_subscription skald_bus_find(skald_bus *bus, skald_str name)
     skald_subscription found = {0};
 
     ski_bus_lock(bus);
-    const ski_subscription *sub = name.ptr ? name_find(bus, name) : NULL;
+    const ski_subscription *sub = name.ptr ? ski_name_find(bus, name) : NULL;
 
     if (sub && !sub->ended && !sub->starting) found.id = sub->id;
     ski_bus_leave(bus);
     return found;
-}
-
-static skald_str sub_state(const ski_subscription *sub)
-{
-    if (sub->ended) return SKALD_STR("ended");
-    if (sub->halted) return SKALD_STR("halted");
-    return sub->live ? SKALD_STR("live") : SKALD_STR("catching_up");
-}
-
-static bool state_fill(const ski_subscription *sub, skald_arena *arena,
-                       skald_subscription_state *state)
-{
-    uint64_t head = skald_store_head(sub->bus->store);
-    skald_str error = skald_str_of(sub->last_error);
-
-    *state = (skald_subscription_state){
-        .state = sub_state(sub),
-        .id = {sub->id},
-        .position = ski_subscription_floor(sub),
-        .in_flight = sub->in_flight,
-        .retrying = sub->retrying,
-        .acked = sub->acked,
-        .retried = sub->retried,
-        .rejected = sub->rejected,
-        .timed_out = sub->timed_out,
-        .last_error_at = sub->last_error_at,
-        .durable = sub->durable,
-    };
-    state->lag = head > state->position ? head - state->position : 0;
-    if (error.len && !copy_text(arena, error, &state->last_error)) return false;
-    return copy_text(arena, sub->name, &state->name) && copy_text(arena, sub->kind, &state->kind) &&
-           copy_filter(arena, &sub->filter, &state->filter);
-}
-
-skald_err skald_bus_subscriptions(skald_bus *bus, skald_arena *arena,
-                                  const skald_subscription_state **ret_states, size_t *ret_count)
-{
-    skald_err err = SKALD_OK;
-    size_t count = 0;
-
-    ski_bus_lock(bus);
-    skald_subscription_state *states =
-        skald_arena_get(arena, (bus->sub_count + 1) * sizeof(*states));
-
-    if (!states) err = SKALD_ENOMEM;
-    for (uint32_t i = 0; i < bus->subscriptions_max && !err; i++) {
-        if (!bus->subs[i] || bus->subs[i]->starting) continue;
-        if (!state_fill(bus->subs[i], arena, &states[count++])) err = SKALD_ENOMEM;
-    }
-    ski_bus_leave(bus);
-    if (err) return err;
-    *ret_states = states;
-    *ret_count = count;
-    return SKALD_OK;
 }

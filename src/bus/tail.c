@@ -127,6 +127,7 @@ static void catch_up_failed(ski_subscription *sub, skald_err err, const skald_er
     for (uint32_t i = 0; i < sub->read_failures && delay_ms < again_max_ms; i++) delay_ms *= 2;
     sub->read_failures++;
     ski_subscription_error(sub, error->text);
+    ski_complain(sub, SKI_CODE_READ, error->text, NULL);
     ski_bus_timer_set(sub->bus, &sub->timer, delay_ms < again_max_ms ? delay_ms : again_max_ms);
 }
 
@@ -145,7 +146,7 @@ static void catch_up_done(ski_subscription *sub, const skald_store_page *store_p
         return;
     }
     sub->read_failures = 0;
-    if (!sub->ended && !sub->halted) {
+    if (!ski_held(sub)) {
         ski_source_set(sub, page, 0, end);
         sub->source_resumes = resumed;
         if (!sub->source) ski_bus_timer_set(bus, &sub->timer, again_first_ms);
@@ -167,16 +168,21 @@ bool ski_catch_up_step(skald_bus *bus)
         read.after = sub->resume[sub->resume_index] - 1;
         read.page_bytes_max = resume_page_bytes;
     }
+    uint32_t epoch = sub->read_epoch;
+
     sub->reading = true;
     ski_mutex_unlock(&bus->lock);
     skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
 
     ski_mutex_lock(&bus->lock);
     sub->reading = false;
-    if (err)
+    if (epoch != sub->read_epoch) {
+        if (!err) ski_store_page_free(bus->store, &store_page);
+    } else if (err) {
         catch_up_failed(sub, err, &error);
-    else
+    } else {
         catch_up_done(sub, &store_page, read.after);
+    }
     ski_feed(sub);
     ski_subscription_look(sub);
     return true;
