@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listings: streams, types, named values. A driver visits in no order what may be millions of
+// Listings: streams, types, named values. A driver visits sorted runs of what may be millions of
 // streams; of those the count_max smallest names are kept in a heap, so memory is bounded by what
-// was asked for.
+// was asked for, and a run ends as soon as nothing greater is wanted.
 #include "store/handle.h"
 
 #include "base/alloc.h"
@@ -22,6 +22,7 @@ typedef struct listing {
     skald_str prefix, after;
     listed *items;
     size_t count, size, count_max;
+    bool many; // tenants
     bool nomem;
 } listing;
 
@@ -93,12 +94,13 @@ static bool listing_visit(void *context, const skald_counted *stream)
     if (!ski_str_begins(stream->name, list->prefix)) return true;
     if (list->after.len && ski_str_compare(stream->name, list->after) <= 0) return true;
     if (list->count == list->count_max) {
-        if (ski_str_compare(stream->name, listed_name(&list->items[0])) >= 0) return true;
+        // With every tenant the names of a run begin anew with each.
+        if (ski_str_compare(stream->name, listed_name(&list->items[0])) >= 0) return list->many;
         listed_set(&list->items[0], stream);
         heap_down(list->items, list->count, 0);
         return true;
     }
-    if (list->count == list->size && !listing_grow(list)) {
+    if (list->nomem || (list->count == list->size && !listing_grow(list))) {
         list->nomem = true;
         return false;
     }
@@ -134,13 +136,16 @@ skald_err skald_store_streams(skald_store *store, skald_str tenant, skald_str pr
                               skald_str after, size_t count_max, skald_arena *arena,
                               const skald_counted **ret_streams, size_t *ret_count)
 {
-    listing list = {.prefix = prefix, .after = after, .count_max = count_max};
+    listing list = {
+        .prefix = prefix, .after = after, .count_max = count_max, .many = tenant.ptr == NULL};
     skald_err err;
 
     if (!prefix.ptr) list.prefix = SKALD_STR("");
     if (!count_max || count_max > SKI_STORE_LIST_MAX) return SKALD_EINVALID;
     SKALD_TRY(ski_store_enter(store));
-    err = store->driver->streams_each(store->instance, tenant, list.prefix, listing_visit, &list);
+    if (!after.ptr) list.after = SKALD_STR("");
+    err = store->driver->streams_each(store->instance, tenant, list.prefix, list.after,
+                                      listing_visit, &list);
     ski_store_leave(store);
     if (!err && list.nomem) err = SKALD_ENOMEM;
     if (!err) err = listing_give(&list, arena, ret_streams, ret_count);
