@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 PREFIX ?= /usr/local
 CONFIGURED = build/$(1)/CMakeCache.txt
 
-.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage demo fresh install clean
+.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage mutants demo fresh install clean
 
 help:
 	@echo 'make run         install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--port 9000")'
@@ -20,6 +20,7 @@ help:
 	@echo 'make tidy        clang-tidy'
 	@echo 'make tsan        the tests under ThreadSanitizer'
 	@echo 'make coverage    the tests, and which lines they reach'
+	@echo 'make mutants     does the suite notice planted faults? (ARGS="bus-*": some of them)'
 	@echo 'make fuzz        each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench       measure (make bench-deps: install the peers; ARGS="append_one": one row)'
 	@echo 'make fresh       make test and make run in a bare Debian 12 (root)'
@@ -75,6 +76,10 @@ coverage:
 	@cmake --build --preset coverage -j $(JOBS)
 	@ctest --preset coverage -j $(JOBS)
 	@scripts/coverage build/coverage
+
+mutants:
+	@scripts/setup test
+	@scripts/mutants $(ARGS)
 
 fuzz:
 	@scripts/setup fuzz

@@ -6,12 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const bench_row row_append_durable, row_append_limit, row_append_one, row_http_post_durable,
-    row_ndjson_durable, row_idle_server, row_idle_connection;
+extern const bench_row row_append_durable, row_append_limit, row_append_one, row_append_16,
+    row_read_stream, row_read_all, row_read_type, row_read_correlation, row_restart,
+    row_store_bytes, row_http_post_durable, row_ndjson_durable, row_idle_server,
+    row_idle_connection;
 
 const bench_row *const bench_rows[] = {
-    &row_append_durable, &row_append_limit, &row_append_one,      &row_http_post_durable,
-    &row_ndjson_durable, &row_idle_server,  &row_idle_connection, NULL,
+    &row_append_durable, &row_append_limit,      &row_append_one,
+    &row_append_16,      &row_read_stream,       &row_read_all,
+    &row_read_type,      &row_read_correlation,  &row_restart,
+    &row_store_bytes,    &row_http_post_durable, &row_ndjson_durable,
+    &row_idle_server,    &row_idle_connection,   NULL,
 };
 
 static int list(void)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// append_durable, append_limit and append_one: the store in this process.
+// append_limit, append_one and append_16: the store in this process, beside what the disk can do.
 //
 // Batched: 1,000 events an append, from two threads so that the next group is made while the disk
-// works. SQLite does the same: 1,000 a transaction, WAL, synchronous FULL, indexed by stream, type
-// and correlation. The limit is the bare loop: frames of the same size written to a file that was
-// written before, and fdatasync as soon as the last has ended.
+// works. The limit is the bare loop: frames of the same size written to a file that was written
+// before, and fdatasync as soon as the last has ended. One event at a time: the same without a
+// store, by as many threads.
 #include "bench.h"
 
 #include <fcntl.h>
@@ -13,16 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef SKALD_HAVE_SQLITE3
-#include <sqlite3.h>
-#endif
 
 enum {
     batch_events = 1000,
     batch_max = 400,
     callers = 2,
-    record_bytes = 400, // what the log keeps of one such event: counted, not guessed (see
-                        // stored_bytes)
+    record_bytes = 400, // about what the log keeps of one such event
     rounds = 3,
     one_events = 3000,
 };
@@ -95,80 +91,6 @@ static double append_ours(double *ret_bytes)
     return failed ? -1 : (double)events / took;
 }
 
-#ifdef SKALD_HAVE_SQLITE3
-static bool sql(sqlite3 *db, const char *text)
-{
-    if (sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK) return true;
-    bench_note("SQLite: %s", sqlite3_errmsg(db));
-    return false;
-}
-
-static bool sqlite_batch(sqlite3 *db, sqlite3_stmt *insert, uint64_t *n)
-{
-    bench_texts texts;
-    skald_event event;
-    skald_uuid id;
-    char name[24];
-
-    if (!sql(db, "BEGIN")) return false;
-    for (int i = 0; i < batch_events; i++, (*n)++) {
-        bench_event_fill(*n, &texts, &event);
-        int len = snprintf(name, sizeof name, "%llu", (unsigned long long)*n);
-        id = skald_uuid_named((skald_uuid){{0}}, (skald_str){name, (size_t)len});
-        sqlite3_bind_blob(insert, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 2, event.stream.ptr, (int)event.stream.len, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 3, (sqlite3_int64)(*n / 1000));
-        sqlite3_bind_text(insert, 4, event.type.ptr, (int)event.type.len, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 5, event.correlation_id.ptr, (int)event.correlation_id.len,
-                          SQLITE_STATIC);
-        sqlite3_bind_text(insert, 6, event.data.ptr, (int)event.data.len, SQLITE_STATIC);
-        if (sqlite3_step(insert) != SQLITE_DONE) return false;
-        sqlite3_reset(insert);
-    }
-    return sql(db, "COMMIT");
-}
-
-static double append_sqlite(void)
-{
-    const char *folder = bench_folder();
-    sqlite3_stmt *insert = NULL;
-    sqlite3 *db = NULL;
-    char path[600];
-    uint64_t n = 0;
-    bool done;
-
-    if (!folder) return -1;
-    (void)snprintf(path, sizeof path, "%s/peer.db", folder);
-    done =
-        sqlite3_open(path, &db) == SQLITE_OK &&
-        sql(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;") &&
-        sql(db, "CREATE TABLE event(position INTEGER PRIMARY KEY, id BLOB, stream TEXT,"
-                " version INT, type TEXT,"
-                " correlation TEXT, data TEXT);"
-                "CREATE UNIQUE INDEX event_id ON event(id);"
-                "CREATE UNIQUE INDEX event_stream ON event(stream, version);"
-                "CREATE INDEX event_type ON event(type);"
-                "CREATE INDEX event_correlation ON event(correlation);") &&
-        sqlite3_prepare_v2(
-            db,
-            "INSERT INTO event(id, stream, version, type, correlation, data) VALUES(?,?,?,?,?,?)",
-            -1, &insert, NULL) == SQLITE_OK;
-    double from = bench_now_s();
-    while (done && bench_now_s() < from + round_s) done = sqlite_batch(db, insert, &n);
-    double took = bench_now_s() - from;
-    sqlite3_finalize(insert);
-    sqlite3_close(db);
-    return done ? (double)n / took : -1;
-}
-
-#else
-static double append_sqlite(void)
-{
-    bench_note("built without SQLite; make bench-deps installs it, then build again");
-    return -1;
-}
-#endif
-
 // written_file opens a file of bytes zeros that are on the disk.
 static int written_file(const char *folder, size_t bytes)
 {
@@ -210,25 +132,6 @@ static double append_bare(double event_bytes)
     (void)close(fd);
     free(bytes);
     return (double)events / took;
-}
-
-static bool run_durable(bench_result *ret_result)
-{
-    double ours[rounds];
-    double peer[rounds];
-    double bytes = 0;
-
-    for (int i = 0; i < rounds; i++) {
-        ours[i] = append_ours(&bytes);
-        peer[i] = append_sqlite();
-        bench_note("skald %.0f/s (%.0f bytes each), SQLite %.0f/s", ours[i], bytes, peer[i]);
-        if (ours[i] < 0 || peer[i] < 0) return false;
-    }
-    *ret_result = (bench_result){.unit = "events/s",
-                                 .peer_name = "SQLite WAL, synchronous FULL, 1000 a transaction",
-                                 .ours = bench_median(ours, rounds),
-                                 .peer = bench_median(peer, rounds)};
-    return true;
 }
 
 static bool run_limit(bench_result *ret_result)
@@ -316,10 +219,102 @@ static bool run_one(bench_result *ret_result)
     return true;
 }
 
-extern const bench_row row_append_durable, row_append_limit, row_append_one;
-const bench_row row_append_durable = {.name = "append_durable",
-                                      .what = "batches of 1,000, indexed; against SQLite",
-                                      .run = run_durable};
+// append_16: as many callers, each appending one event and waiting for it.
+enum { many_callers = 16, many_events = 1000 };
+
+typedef struct many_caller {
+    skald_store *store; // NULL: the bare disk
+    int fd;
+    size_t bytes;
+    uint64_t number;
+    bool failed;
+    double latencies_us[many_events];
+} many_caller;
+
+static bool append_or_write(const many_caller *caller, uint64_t n)
+{
+    char bytes[4096] = {0};
+    off_t at = (off_t)((caller->number * many_events + n) * caller->bytes);
+    bench_texts texts;
+    skald_event event;
+
+    if (!caller->store)
+        return pwrite(caller->fd, bytes, caller->bytes, at) == (ssize_t)caller->bytes &&
+               fdatasync(caller->fd) == 0;
+    bench_event_fill(caller->number << 32 | n, &texts, &event);
+    return skald_store_append(caller->store, &event, 1, NULL, NULL, NULL) == SKALD_OK;
+}
+
+static void *many_run(void *context)
+{
+    many_caller *caller = context;
+
+    for (uint64_t n = 0; !caller->failed && n < many_events; n++) {
+        double at = bench_now_s();
+
+        caller->failed = !append_or_write(caller, n);
+        caller->latencies_us[n] = (bench_now_s() - at) * 1e6;
+    }
+    return NULL;
+}
+
+// many_measure gives appends a second of all callers together, and says how long each took.
+static double many_measure(const char *what, skald_store *store, int fd, size_t bytes)
+{
+    static many_caller made[many_callers];
+    static double latencies_us[many_callers * many_events];
+    pthread_t threads[many_callers];
+    bool failed = false;
+    double from = bench_now_s();
+
+    for (int i = 0; i < many_callers; i++) {
+        made[i].store = store;
+        made[i].fd = fd;
+        made[i].bytes = bytes;
+        made[i].number = (uint64_t)i;
+        made[i].failed = false;
+        (void)pthread_create(&threads[i], NULL, many_run, &made[i]);
+    }
+    for (int i = 0; i < many_callers; i++) {
+        (void)pthread_join(threads[i], NULL);
+        failed = failed || made[i].failed;
+        memcpy(latencies_us + (size_t)i * many_events, made[i].latencies_us,
+               sizeof made[i].latencies_us);
+    }
+    double took = bench_now_s() - from;
+    size_t count = (size_t)many_callers * many_events;
+    double p50 = bench_median(latencies_us, count);
+    bench_note("%s %.0f/s (p50 %.0f us, p99 %.0f us)", what, (double)count / took, p50,
+               latencies_us[count / 100 * 99]);
+    return failed ? -1 : (double)count / took;
+}
+
+static bool run_16(bench_result *ret_result)
+{
+    const char *folder = bench_folder();
+    skald_store *store = folder ? open_log(folder) : NULL;
+    int fd = folder ? written_file(folder, 16 << 20) : -1;
+    double ours[rounds];
+    double peer[rounds];
+    bool done = store && fd >= 0;
+
+    for (int i = 0; done && i < rounds; i++) {
+        ours[i] = many_measure("skald", store, -1, 0);
+        peer[i] = many_measure("bare", NULL, fd, record_bytes);
+        done = ours[i] > 0 && peer[i] > 0;
+    }
+    skald_store_close(store);
+    if (fd >= 0) (void)close(fd);
+    if (!done) return false;
+    *ret_result =
+        (bench_result){.unit = "events/s",
+                       .peer_name = "limit: pwrite and fdatasync of an event, by 16 threads",
+                       .ours = bench_median(ours, rounds),
+                       .peer = bench_median(peer, rounds)};
+    return true;
+}
+
+extern const bench_row row_append_limit, row_append_one, row_append_16;
 const bench_row row_append_limit = {.name = "append_limit",
                                     .what = "the same against the bare group-commit loop",
                                     .run = run_limit};
@@ -327,3 +322,6 @@ const bench_row row_append_one = {.name = "append_one",
                                   .what =
                                       "one caller, one event; against bare pwrite and fdatasync",
                                   .run = run_one};
+const bench_row row_append_16 = {.name = "append_16",
+                                 .what = "16 callers, one event each; against bare writes",
+                                 .run = run_16};

@@ -40,7 +40,7 @@ endif()
 # The peers that are measured beside us are linked when they are there; others run from bench/peers.
 set(peers)
 set(definitions SKALD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-foreach(peer SQLITE3 HIREDIS)
+foreach(peer SQLITE3 HIREDIS LMDB ROCKSDB)
   if(${peer}_FOUND)
     list(APPEND peers PkgConfig::${peer})
     list(APPEND definitions SKALD_HAVE_${peer}=1)

@@ -6,8 +6,11 @@
 //
 //   base.h       text, errors, ids, time, arenas
 //   event.h      the envelope, filters, JSON and CloudEvents
+//   schema.h     JSON Schema: checking, comparing, a registry of versions
 //   store.h      append, read, verify
+//   types.h      the registry of names, and types as data: JSON Schema, AsyncAPI, TypeScript
 //   bus.h        publish, subscribe, retry
+//   typed.h      events as C structs
 //   system.h     configuration, presets, shutdown
 //
 // Versions: SKALD_VERSION is what was compiled against, skald_version_linked() what is linked.
@@ -15,7 +18,10 @@
 #ifndef SKALD_SKALD_H
 #define SKALD_SKALD_H
 
+#include <skald/limit.h>
+#include <skald/schema.h>
 #include <skald/system.h>
+#include <skald/typed.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -60,9 +60,11 @@ typedef struct skald_store_options {
     uint64_t append_bytes_max; // taken but not yet stored, then FULL: 64 MiB
     uint64_t dedup_events_max; // ids remembered: 16 million
     bool read_only;            // nothing is written, not even to recover; no lock is taken over
+    uint32_t stream_metas_max; // streams with metadata, some 400 bytes of memory each: 250,000
 } skald_store_options;
 
-// skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald". Waits.
+// skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
+// "sqlite:/var/lib/skald.db". Waits.
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
                                                  const skald_store_options *options,
@@ -79,14 +81,18 @@ SKALD_API void skald_store_close(skald_store *store);
 // nothing is stored and the first result is given again, repeated true, whatever the streams are
 // expected to be at. Fails: EXISTS (an id is known with other content, or only some are known),
 // CONFLICT (the stream, what was expected and what is there), INVALID (also: an id stands twice in
-// events), TOOBIG, FULL, READONLY, CLOSED.
+// events, a name begins with '$', which is reserved), STATE (a stream is tombstoned), TOOBIG, FULL,
+// READONLY, CLOSED.
 SKALD_API SKALD_CHECK skald_err skald_store_append(skald_store *store, const skald_event *events,
                                                    size_t count,
                                                    const skald_append_options *options,
                                                    skald_appended *ret_appended,
                                                    skald_error *reterr_error);
 
-// skald_read: what to read. Zero reads everything, oldest first, to the end as it stands now.
+// skald_read: what to read. Zero reads everything, oldest first, to the end as it stands now. What
+// a stream's metadata or the log's retention hides is passed over and does not count; so is what is
+// stored under names that begin with '$', unless the filter names such a stream, type or category.
+// A stream as it was at a time: to, a microsecond behind it.
 typedef struct skald_read {
     skald_filter filter;
     uint64_t after;                    // only positions > after
@@ -119,21 +125,24 @@ SKALD_API SKALD_CHECK skald_err skald_store_event(skald_store *store, skald_uuid
 // skald_store_head is the last durable position, 0 for none. Never waits.
 SKALD_API uint64_t skald_store_head(const skald_store *store);
 
-// skald_stream_version: where a stream stands; 0: it does not exist.
+// skald_stream_version: where a stream stands; 0: it does not exist, or was deleted and not written
+// since. Waits.
 SKALD_API SKALD_CHECK skald_err skald_stream_version(skald_store *store, skald_str tenant,
                                                      skald_str stream, uint64_t *ret_version);
 
-// skald_counted is a name with how many events it has: a stream or a type.
+// skald_counted is a stream or a type.
 typedef struct skald_counted {
     skald_str name;
-    uint64_t count;
+    uint64_t count;         // of a type: its events that can be read; of a stream: its version
     uint64_t position_last; // of its newest event
+    skald_str tenant;       // whose it is; NULL ptr: that of the one asked for
 } skald_counted;
 
 // skald_store_streams gives the streams of a tenant whose name begins with prefix and comes after
 // after, by name, at most count_max (1 to 100,000); skald_store_types the types, all of them.
-// tenant {NULL, 0}: every tenant (names may then repeat). What is given lives in arena. Fails:
-// INVALID (count_max), NOMEM.
+// tenant {NULL, 0}: every tenant (names may then repeat). A stream of which nothing can be read is
+// left out. What is given lives in arena. Waits: types, for as long as it takes to look at what is
+// hidden and not yet compacted. Fails: INVALID (count_max), NOMEM.
 SKALD_API SKALD_CHECK skald_err skald_store_streams(skald_store *store, skald_str tenant,
                                                     skald_str prefix, skald_str after,
                                                     size_t count_max, skald_arena *arena,
@@ -155,6 +164,9 @@ typedef struct skald_store_state {
     uint64_t index_bytes;
     bool read_only;         // appends are refused
     char read_only_why[96]; // "disk full", or empty
+    uint32_t stream_metas;  // streams with metadata
+    uint64_t events_lost;   // hidden by retention before a durable subscription had read them,
+                            // summed over subscriptions, since it was opened
     // Of the log driver; 0 elsewhere. index_bytes above is of memory, all of these together.
     uint64_t segments_sealed;  // that are answered from an index file
     uint64_t index_file_bytes; // of index files and the stream directory
@@ -166,6 +178,100 @@ typedef struct skald_store_state {
     uint64_t index_rebuilds; // index files made again since, for they were lost or damaged
 } skald_store_state;
 SKALD_API void skald_store_state_get(const skald_store *store, skald_store_state *ret_state);
+
+// skald_stream_meta says what is kept of a stream. What is not kept is hidden from every read at
+// once and its ids are still known; skald_store_compact takes it from the disk. Zero keeps all.
+typedef struct skald_stream_meta {
+    uint64_t max_count;       // only so many of the newest
+    skald_time max_age;       // microseconds: only what was recorded so long ago at most
+    uint64_t truncate_before; // only versions from this one on
+    bool deleted;             // given only: deleted, and nothing was appended since
+    bool tombstoned;          // given only: deleted for ever
+} skald_stream_meta;
+
+// skald_stream_meta_set replaces the metadata of a stream, which need not exist; deleted and
+// tombstoned are not looked at. Waits until it is durable. skald_stream_meta_get gives it, zero for
+// a stream without any. Fails: INVALID (the field), STATE (the stream is tombstoned), FULL
+// (stream_metas_max), READONLY, CLOSED, IO.
+SKALD_API SKALD_CHECK skald_err skald_stream_meta_set(skald_store *store, skald_str tenant,
+                                                      skald_str stream,
+                                                      const skald_stream_meta *meta,
+                                                      skald_error *reterr_error);
+SKALD_API SKALD_CHECK skald_err skald_stream_meta_get(skald_store *store, skald_str tenant,
+                                                      skald_str stream,
+                                                      skald_stream_meta *ret_meta);
+
+// skald_stream_delete hides all events of a stream. It can be written again: SKALD_ANY, SKALD_NONE
+// and SKALD_AT its last version hold, SKALD_PRESENT does not, and its versions go on. With
+// tombstone it never can: appends to it fail with STATE (a repetition of an append from before is
+// still answered with the first result). expect names the stream and where it must stand. Waits.
+// Fails: NOTFOUND (there is no such stream; with tombstone that is fine), CONFLICT, STATE (it is
+// tombstoned), INVALID, FULL (stream_metas_max), READONLY, CLOSED, IO.
+SKALD_API SKALD_CHECK skald_err skald_stream_delete(skald_store *store, const skald_expect *expect,
+                                                    bool tombstone, skald_error *reterr_error);
+
+// skald_retention is how much of the whole log is kept; zero keeps all. It is kept in the store.
+typedef enum skald_retain {
+    SKALD_RETAIN_ACKED,  // but nothing goes that a durable subscription has not read
+    SKALD_RETAIN_ALWAYS, // nothing goes at all: limits wait
+    SKALD_RETAIN_LIMIT   // what is beyond goes; what a subscription lost by it is counted
+} skald_retain;
+typedef struct skald_retention {
+    skald_time max_age;  // microseconds; 0: any
+    uint64_t max_events; // positions, from the newest back; 0: any number
+    skald_retain policy;
+} skald_retention;
+// skald_retention_set waits until it is durable. Fails: INVALID, READONLY, CLOSED, IO.
+SKALD_API SKALD_CHECK skald_err skald_retention_set(skald_store *store,
+                                                    const skald_retention *retention,
+                                                    skald_error *reterr_error);
+SKALD_API void skald_retention_get(skald_store *store, skald_retention *ret_retention);
+
+// skald_store_compact takes what is hidden from the disk or memory. One runs at a time. Stopped or
+// interrupted, it goes on where it was the next time. Waits, long. Fails: STATE (one runs),
+// UNSUPPORTED (by this driver), READONLY, CLOSED, IO, CORRUPT.
+typedef struct skald_compact_options {
+    uint64_t bytes_per_s; // read and written together; 0: as fast as it can
+    bool erase;           // rewrite wherever anything is hidden, however little: for what must go
+    // progress is told of bytes done and in all; false stops. May be NULL.
+    bool (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all);
+    void *context;
+} skald_compact_options;
+typedef struct skald_compacted {
+    uint64_t events_erased, bytes_freed;
+} skald_compacted;
+SKALD_API SKALD_CHECK skald_err skald_store_compact(skald_store *store,
+                                                    const skald_compact_options *options,
+                                                    skald_compacted *ret_compacted,
+                                                    skald_error *reterr_error);
+
+// skald_snapshot is what a stream amounts to up to a version, in the words of whoever folds it.
+typedef struct skald_snapshot {
+    uint64_t stream_version; // 1 or more
+    uint32_t schema_version; // of bytes; 0 is taken as 1
+    skald_str bytes;         // 1 byte to event_bytes_max
+    skald_time recorded_at;  // given only
+} skald_snapshot;
+
+// skald_snapshot_put keeps one snapshot a stream, the one of the highest stream version: an older
+// one is not stored and that is no error. Its stream's name has at most
+// SKALD_SNAPSHOT_STREAM_BYTES_MAX bytes. Waits until it is durable. Fails: INVALID (the stream is
+// not at that version), TOOBIG, STATE (it is tombstoned), CONFLICT (others put at the same time,
+// again and again), READONLY, FULL, CLOSED, IO.
+enum { SKALD_SNAPSHOT_STREAM_BYTES_MAX = SKALD_STREAM_BYTES_MAX - 10 };
+SKALD_API SKALD_CHECK skald_err skald_snapshot_put(skald_store *store, skald_str tenant,
+                                                   skald_str stream, const skald_snapshot *snapshot,
+                                                   skald_error *reterr_error);
+// skald_snapshot_get gives the snapshot of a stream, in arena. schema_version: the one the caller
+// can read; 0: any. Waits. Fails: NOTFOUND (none, or the stream was deleted since), SCHEMA (there
+// is one of another schema version: fold the stream from its beginning and put a new one).
+SKALD_API SKALD_CHECK skald_err skald_snapshot_get(skald_store *store, skald_str tenant,
+                                                   skald_str stream, uint32_t schema_version,
+                                                   skald_arena *arena,
+                                                   skald_snapshot *ret_snapshot);
+// skald_snapshot_delete: none is fine. Fails as put.
+SKALD_API SKALD_CHECK skald_err skald_snapshot_delete(skald_store *store, skald_str tenant,
+                                                      skald_str stream, skald_error *reterr_error);
 
 // skald_store_verify reads every byte of a store that may be in use and reports each damaged range;
 // report may be NULL. Waits, long. Fails: CORRUPT (the first one). progress is told of bytes read

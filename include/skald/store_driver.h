@@ -54,6 +54,8 @@ typedef struct skald_store_batch {
     const skald_expect *expect;
     size_t expect_count;
     skald_durability durability;
+    // another submit or a flush follows at once: submit need wake nobody for this one alone
+    bool more;
     // done is called exactly once, in commit order, on whichever thread made the batch durable; it
     // only hands over and does not block or call back in. On CONFLICT actual_version and
     // conflict (index into expect) say which. EXISTS: an id is known with other content, or only
@@ -77,6 +79,30 @@ typedef struct skald_store_page {
     bool end;               // nothing further is durable now
     void *driver;
 } skald_store_page;
+
+// An event as compaction sees it. stream not given: it has none, and stream_version is 0.
+typedef struct skald_store_mark {
+    skald_str tenant, stream;
+    uint64_t stream_version, position;
+    skald_time recorded_at;
+} skald_store_mark;
+
+// What compact is to do. The job and what it points to live until compact returns.
+typedef struct skald_store_compact_job {
+    // dead says whether an event is to go. It is the store's and may ask the driver's
+    // stream_version: call it with no lock held that a lookup or an append needs. The dead events
+    // of a stream are always its first ones: where version v is dead, so is every one below it that
+    // is still there. What was dead once may be given up at any later time without asking again.
+    bool (*dead)(void *context, const skald_store_mark *mark);
+    // proceed is called between steps (a segment, some thousand events), at least once a second
+    // while there is work; false: leave things as a crash would be allowed to, and return OK.
+    bool (*proceed)(void *context, uint64_t bytes_done, uint64_t bytes_all);
+    void *context;
+    uint64_t bytes_per_s; // reading and writing together; 0: no limit
+    bool erase;           // no dead event is left, nor its bytes, however few there are
+    // The driver counts here what it did.
+    uint64_t events_erased, bytes_freed;
+} skald_store_compact_job;
 
 typedef struct skald_store_driver {
     uint32_t abi;       // SKALD_STORE_DRIVER_ABI
@@ -116,7 +142,8 @@ typedef struct skald_store_driver {
     skald_err (*stream_version)(void *driver, skald_str tenant, skald_str stream,
                                 uint64_t *ret_version);
     // streams_each: the streams whose name begins with prefix and is greater than after, each once;
-    // in runs that are sorted by tenant and name, as many as the driver likes. The visitor returns
+    // in runs that are sorted by tenant and name, as many as the driver likes. A stream's count
+    // is its version, and its tenant is said. The visitor returns
     // false when it wants none that is greater: that ends the run being visited, not the others. It
     // must not call back in.
     skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix, skald_str after,
@@ -144,6 +171,38 @@ typedef struct skald_store_driver {
     // verify: caller, long, never stops appends. NULL: UNSUPPORTED.
     skald_err (*verify)(void *driver, const skald_verify_options *options,
                         skald_verified *ret_verified, skald_error *reterr_error);
+
+    // What follows may be left out: NULL says that the driver cannot.
+    //
+    // Erased events. Both slots below erase events for good. Whatever they do: positions and
+    // versions are never given again, and stream_version, head and named values stay what they
+    // were, also when no event of a stream is left and after opening again. A read passes over an
+    // erased position, bounded as ever (an empty page that is not the end leads on by
+    // position_next); find_id of it is NOTFOUND; its id may be forgotten, so that an append with it
+    // stores a new event. types_each counts what is left, and leaves out a type with nothing left.
+    // streams_each still gives every stream there ever was, count being its version; position_last
+    // stays what it was. verify does not take an erased position for damage. A page that was given
+    // before stays whole until it is freed.
+
+    // trim: caller, not beside itself or compact. Every event at or below position is dead: whole
+    // segments of such events are dropped, at once and without reading them; a segment that holds
+    // any later event stays as it is. Never stops appends or reads. *ret_position is the first
+    // position that is kept. Survives a crash at any point: a segment is there or gone. Fails:
+    // READONLY, IO.
+    skald_err (*trim)(void *driver, uint64_t position, uint64_t *ret_position,
+                      skald_error *reterr_error);
+
+    // compact: caller, long, not beside itself or trim. Rewrites segments in which enough is dead
+    // to be worth it, or, with erase, in which anything is, the one being written first made a
+    // sealed one. A segment's old file goes when nobody reads it any more. Never stops appends,
+    // reads or a backup. Interrupted at any point, by proceed, close or a crash, it leaves each
+    // segment whole, old or new, and a later call goes on with those not done. Fails: READONLY, IO,
+    // CORRUPT (with the range; that segment is left alone, the others are done).
+    skald_err (*compact)(void *driver, skald_store_compact_job *job, skald_error *reterr_error);
+
+    // flush: any thread, never waits. What was submitted with more set is begun now. NULL: submit
+    // takes no notice of more.
+    void (*flush)(void *driver);
 } skald_store_driver;
 
 #ifdef __cplusplus

@@ -76,12 +76,13 @@ uint32_t ski_crc32c_portable(uint32_t crc, const void *bytes, size_t len)
 
 #include <immintrin.h>
 
-enum {
-    lane_bytes = 256, // longer lanes gain nothing, shorter ones leave less of an event to the slow
-                      // way
-};
-static const uint32_t behind_one_lane = 0xb9e02b86;  // x^(8 * 256 - 33)
-static const uint32_t behind_two_lanes = 0xdd7e3b0c; // x^(16 * 256 - 33)
+// Long lanes for what is read and written in bulk, short ones for one event. Longer ones gain
+// nothing, and shorter ones lose to the joining.
+enum { long_lane_bytes = 256, short_lane_bytes = 64 };
+static const uint32_t behind_one_long = 0xb9e02b86;  // x^(8 * 256 - 33)
+static const uint32_t behind_two_long = 0xdd7e3b0c;  // x^(16 * 256 - 33)
+static const uint32_t behind_one_short = 0x9e4addf8; // x^(8 * 64 - 33)
+static const uint32_t behind_two_short = 0x0d3b6092; // x^(16 * 64 - 33)
 
 static inline uint64_t load_u64(const uint8_t *at)
 {
@@ -99,20 +100,31 @@ __attribute__((target("pclmul"))) static inline uint64_t multiply(uint64_t a, ui
     return (uint64_t)_mm_cvtsi128_si64(product);
 }
 
+// crc_lanes goes over three lanes side by side; one and two are x^n of what lies behind a lane.
+__attribute__((target("sse4.2,pclmul"), always_inline)) static inline uint64_t crc_lanes(
+    uint64_t crc, const uint8_t *at, size_t lane_bytes, uint32_t one, uint32_t two)
+{
+    uint64_t a = crc, b = 0, c = 0;
+
+    for (size_t i = 0; i < lane_bytes; i += 8) {
+        a = _mm_crc32_u64(a, load_u64(at + i));
+        b = _mm_crc32_u64(b, load_u64(at + lane_bytes + i));
+        c = _mm_crc32_u64(c, load_u64(at + 2 * lane_bytes + i));
+    }
+    return _mm_crc32_u64(0, multiply(a, two) ^ multiply(b, one)) ^ c;
+}
+
 __attribute__((target("sse4.2,pclmul"))) static uint32_t crc_machine(uint32_t crc,
                                                                      const uint8_t *at, size_t len)
 {
+    enum { long_bytes = 3 * long_lane_bytes, short_bytes = 3 * short_lane_bytes };
     uint64_t a = ~crc;
 
-    for (; len >= 3 * lane_bytes; len -= 3 * lane_bytes, at += 3 * lane_bytes) {
-        uint64_t b = 0, c = 0;
-
-        for (size_t i = 0; i < lane_bytes; i += 8) {
-            a = _mm_crc32_u64(a, load_u64(at + i));
-            b = _mm_crc32_u64(b, load_u64(at + lane_bytes + i));
-            c = _mm_crc32_u64(c, load_u64(at + 2 * lane_bytes + i));
-        }
-        a = _mm_crc32_u64(0, multiply(a, behind_two_lanes) ^ multiply(b, behind_one_lane)) ^ c;
+    for (; len >= long_bytes; len -= long_bytes, at += long_bytes) {
+        a = crc_lanes(a, at, long_lane_bytes, behind_one_long, behind_two_long);
+    }
+    for (; len >= short_bytes; len -= short_bytes, at += short_bytes) {
+        a = crc_lanes(a, at, short_lane_bytes, behind_one_short, behind_two_short);
     }
     for (; len >= 8; len -= 8, at += 8) a = _mm_crc32_u64(a, load_u64(at));
     for (; len; len--, at++) a = _mm_crc32_u8((uint32_t)a, *at);

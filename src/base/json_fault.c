@@ -15,6 +15,7 @@ typedef struct fault_scan {
     uint32_t depth;
     const char *what; // for people; NULL: no fault yet
     skald_err err;
+    bool any_size; // numbers may have any
 } fault_scan;
 
 // scan_fails notes the fault at the present place. Returns false, for its callers to pass on.
@@ -165,7 +166,7 @@ static bool scan_number(fault_scan *scan)
         if (!scan_digits(scan)) return scan_fails(scan, "a digit is due here");
     }
     text = (skald_str){from, (size_t)(scan->at - from)};
-    if (whole && ski_json_i64(text, &number) && ski_json_u64(text, &positive)) {
+    if (whole && !scan->any_size && ski_json_i64(text, &number) && ski_json_u64(text, &positive)) {
         scan->at = from;
         return scan_fails(scan, "an integer beyond 64 bits; write it as a string");
     }
@@ -251,9 +252,10 @@ static bool scan_value(fault_scan *scan)
     }
 }
 
-skald_err ski_json_fault(skald_str text, skald_error *reterr_error)
+static skald_err scan_text(skald_str text, bool any_size, skald_error *reterr_error)
 {
-    fault_scan scan = {.begin = text.ptr, .at = text.ptr, .end = text.ptr + text.len};
+    fault_scan scan = {
+        .begin = text.ptr, .at = text.ptr, .end = text.ptr + text.len, .any_size = any_size};
     size_t line = 1, column = 1;
 
     if (text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0) {
@@ -272,4 +274,14 @@ skald_err ski_json_fault(skald_str text, skald_error *reterr_error)
         }
     }
     return skald_fail(reterr_error, scan.err, "line %zu column %zu: %s", line, column, scan.what);
+}
+
+skald_err ski_json_fault(skald_str text, skald_error *reterr_error)
+{
+    return scan_text(text, false, reterr_error);
+}
+
+skald_err ski_json_form(skald_str text, skald_error *reterr_error)
+{
+    return scan_text(text, true, reterr_error);
 }

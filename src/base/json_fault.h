@@ -14,6 +14,10 @@ extern "C" {
 // Fails: INVALID, TOOBIG (too deep).
 skald_err ski_json_fault(skald_str text, skald_error *reterr_error);
 
+// ski_json_form is the same for a text whose numbers may have any size, for those who read numbers
+// as they are written. Any thread.
+skald_err ski_json_form(skald_str text, skald_error *reterr_error);
+
 #ifdef __cplusplus
 }
 #endif

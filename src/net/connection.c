@@ -24,6 +24,8 @@ static void conn_closed(uv_handle_t *handle)
     ski_conn *conn = (ski_conn *)handle;
     ski_http *http = conn->http;
 
+    ski_tls_free(conn->tls);
+    ski_free(conn->cipher);
     ski_free(conn->rest);
     ski_free(conn);
     ski_http_count(http, SKI_COUNT_CONNECTIONS, -1);
@@ -60,7 +62,7 @@ void ski_conn_cut(ski_conn *conn)
     if (conn->refused) http->refused_now--;
     // A connection that is on the flush list is freed later than it is taken off: in the loop's
     // closing phase.
-    uv_close((uv_handle_t *)&conn->tcp, conn_closed);
+    uv_close((uv_handle_t *)&conn->stream, conn_closed);
 }
 
 void ski_conn_read_no_more(ski_conn *conn)
@@ -87,9 +89,9 @@ static void alloc_shared(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_bu
     *ret_buf = uv_buf_init(conn->http->read_buffer, SKI_READ_BYTES);
 }
 
-// input_ended: the client sends nothing more. It may still want to read replies, so those in line
-// are sent; a stream with a heartbeat has no end to wait for, and goes.
-static void input_ended(ski_conn *conn)
+// ski_conn_input_ended: the client sends nothing more. It may still want to read replies, so those
+// in line are sent; a stream with a heartbeat has no end to wait for, and goes.
+void ski_conn_input_ended(ski_conn *conn)
 {
     // A request whose rest will not come is dropped; one that has half a reply already takes the
     // connection with it.
@@ -114,12 +116,14 @@ static void conn_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
     if (count == 0 || conn->closing) return;
     if (count == UV_EOF) {
-        input_ended(conn);
+        ski_conn_input_ended(conn);
     } else if (count < 0) {
         ski_conn_cut(conn);
     } else {
+        skald_str bytes = ski_str(buf->base, (size_t)count);
+
         ski_http_count(http, SKI_COUNT_IN, count);
-        ski_conn_feed(conn, ski_str(buf->base, (size_t)count));
+        (conn->tls && !conn->lingering ? ski_secure_read : ski_conn_feed)(conn, bytes);
     }
     ski_conn_touch(conn);
     ski_http_settle(http);
@@ -134,9 +138,9 @@ static void reading_set(ski_conn *conn)
     if (reads == conn->reads) return;
     conn->reads = reads;
     if (reads) {
-        if (uv_read_start((uv_stream_t *)&conn->tcp, alloc_shared, conn_read)) ski_conn_cut(conn);
+        if (uv_read_start(&conn->stream, alloc_shared, conn_read)) ski_conn_cut(conn);
     } else {
-        uv_read_stop((uv_stream_t *)&conn->tcp);
+        uv_read_stop(&conn->stream);
     }
 }
 
@@ -145,6 +149,7 @@ static ski_deadline_kind deadline_due(const ski_conn *conn)
 {
     if (conn->lingering) return SKI_DEADLINE_LINGER;
     if (!conn->reads || conn->last_reply) return SKI_DEADLINE_NONE;
+    if (conn->tls && !ski_tls_ready(conn->tls)) return SKI_DEADLINE_HEAD;
     switch ((ski_codec_state)conn->codec.state) {
     case SKI_CODEC_HEAD: return SKI_DEADLINE_HEAD;
     case SKI_CODEC_LENGTH:
@@ -171,7 +176,7 @@ void ski_conn_continue(ski_conn *conn)
     if (!conn->writing) {
         ski_deadline_clear(&conn->write_deadline);
     } else if (conn->write_deadline.kind == SKI_DEADLINE_NONE) {
-        conn->unsent_seen = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+        conn->unsent_seen = uv_stream_get_write_queue_size(&conn->stream);
         ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
     }
 }
@@ -192,7 +197,9 @@ void ski_conn_goodbye(ski_conn *conn)
     conn->rest = NULL;
     conn->rest_len = conn->rest_at = 0;
     conn->lingering = true;
-    if (conn->eof || uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, fin_sent)) {
+    if (conn->tls) ski_secure_goodbye(conn);
+    if (conn->closing) return;
+    if (conn->eof || uv_shutdown(&conn->shutdown, &conn->stream, fin_sent)) {
         ski_conn_cut(conn);
     }
 }
@@ -200,7 +207,7 @@ void ski_conn_goodbye(ski_conn *conn)
 // write_expired: nothing was taken since the deadline was set, or the time goes on.
 static void write_expired(ski_conn *conn)
 {
-    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    size_t unsent = uv_stream_get_write_queue_size(&conn->stream);
 
     if (unsent < conn->unsent_seen) {
         conn->unsent_seen = unsent;
@@ -215,6 +222,11 @@ void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind)
 {
     skald_error error = {0};
 
+    if (conn->tls && !ski_tls_ready(conn->tls)) { // nothing could be told
+        ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
+        ski_conn_cut(conn);
+        return;
+    }
     switch (kind) {
     case SKI_DEADLINE_HEAD:
     case SKI_DEADLINE_BODY:
@@ -234,13 +246,17 @@ void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind)
     }
 }
 
-// peer_print writes "address:port", with brackets for IPv6.
+// peer_print writes "address:port", with brackets for IPv6, or "local".
 static void peer_print(ski_conn *conn)
 {
     struct sockaddr_storage address;
     int len = sizeof address;
     char name[INET6_ADDRSTRLEN] = "";
 
+    if (conn->stream.type != UV_TCP) {
+        snprintf(conn->peer, sizeof conn->peer, "local");
+        return;
+    }
     if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&address, &len)) return;
     if (address.ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
@@ -260,7 +276,7 @@ static void shed_closed(uv_handle_t *handle)
     http->shedding = false;
     if (http->shed_again) {
         http->shed_again = false;
-        if (!http->draining) ski_conn_accept((uv_stream_t *)&http->listener, 0);
+        if (!http->draining) ski_conn_accept(http->shed_from, 0);
     }
 }
 
@@ -270,13 +286,14 @@ static void conn_shed(ski_http *http, uv_stream_t *listener)
 {
     http->shed_again = http->shedding;
     if (http->shedding) return;
-    int failed = uv_tcp_init(&http->loop, &http->shed); // allocates nothing
-    assert(failed == 0);
+    int failed = ski_listen_init(http, listener, &http->shed.tcp, &http->shed.pipe);
+    assert(failed == 0); // allocates nothing
     (void)failed;
-    http->shed.data = http;
+    http->shed.tcp.data = http; // the same place in both
+    http->shed_from = listener;
     http->shedding = true;
-    (void)uv_accept(listener, (uv_stream_t *)&http->shed);
-    uv_close((uv_handle_t *)&http->shed, shed_closed);
+    (void)uv_accept(listener, (uv_stream_t *)&http->shed.tcp);
+    uv_close((uv_handle_t *)&http->shed.tcp, shed_closed);
 }
 
 // conn_new takes the next connection off the listener. NULL: it could not be had, or is gone.
@@ -284,7 +301,7 @@ static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
 {
     ski_conn *conn = ski_alloc_zeroed(1, sizeof *conn);
 
-    if (conn == NULL || uv_tcp_init(&http->loop, &conn->tcp)) {
+    if (conn == NULL || ski_listen_init(http, listener, &conn->tcp, &conn->pipe)) {
         ski_free(conn);
         ski_http_count(http, SKI_COUNT_REFUSED, 1);
         conn_shed(http, listener);
@@ -296,7 +313,7 @@ static ski_conn *conn_new(ski_http *http, uv_stream_t *listener)
     conn->next = http->conns;
     if (http->conns != NULL) http->conns->prev = conn;
     http->conns = conn;
-    if (uv_accept(listener, (uv_stream_t *)&conn->tcp)) {
+    if (uv_accept(listener, &conn->stream) || ski_secure_accept(conn)) {
         ski_conn_cut(conn);
         return NULL;
     }
@@ -319,8 +336,8 @@ static void conn_refuse(ski_conn *conn)
     uv_buf_t buf = uv_buf_init(text, (unsigned)len);
 
     ski_http_count(http, SKI_COUNT_REFUSED, 1);
-    bool told = http->refused_now < SKI_LINGER_REFUSED_MAX &&
-                uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) == len;
+    bool told = !conn->tls && http->refused_now < SKI_LINGER_REFUSED_MAX &&
+                uv_try_write(&conn->stream, &buf, 1) == len;
     if (!told) {
         ski_conn_cut(conn);
         return;
@@ -338,7 +355,7 @@ void ski_conn_accept(uv_stream_t *listener, int status)
     uint64_t now = http->counters[SKI_COUNT_CONNECTIONS] - http->refused_now;
     ski_conn *conn = conn_new(http, listener);
     if (conn == NULL) return;
-    uv_tcp_nodelay(&conn->tcp, 1);
+    if (conn->stream.type == UV_TCP) uv_tcp_nodelay(&conn->tcp, 1);
     if (now >= http->options.connections_max) {
         conn_refuse(conn);
     } else {

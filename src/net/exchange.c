@@ -92,9 +92,18 @@ static void memory_trim(ski_http *http, ski_exchange *exchange)
     }
 }
 
+void ski_exchange_decoder_free(ski_exchange *exchange)
+{
+    if (!exchange->decoder) return;
+    ski_decoder_free(exchange->decoder);
+    exchange->decoder = NULL;
+    exchange->request.http->decoders_now--;
+}
+
 void ski_exchange_release(ski_http *http, ski_exchange *exchange)
 {
     assert(exchange->stream == NULL);
+    ski_exchange_decoder_free(exchange);
     ski_http_count(http, SKI_COUNT_BODIES, -(int64_t)exchange->body_charged);
     exchange->body_charged = 0;
     memory_trim(http, exchange);
@@ -144,6 +153,7 @@ void ski_exchange_orphan(ski_exchange *exchange)
 
     exchange->conn = NULL;
     exchange->next = NULL;
+    ski_exchange_decoder_free(exchange);
     if (exchange->begun) {
         ski_stream_over(exchange);
         ski_exchange_release(http, exchange);

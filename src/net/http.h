@@ -34,7 +34,7 @@ struct ski_http_request {
     skald_str method, path; // path: decoded per segment is the router's; as it came, without the
                             // query
     skald_str query;        // behind '?', as it came; not given: none
-    skald_str peer;         // "127.0.0.1:51234"
+    skald_str peer;         // "127.0.0.1:51234", "[::1]:51234", "local"
     const ski_http_header *headers;
     size_t header_count;
     skald_str body; // whole, when the route buffers; SKI_JSON_PAD readable bytes stand behind it
@@ -140,6 +140,10 @@ skald_err ski_http_later(ski_http *http, uint32_t delay_ms,
 // ski_http_alive: the request is not answered yet and its client is still there. On the loop.
 bool ski_http_alive(ski_http *http, ski_http_request_id id);
 
+// ski_http_turn asks for options.turned at the end of this turn of the loop, once however often it
+// is asked. False: the caller is not on the loop, and nothing will be called.
+bool ski_http_turn(ski_http *http);
+
 // The guard sees every request once its headers are there, before any body, also those that no
 // route takes: not OK refuses it. On the loop.
 typedef skald_err ski_http_guard(ski_http_request *request, skald_error *reterr_error);
@@ -151,6 +155,10 @@ typedef void ski_http_observe(void *context, const ski_http_request *request, un
 typedef struct ski_http_options {
     const char *host; // "127.0.0.1"
     uint16_t port;    // 0: any free one
+    // A socket in the file system beside the port, for this machine alone: its owner may write to
+    // it, nobody else; never TLS; the peer of its requests is "local". One that is left over from a
+    // process that is gone is replaced. NULL: none.
+    const char *local_path;
     const ski_http_route *routes;
     void *context; // of the routes
     ski_http_guard *guard;
@@ -174,6 +182,9 @@ typedef struct ski_http_options {
     const ski_http_header *headers; // of every reply that does not bring one of that name; borrowed
                                     // until stop
     size_t header_count;
+    // Every connection is TLS (net/tls.h). Taken on success; NULL: none is.
+    struct ski_tls_context *take_tls;
+    void (*turned)(void *context); // see ski_http_turn; context is that of the routes
 } ski_http_options;
 
 // ski_http_start binds, listens and begins on a thread of its own. Routes and all that options
@@ -187,6 +198,10 @@ uint16_t ski_http_port(const ski_http *http);
 // that nobody has answered by then may still be answered, which does nothing; http lives until the
 // last one. Not from the loop. Fails: TIMEOUT (some were cut).
 skald_err ski_http_stop(ski_http *http, uint32_t timeout_ms);
+
+// ski_http_tls_set gives connections to come another certificate; the server has one already. Any
+// thread. Those there are go on with what they began with.
+void ski_http_tls_set(ski_http *http, struct ski_tls_context *take_context);
 
 typedef struct ski_http_counters {
     uint64_t requests, connections_now, connections_accepted, connections_refused, bytes_in,

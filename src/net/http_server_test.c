@@ -17,6 +17,8 @@ typedef struct fixture {
     ski_http_request_id kept[kept_max]; // under arrived.lock
     char log[256];                      // of the loop alone
     atomic_uint observed, observed_unrouted, last_status;
+    ski_http_request_id turning[2]; // of the loop alone
+    unsigned turning_count;
     ski_thread thread;
 } fixture;
 
@@ -150,6 +152,29 @@ static skald_err handle_log(ski_http_request *request, skald_error *error)
                                                                : handle_hello(request, error);
 }
 
+// handle_turn is answered at the end of the turn.
+static skald_err handle_turn(ski_http_request *request, skald_error *error)
+{
+    fixture *fix = request->context;
+
+    if (fix->turning_count == 2) return skald_fail(error, SKALD_EFULL, "the turn does not end");
+    fix->turning[fix->turning_count++] = request->id;
+    assert(ski_http_turn(request->http));
+    return SKALD_OK;
+}
+
+static void turned(void *context)
+{
+    fixture *fix = context;
+    ski_http_reply reply = {.status = 200, .body = SKALD_STR("turned")};
+
+    assert(fix->turning_count);
+    for (unsigned i = 0; i < fix->turning_count; i++) {
+        (void)ski_http_reply_send(fix->http, fix->turning[i], &reply);
+    }
+    fix->turning_count = 0;
+}
+
 #define ROUTE(m, p, f)                      \
     {                                       \
         .method = m, .path = p, .handle = f \
@@ -163,6 +188,7 @@ static const ski_http_route routes[] = {
     ROUTE("GET", "/keep", handle_keep),
     ROUTE("GET", "/fail/{how}", handle_fail),
     ROUTE("GET", "/headers", handle_headers),
+    ROUTE("GET", "/turn", handle_turn),
     ROUTE("GET", "/log/{name}", handle_log),
     ROUTE("POST", "/log/{name}", handle_log),
     {.method = "POST", .path = "/work", .handle = handle_work, .worker = true},
@@ -199,6 +225,7 @@ static int setup(void **state)
         .context = fix,
         .guard = guard,
         .observe = observe,
+        .turned = turned,
         .workers_max = 1,
         .workers_queue_max = 1,
         .headers = &fixed,
@@ -655,6 +682,22 @@ static void test_allocations(void **state)
     client_close(&one);
 }
 
+// Two requests of one turn of the loop, and one alone: each turn that asks for it is told of its
+// end. Elsewhere there is no turn.
+static void test_turned(void **state)
+{
+    fixture *fix = *state;
+    client one = client_open(fix->port);
+
+    client_send(&one, "GET /turn HTTP/1.1\r\n" HOST "\r\nGET /turn HTTP/1.1\r\n" HOST "\r\n");
+    client_expect(&one, 200, "turned");
+    client_expect(&one, 200, "turned");
+    client_send(&one, "GET /turn HTTP/1.1\r\n" HOST "\r\n");
+    client_expect(&one, 200, "turned");
+    assert_false(ski_http_turn(fix->http));
+    client_close(&one);
+}
+
 static void test_connections(void **state)
 {
     enum { count = 2000 };
@@ -698,6 +741,7 @@ int main(void)
         TEST(test_client_gone),
         TEST(test_half_closed),
         TEST(test_post),
+        TEST(test_turned),
         TEST(test_connections),
         TEST(test_allocations),
         TEST(test_stop_with_workers),

@@ -238,6 +238,26 @@ static skald_err admit(ski_exchange *exchange, skald_error *error)
     return err;
 }
 
+// coding_begins makes what decodes the body, if it comes coded.
+static skald_err coding_begins(ski_exchange *exchange, skald_error *error)
+{
+    ski_http *http = exchange->request.http;
+    ski_coding coding;
+
+    if (!ski_coding_of(ski_http_header_get(&exchange->request, "content-encoding"), &coding)) {
+        return fail_as(error, SKALD_EUNSUPPORTED, "UNSUPPORTED_MEDIA_TYPE",
+                       "a body may come as it is, or with Content-Encoding gzip or zstd");
+    }
+    if (coding == SKI_CODING_NONE) return SKALD_OK;
+    if (http->decoders_now == SKI_DECODERS_MAX) {
+        return skald_fail(error, SKALD_EFULL, "too many coded bodies at once; try again later");
+    }
+    exchange->decoder = ski_decoder_new(coding);
+    if (!exchange->decoder) return skald_fail(error, SKALD_ENOMEM, "out of memory");
+    http->decoders_now++;
+    return SKALD_OK;
+}
+
 // admit_routed: is there a route, and what it needs?
 static skald_err admit_routed(ski_exchange *exchange, const ski_codec_head *head,
                               const ski_router_match *match, skald_error *error)
@@ -257,7 +277,7 @@ static skald_err admit_routed(ski_exchange *exchange, const ski_codec_head *head
     if (head->content_length > body_limit(exchange)) {
         return fail_too_big(error, body_limit(exchange));
     }
-    return SKALD_OK;
+    return head->content_length || head->chunked ? coding_begins(exchange, error) : SKALD_OK;
 }
 
 // options_answered: OPTIONS tells what a path, or the server, takes.
@@ -326,8 +346,11 @@ static void head_goes(ski_conn *conn, ski_exchange *exchange, const ski_codec_he
     }
     if (options_answered(conn, exchange, &match)) return;
     if (admit_routed(exchange, head, &match, &error)) {
+        static const ski_http_header codings = {SKALD_STR("Accept-Encoding"),
+                                                SKALD_STR("gzip, zstd")};
         ski_http_header allow = {SKALD_STR("Allow"), skald_str_of(match.allow)};
-        refuse(conn, &error, match.known && match.route == NULL ? &allow : NULL);
+        bool coded = strcmp(error.code, "UNSUPPORTED_MEDIA_TYPE") == 0;
+        refuse(conn, &error, match.known && match.route == NULL ? &allow : coded ? &codings : NULL);
         return;
     }
     conn->held = must_wait(conn, exchange);
@@ -389,6 +412,52 @@ static void body_buffered(ski_conn *conn, ski_exchange *exchange, skald_str byte
     ski_conn_refuse_last(conn, &error);
 }
 
+static void body_plain(ski_conn *conn, ski_exchange *exchange, skald_str bytes)
+{
+    (exchange->streams_body ? body_streamed : body_buffered)(conn, exchange, bytes);
+}
+
+static void body_fault(ski_conn *conn, skald_err err)
+{
+    skald_error error = {0};
+
+    (void)skald_fail(&error, err,
+                     err == SKALD_EINVALID
+                         ? "the body is not what its Content-Encoding says, or not "
+                           "whole"
+                         : "out of memory");
+    ski_conn_refuse_last(conn, &error);
+}
+
+// body_decoded goes on with what came coded, until it is used up or nobody can take more of it.
+static void body_decoded(ski_conn *conn)
+{
+    ski_exchange *exchange = conn->reading;
+
+    while (conn->reading == exchange && ski_conn_can_take(conn)) {
+        skald_str piece;
+        skald_err err = ski_decoder_next(exchange->decoder, &piece);
+
+        if (err) {
+            body_fault(conn, err);
+            return;
+        }
+        if (!piece.len) return;
+        body_plain(conn, exchange, piece);
+    }
+}
+
+static void body_coded(ski_conn *conn, ski_exchange *exchange, skald_str bytes)
+{
+    skald_err err = ski_decoder_give(exchange->decoder, bytes);
+
+    if (err) {
+        body_fault(conn, err);
+    } else {
+        body_decoded(conn);
+    }
+}
+
 static bool on_body(void *context, skald_str bytes)
 {
     ski_conn *conn = context;
@@ -400,11 +469,7 @@ static bool on_body(void *context, skald_str bytes)
         conn->progress_bytes = 0;
         ski_deadline_clear(&conn->read_deadline);
     }
-    if (streams) {
-        body_streamed(conn, exchange, bytes);
-    } else if (exchange != NULL) {
-        body_buffered(conn, exchange, bytes);
-    }
+    if (exchange != NULL) (exchange->decoder ? body_coded : body_plain)(conn, exchange, bytes);
     return ski_conn_can_take(conn);
 }
 
@@ -413,6 +478,12 @@ static bool on_end(void *context)
     ski_conn *conn = context;
     ski_exchange *exchange = conn->reading;
 
+    if (exchange != NULL && exchange->decoder && !ski_decoder_whole(exchange->decoder) &&
+        wants_body(exchange)) {
+        body_fault(conn, SKALD_EINVALID);
+        return ski_conn_can_take(conn);
+    }
+    if (exchange != NULL) ski_exchange_decoder_free(exchange);
     conn->reading = NULL;
     conn->progress_bytes = 0;
     bool last = conn->http->draining || (exchange != NULL && !exchange->keep_alive);
@@ -469,6 +540,7 @@ void ski_conn_feed(ski_conn *conn, skald_str bytes)
 void ski_conn_take_rest(ski_conn *conn)
 {
     if (conn->held && !must_wait(conn, conn->reading)) reading_begins(conn);
+    if (conn->reading != NULL && conn->reading->decoder) body_decoded(conn);
     while (!conn->closing && ski_conn_can_take(conn) &&
            (conn->rest_len > 0 || conn->codec.state == SKI_CODEC_END)) {
         skald_str bytes = {conn->rest_len > 0 ? conn->rest + conn->rest_at : "", conn->rest_len};

@@ -4,6 +4,7 @@
 // is written.
 #include "net/server.h"
 
+#include "base/alloc.h"
 #include "base/str.h"
 #include <assert.h>
 
@@ -19,8 +20,7 @@ static bool is_sent(const ski_exchange *exchange)
     return whole && exchange->prefixed && exchange->sent == exchange->out.len;
 }
 
-// pieces_collect finds what can be written now. It prepares heads and takes what streams have.
-static unsigned pieces_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes)
+unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes)
 {
     unsigned count = 0;
 
@@ -64,8 +64,7 @@ static void line_pops(ski_conn *conn)
     if (ends) ski_conn_goodbye(conn);
 }
 
-// bytes_sent: the kernel took so many of what was collected last.
-static void bytes_sent(ski_conn *conn, size_t count)
+void ski_output_sent(ski_conn *conn, size_t count)
 {
     ski_http_count(conn->http, SKI_COUNT_OUT, (int64_t)count);
     while (conn->first != NULL && !conn->closing && !conn->lingering) {
@@ -86,42 +85,53 @@ static void rest_written(uv_write_t *request, int status)
     ski_conn *conn = (ski_conn *)request->handle;
 
     conn->writing = false;
+    ski_free(conn->cipher);
+    conn->cipher = NULL;
     if (conn->closing) return;
     if (status < 0) {
         ski_conn_cut(conn);
     } else {
-        bytes_sent(conn, conn->writing_bytes);
+        ski_output_sent(conn, conn->writing_bytes);
         ski_conn_touch(conn);
     }
     ski_http_settle(conn->http);
 }
 
+void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t bytes)
+{
+    conn->writing_bytes = bytes;
+    if (uv_write(&conn->write, &conn->stream, pieces, count, rest_written)) {
+        ski_conn_cut(conn);
+    } else {
+        conn->writing = true;
+    }
+}
+
 void ski_conn_flush(ski_conn *conn)
 {
-    uv_stream_t *stream = (uv_stream_t *)&conn->tcp;
+    uv_stream_t *stream = &conn->stream;
     uv_buf_t pieces[SKI_PIECES_MAX];
     size_t bytes;
 
+    if (conn->tls) {
+        ski_secure_flush(conn);
+        return;
+    }
     while (!conn->writing && !conn->closing && !conn->lingering) {
         const ski_exchange *front = conn->first;
-        unsigned count = pieces_collect(conn, pieces, &bytes);
+        unsigned count = ski_output_collect(conn, pieces, &bytes);
         int sent = count > 0 ? uv_try_write(stream, pieces, count) : 0;
         if (sent < 0 && sent != UV_EAGAIN) {
             ski_conn_cut(conn);
             return;
         }
         if (sent < 0) sent = 0;
-        bytes_sent(conn, (size_t)sent); // also takes out an empty end of a stream
+        ski_output_sent(conn, (size_t)sent); // also takes out an empty end of a stream
         if (count == 0 && conn->first == front) return;
         if (count == 0 || (size_t)sent == bytes || conn->closing || conn->lingering) continue;
 
-        count = pieces_collect(conn, pieces, &bytes);
-        conn->writing_bytes = bytes;
-        if (uv_write(&conn->write, stream, pieces, count, rest_written)) {
-            ski_conn_cut(conn);
-            return;
-        }
-        conn->writing = true;
+        count = ski_output_collect(conn, pieces, &bytes);
+        ski_output_wait(conn, pieces, count, bytes);
     }
 }
 
@@ -133,5 +143,9 @@ void ski_conn_continue_send(ski_conn *conn)
     // The line is empty but for this request, so the kernel has room for a few bytes; if not, the
     // client does not read.
     assert(conn->exchange_count == 1 && !conn->writing);
-    if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) != (int)buf.len) ski_conn_cut(conn);
+    if (conn->tls) {
+        ski_secure_send(conn, ski_str(text, sizeof text - 1));
+        return;
+    }
+    if (uv_try_write(&conn->stream, &buf, 1) != (int)buf.len) ski_conn_cut(conn);
 }

@@ -136,6 +136,56 @@ static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
     return SKALD_OK;
 }
 
+// compressible: a kind of text, by its media type.
+static bool compressible(skald_str type)
+{
+    static const char *const kinds[] = {"json", "javascript", "xml", "yaml"};
+
+    if (ski_str_begins(type, SKALD_STR("text/"))) return true;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (memmem(type.ptr, type.len, kinds[i], strlen(kinds[i]))) return true;
+    }
+    return false;
+}
+
+// body_coded gives the body as the client would rather have it: made in coded, which the caller
+// ends, or as it is.
+static skald_str body_coded(const ski_exchange *exchange, const ski_http_reply *reply,
+                            skald_buf *coded, ski_coding *ret_coding)
+{
+    skald_str accepts = ski_http_header_get(&exchange->request, "accept-encoding");
+
+    *coded = (skald_buf){.bytes_max = SIZE_MAX / 2};
+    *ret_coding = ski_coding_accepted(accepts);
+    if (*ret_coding && ski_encode(*ret_coding, reply->body, coded)) *ret_coding = SKI_CODING_NONE;
+    if (*ret_coding && coded->len >= reply->body.len) *ret_coding = SKI_CODING_NONE;
+    return *ret_coding ? ski_buf_str(coded) : reply->body;
+}
+
+// put_body ends the head of a reply that is whole, and writes the body.
+static skald_err put_body(ski_exchange *exchange, const ski_http_reply *reply, skald_str type)
+{
+    skald_buf *out = &exchange->out, coded = {.bytes_max = 1};
+    ski_coding coding = SKI_CODING_NONE;
+    skald_str body = reply->body;
+    skald_err err = SKALD_OK;
+
+    if (body.len >= SKI_CODING_ENCODED_MIN && compressible(type) &&
+        !brings(reply, SKALD_STR("Content-Encoding"))) {
+        body = body_coded(exchange, reply, &coded, &coding);
+        err = put_header(out, SKALD_STR("Vary"), SKALD_STR("Accept-Encoding"));
+    }
+    if (!err && coding) {
+        err = put_header(out, SKALD_STR("Content-Encoding"), skald_str_of(ski_coding_name(coding)));
+    }
+    if (!err) err = skald_buf_put(out, SKALD_STR("Content-Length: "));
+    if (!err) err = ski_buf_u64(out, body.len);
+    if (!err) err = skald_buf_put(out, SKALD_STR("\r\n\r\n"));
+    if (!err && !exchange->head_only) err = skald_buf_put(out, body);
+    skald_buf_fini(&coded);
+    return err;
+}
+
 skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, bool stream)
 {
     skald_buf *out = &exchange->out;
@@ -149,21 +199,16 @@ skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, b
     SKALD_TRY(
         ski_buf_room(out, SKI_PREFIX_BYTES + head_bytes_guess + (with_body ? reply->body.len : 0)));
     out->len = SKI_PREFIX_BYTES;
+    exchange->status = reply->status;
     if (type != NULL && !bodiless) {
         SKALD_TRY(put_header(out, SKALD_STR("Content-Type"), skald_str_of(type)));
     }
     SKALD_TRY(put_common(exchange, reply));
+    if (!stream && !bodiless) return put_body(exchange, reply, skald_str_of(type ? type : ""));
     if (stream && !exchange->http10) {
         SKALD_TRY(skald_buf_put(out, SKALD_STR("Transfer-Encoding: chunked\r\n")));
-    } else if (!stream && !bodiless) {
-        SKALD_TRY(skald_buf_put(out, SKALD_STR("Content-Length: ")));
-        SKALD_TRY(ski_buf_u64(out, reply->body.len));
-        SKALD_TRY(skald_buf_put(out, SKALD_STR("\r\n")));
     }
-    SKALD_TRY(skald_buf_put(out, SKALD_STR("\r\n")));
-    if (with_body) SKALD_TRY(skald_buf_put(out, reply->body));
-    exchange->status = reply->status;
-    return SKALD_OK;
+    return skald_buf_put(out, SKALD_STR("\r\n"));
 }
 
 // date_line gives "Date: …\r\n" (RFC 9110 5.6.7), made once a second.

@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    backlog = 1024,
     posts_max = 65536, // waiting at once
 };
 
@@ -36,6 +35,40 @@ bool ski_http_on_loop(const ski_http *http)
 void ski_http_wake(ski_http *http)
 {
     if (!http->loop_ended) uv_async_send(&http->wake);
+}
+
+bool ski_http_turn(ski_http *http)
+{
+    uv_thread_t self = uv_thread_self();
+
+    if (!uv_thread_equal(&self, &http->loop_thread) || http->finished) return false;
+    http->turn_due = true;
+    return true;
+}
+
+static void turn_end(ski_http *http)
+{
+    if (!http->turn_due) return;
+    http->turn_due = false;
+    if (http->options.turned) http->options.turned(http->options.context);
+}
+
+// turn_over: what was answered in turned leaves now.
+static void turn_over(ski_http *http)
+{
+    if (!http->turn_due) return;
+    turn_end(http);
+    ski_http_settle(http);
+}
+
+static void turn_checked(uv_check_t *check)
+{
+    turn_over(check->data);
+}
+
+static void turn_prepared(uv_prepare_t *prepare)
+{
+    turn_over(prepare->data);
 }
 
 // ready_settled takes what other threads (and handlers) have answered. False: nothing was there.
@@ -100,6 +133,9 @@ static void loop_ends(ski_http *http)
     uv_close((uv_handle_t *)&http->wake, NULL);
     uv_close((uv_handle_t *)&http->timer, NULL);
     uv_close((uv_handle_t *)&http->drain, NULL);
+    turn_end(http);
+    uv_close((uv_handle_t *)&http->check, NULL);
+    uv_close((uv_handle_t *)&http->prepare, NULL);
 }
 
 void ski_http_settle(ski_http *http)
@@ -152,6 +188,7 @@ static void drain_begins(ski_http *http)
     // first.)
     http->durations_ms[SKI_DEADLINE_LINGER] = SKI_LINGER_STOP_MS;
     uv_close((uv_handle_t *)&http->listener, NULL);
+    uv_close((uv_handle_t *)&http->local, NULL); // also takes the socket's name away
     ski_streams_end(http);
     ski_laters_cancel(http);
     for (ski_conn *conn = http->conns; conn != NULL; conn = next) {
@@ -237,6 +274,18 @@ uint16_t ski_http_port(const ski_http *http)
     return http->port;
 }
 
+void ski_http_tls_set(ski_http *http, ski_tls_context *take_context)
+{
+    ski_tls_context *old = NULL;
+
+    ski_mutex_lock(&http->lock);
+    assert(http->tls);
+    old = http->tls;
+    http->tls = take_context;
+    ski_mutex_unlock(&http->lock);
+    ski_tls_context_free(old);
+}
+
 static void loop_main(void *argument)
 {
     ski_http *http = argument;
@@ -312,44 +361,6 @@ static skald_err options_check(const ski_http_options *options, skald_error *err
     return SKALD_OK;
 }
 
-static skald_err uv_error(int code, const ski_http_options *options, skald_error *error)
-{
-    skald_err err = code == UV_EACCES ? SKALD_EDENIED : SKALD_EUNAVAILABLE;
-
-    if (code == UV_ENOMEM) err = SKALD_ENOMEM;
-    return skald_fail(error, err, "cannot listen on %s port %u: %s", options->host, options->port,
-                      uv_strerror(code));
-}
-
-// listen_on binds and listens, and finds out the port.
-static skald_err listen_on(ski_http *http, skald_error *error)
-{
-    const ski_http_options *options = &http->options;
-    const char *host = strcmp(options->host, "localhost") == 0 ? "127.0.0.1" : options->host;
-    struct sockaddr_storage address = {0};
-    int address_len = sizeof address;
-
-    if (uv_ip4_addr(host, options->port, (struct sockaddr_in *)&address) != 0 &&
-        uv_ip6_addr(host, options->port, (struct sockaddr_in6 *)&address) != 0) {
-        return skald_fail_at(
-            error, SKALD_EINVALID, "host",
-            "\"%s\" is no IP address; 127.0.0.1 is this machine alone, 0.0.0.0 all "
-            "of its networks",
-            options->host);
-    }
-    http->listener.data = http;
-    int code = uv_tcp_bind(&http->listener, (const struct sockaddr *)&address, 0);
-    if (code == 0) code = uv_listen((uv_stream_t *)&http->listener, backlog, ski_conn_accept);
-    if (code == 0) {
-        code = uv_tcp_getsockname(&http->listener, (struct sockaddr *)&address, &address_len);
-    }
-    if (code != 0) return uv_error(code, options, error);
-    bool six = address.ss_family == AF_INET6;
-    http->port = ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port
-                           : ((struct sockaddr_in *)&address)->sin_port);
-    return SKALD_OK;
-}
-
 // loop_open makes the loop with its handles. All of them are there, or none.
 static skald_err loop_open(ski_http *http)
 {
@@ -359,9 +370,15 @@ static skald_err loop_open(ski_http *http)
         return SKALD_ENOMEM;
     }
     http->wake.data = http;
-    uv_timer_init(&http->loop, &http->timer); // these two cannot fail
+    uv_timer_init(&http->loop, &http->timer); // these cannot fail
     uv_timer_init(&http->loop, &http->drain);
+    uv_check_init(&http->loop, &http->check);
+    uv_prepare_init(&http->loop, &http->prepare);
+    http->check.data = http->prepare.data = http;
+    uv_check_start(&http->check, turn_checked);
+    uv_prepare_start(&http->prepare, turn_prepared);
     if (uv_tcp_init(&http->loop, &http->listener)) abort(); // allocates nothing without a family
+    if (uv_pipe_init(&http->loop, &http->local, 0)) abort();
     return SKALD_OK;
 }
 
@@ -397,6 +414,10 @@ static skald_err parts_make(ski_http *http)
 
     http->read_buffer = ski_alloc(SKI_READ_BYTES);
     http->slabs = ski_alloc_zeroed(http->slabs_max, sizeof *http->slabs);
+    if (options->take_tls) {
+        http->tls_buffer = ski_alloc(SKI_TLS_BUFFER);
+        if (!http->tls_buffer) return SKALD_ENOMEM;
+    }
     if (http->read_buffer == NULL || http->slabs == NULL) return SKALD_ENOMEM;
     SKALD_TRY(ski_router_new(options->routes, &http->router));
     if (!needs_workers(options->routes)) return SKALD_OK;
@@ -420,14 +441,16 @@ skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
     if (err) goto free_http;
     err = loop_open(http);
     if (err) goto free_http;
-    err = listen_on(http, reterr_error);
+    err = ski_listen(http, reterr_error);
     if (err) goto close_loop;
     err = parts_make(http);
+    http->tls = options->take_tls;
     if (!err) {
         err =
             http->kernel->spawn(http->kernel->context, "http-loop", loop_main, http, &http->thread);
     }
     if (err) {
+        http->tls = NULL; // it stays the caller's
         (void)skald_fail(reterr_error, err, "cannot start the server: %s", skald_err_text(err));
         goto close_loop;
     }
@@ -453,6 +476,8 @@ void ski_http_fini(ski_http *http)
     for (uint32_t i = 0; i < http->slab_count; i++) ski_free(http->slabs[i]);
     ski_free(http->slabs);
     ski_free(http->read_buffer);
+    ski_free(http->tls_buffer);
+    ski_tls_context_free(http->tls);
     ski_router_free(http->router);
     ski_pool_free(http->pool);
     ski_mutex_fini(&http->lock);

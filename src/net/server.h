@@ -18,8 +18,10 @@
 #define SKI_NET_SERVER_H
 
 #include "net/codec.h"
+#include "net/coding.h"
 #include "net/http.h"
 #include "net/router.h"
+#include "net/tls.h"
 #include "os/kernel.h"
 #include "os/thread.h"
 #include <stdatomic.h>
@@ -43,7 +45,10 @@ enum {
                                   // are closed
     SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
     SKI_PIECES_MAX = 64,            // replies in one writev
+    SKI_DECODERS_MAX = 64,          // coded bodies coming in at once; each may need 8 MiB
     SKI_PEER_TEXT = 56,
+    SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
+    SKI_TLS_BUFFER = SKI_READ_BYTES + SKI_TLS_RECORD,
 };
 
 typedef struct ski_conn ski_conn;
@@ -108,6 +113,7 @@ struct ski_exchange {
     char *body;     // buffered
     size_t body_len, body_size, body_charged;
     uint64_t body_announced; // Content-Length
+    ski_decoder *decoder;    // of a body that comes coded
     bool chunked;
     char peer[SKI_PEER_TEXT];
     // the reply: written by the thread that answers, then the loop's
@@ -133,7 +139,11 @@ struct ski_stream {
 };
 
 struct ski_conn {
-    uv_tcp_t tcp; // first
+    union { // first
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; // of the local socket
+    };
     ski_http *http;
     ski_conn *prev, *next;
     ski_conn *flush_next; // of the list of connections to be looked at
@@ -161,6 +171,9 @@ struct ski_conn {
     bool refused;       // beyond connections_max
     uint8_t open_class; // of the requests that are open (input.c)
     size_t writing_bytes;
+    ski_tls *tls; // NULL: plain
+    char *cipher; // encrypted, on its way to the kernel
+    bool secured; // tls has taken something
     char peer[SKI_PEER_TEXT];
 };
 
@@ -202,16 +215,25 @@ struct ski_http {
     ski_post *posts, *posts_last;
     uint64_t generation;
     uint32_t stop_timeout_ms, post_count;
-    bool running; // the loop thread knows itself
+    ski_tls_context *tls; // of connections to come; NULL: plain
+    bool running;         // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
     uint32_t owed; // after the loop ended: exchanges not answered yet
     // loop
     uv_loop_t loop;
     uv_tcp_t listener;
+    uv_pipe_t local; // the other listener, with options.local_path
     uv_async_t wake;
     uv_timer_t timer; // the next deadline
     uv_timer_t drain;
-    uv_tcp_t shed; // a connection there is no memory for
+    uv_check_t check;     // the end of a turn:
+    uv_prepare_t prepare; // whatever it consisted of
+    bool turn_due;        // turned is to be called then
+    uv_stream_t *shed_from;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } shed; // a connection there is no memory for
     bool shedding, shed_again;
     ski_exchange *pool_first;
     ski_conn *conns, *flush;
@@ -220,12 +242,13 @@ struct ski_http {
     ski_deadline deadlines[SKI_DEADLINES]; // heads of the lists
     uint32_t durations_ms[SKI_DEADLINES];
     uint64_t timer_at_ms; // 0: not set
-    uint32_t exchanges_now, pooled_count, refused_now;
+    uint32_t exchanges_now, pooled_count, refused_now, decoders_now;
     uint64_t heartbeat_at_ms;
     int64_t date_s;
     char date[40]; // "Date: …\r\n"
     bool draining, settling, finished;
     char *read_buffer;
+    char *tls_buffer; // what one read decrypts to; NULL: without TLS
 };
 
 // server.c
@@ -235,6 +258,11 @@ void ski_http_settle(ski_http *http);        // the end of everything the loop d
 void ski_http_wake(ski_http *http);          // lock held
 void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
 
+// listen.c
+skald_err ski_listen(ski_http *http, skald_error *reterr_error); // binds and listens: both
+// ski_listen_init makes the handle for what a listener accepts: tcp or pipe, which are one place.
+int ski_listen_init(ski_http *http, const uv_stream_t *listener, uv_tcp_t *tcp, uv_pipe_t *pipe);
+
 // deadline.c
 void ski_deadlines_init(ski_http *http);
 void ski_deadline_set(ski_deadline *deadline, ski_conn *conn, ski_deadline_kind kind); // anew
@@ -242,6 +270,7 @@ void ski_deadline_clear(ski_deadline *deadline);
 void ski_deadlines_arm(ski_http *http); // the timer, for the next of all
 
 // connection.c
+void ski_conn_input_ended(ski_conn *conn); // the client sends nothing more
 void ski_conn_accept(uv_stream_t *listener, int status);
 void ski_conn_touch(ski_conn *conn);    // to be continued when the loop settles
 void ski_conn_continue(ski_conn *conn); // writes what can be written, reads on, sets deadlines
@@ -254,6 +283,20 @@ void ski_conn_read_no_more(ski_conn *conn);
 // output.c
 void ski_conn_flush(ski_conn *conn);
 void ski_conn_continue_send(ski_conn *conn); // 100 Continue
+// ski_output_collect finds what can be written now, at most SKI_PIECES_MAX pieces; it prepares
+// heads and takes what streams have. ski_output_sent: the first count bytes of it are out of our
+// hands.
+unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes);
+void ski_output_sent(ski_conn *conn, size_t count);
+void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t bytes); // for the
+                                                                                      // kernel
+
+// secure.c: what lies between a connection's codec and the network, when it is TLS
+skald_err ski_secure_accept(ski_conn *conn); // fails: NOMEM
+void ski_secure_read(ski_conn *conn, skald_str bytes);
+void ski_secure_flush(ski_conn *conn);
+void ski_secure_send(ski_conn *conn, skald_str text); // a few bytes at once, or the end
+void ski_secure_goodbye(ski_conn *conn);
 
 // input.c
 extern const ski_codec_sink ski_conn_sink;    // what the codec tells of a connection
@@ -277,6 +320,7 @@ void ski_exchange_run(ski_exchange *exchange);    // calls the handler, on the l
 void ski_exchange_dispatch(ski_exchange *exchange);
 skald_err ski_exchange_body_put(ski_exchange *exchange, skald_str bytes); // TOOBIG, FULL, NOMEM
 void ski_exchange_settle(ski_exchange *exchange, unsigned due);
+void ski_exchange_decoder_free(ski_exchange *exchange);
 void ski_exchange_sent(ski_exchange *exchange); // its reply is with the kernel: observe
 
 // reply.c

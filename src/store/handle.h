@@ -5,7 +5,10 @@
 
 #include "base/uuid.h"
 #include "os/thread.h"
+#include "store/retention.h"
+#include "store/rules.h"
 #include "store/store.h"
+#include <stdatomic.h>
 
 struct skald_store {
     const skald_store_driver *driver;
@@ -29,12 +32,28 @@ struct skald_store {
     void (*watch)(void *context, uint64_t durable_position);
     void *watch_context;
     uint64_t watch_told;
+
+    // Metadata of streams. change is held by who changes it, over the commit; rules_mutex only for
+    // a look, and nothing else is called under it: a driver's visitor may take it.
+    ski_mutex change, rules_mutex;
+    ski_rules rules;
+    atomic_uint rules_count; // of rules: 0 says without a lock that there are none
+    ski_retention retention;
+    bool compacting; // under mutex
 };
 
 // ski_store_enter counts a call that close must wait for; every one that was OK is ended by
 // ski_store_leave. Fails: CLOSED.
 skald_err ski_store_enter(skald_store *store) SKALD_CHECK;
 void ski_store_leave(skald_store *store);
+
+// ski_store_load reads back the metadata and limits that are kept in a store just opened.
+skald_err ski_store_load(skald_store *store, skald_error *reterr_error) SKALD_CHECK;
+
+// ski_store_commit_wait commits a batch that has no done of its own and gives what it was told.
+// reserved: events may be on the store's own streams, whose names begin with '$'.
+skald_err ski_store_commit_wait(skald_store *store, skald_store_batch *batch, bool reserved)
+    SKALD_CHECK;
 
 // ski_store_open_driver opens a driver that need not be in the list: for tests of the waist alone.
 skald_err ski_store_open_driver(const ski_kernel *kernel, const skald_store_driver *driver,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The waist, one of four files: opening and closing a store, its watcher and its small answers.
-// store_append.c checks and hands over appends, store_read.c makes pages and cursors of what
-// drivers give, store_list.c does listings and values.
+// The waist: opening and closing a store, its watcher and its small answers. store_append.c checks
+// and hands over appends, store_read.c makes pages and cursors of what drivers give, store_list.c
+// does listings and values; the README names the others.
 //
 // Invariants:
 //   1. A driver is given complete options, a clock and a log: no default is decided twice.
@@ -19,6 +19,7 @@ enum {
     segment_bytes_default = 128 * 1024 * 1024,
     append_bytes_default = 64 * 1024 * 1024,
     dedup_events_default = 16 * 1000 * 1000,
+    stream_metas_default = 250 * 1000,
 };
 
 static void log_nothing(void *context, skald_level level, skald_str json_line)
@@ -49,6 +50,7 @@ static skald_err options_fill(const skald_store_options *given, skald_store_opti
     if (!options.segment_bytes) options.segment_bytes = segment_bytes_default;
     if (!options.append_bytes_max) options.append_bytes_max = append_bytes_default;
     if (!options.dedup_events_max) options.dedup_events_max = dedup_events_default;
+    if (!options.stream_metas_max) options.stream_metas_max = stream_metas_default;
     if (options.event_bytes_max > SKALD_EVENT_BYTES_LIMIT)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "event_bytes_max",
                              "an event may have %u bytes at most, %d is the limit",
@@ -80,10 +82,19 @@ static void store_equip(skald_store *store, const ski_kernel *kernel,
     ski_mutex_init(&store->mutex);
     ski_mutex_init(&store->watch_mutex);
     ski_cond_init(&store->idle);
+    ski_mutex_init(&store->change);
+    ski_mutex_init(&store->rules_mutex);
+    kernel->random(kernel->context, &store->rules.seed, sizeof(store->rules.seed));
+    atomic_init(&store->rules_count, 0);
+    ski_retention_init(&store->retention);
 }
 
 static void store_free(skald_store *store)
 {
+    ski_retention_fini(&store->retention);
+    ski_rules_fini(&store->rules);
+    ski_mutex_fini(&store->rules_mutex);
+    ski_mutex_fini(&store->change);
     ski_cond_fini(&store->idle);
     ski_mutex_fini(&store->watch_mutex);
     ski_mutex_fini(&store->mutex);
@@ -107,12 +118,17 @@ skald_err ski_store_open_driver(const ski_kernel *kernel, const skald_store_driv
     if (!store) return skald_fail(reterr_error, SKALD_ENOMEM, "%s", skald_err_text(SKALD_ENOMEM));
     store_equip(store, kernel, driver, &filled);
     err = driver->open(path, &store->options, &store->host, &store->instance, reterr_error);
-    if (err) {
-        store_free(store);
-        return err;
-    }
+    if (err) goto free_store;
+    err = ski_store_load(store, reterr_error);
+    if (err) goto close_driver;
     *ret_store = store;
     return SKALD_OK;
+
+close_driver:
+    driver->close(store->instance);
+free_store:
+    store_free(store);
+    return err;
 }
 
 skald_err ski_store_open_on(const ski_kernel *kernel, const char *url,
@@ -129,7 +145,9 @@ skald_err ski_store_open_on(const ski_kernel *kernel, const char *url,
                                      reterr_error);
     }
     return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
-                         "'%s' names no kind of store; give \"log:DIRECTORY\" or \"memory:\"", url);
+                         "'%s' names no kind of store; give \"log:DIRECTORY\", "
+                         "\"sqlite:FILE\" or \"memory:\"",
+                         url);
 }
 
 skald_err skald_store_open(const char *url, const skald_store_options *options,
@@ -186,6 +204,8 @@ uint64_t skald_store_head(const skald_store *store)
 
 void skald_store_state_get(const skald_store *store, skald_store_state *ret_state)
 {
+    ski_retention *retention = (ski_retention *)&store->retention; // its lock is all that moves
+
     *ret_state = (skald_store_state){0};
     store->driver->state(store->instance, ret_state);
     if (store->options.read_only && !ret_state->read_only) {
@@ -194,6 +214,10 @@ void skald_store_state_get(const skald_store *store, skald_store_state *ret_stat
         ret_state->read_only = true;
         memcpy(ret_state->read_only_why, why, sizeof(why));
     }
+    ret_state->stream_metas = atomic_load(&store->rules_count);
+    ski_mutex_lock(&retention->mutex);
+    ret_state->events_lost = retention->lost;
+    ski_mutex_unlock(&retention->mutex);
 }
 
 skald_err skald_store_verify(skald_store *store, const skald_verify_options *options,

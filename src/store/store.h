@@ -21,7 +21,9 @@ enum {
     SKI_STORE_VALUE_BYTES_MAX = 1024 * 1024,
     SKI_STORE_FILTER_ITEMS_MAX = 1024,           // of a read: types, streams, categories, each
     SKI_STORE_PAGE_BYTES_MAX = 64 * 1024 * 1024, // the most a read may ask for
+    SKI_STORE_PAGE_BYTES = 256 * 1024,           // what one asks for that does not say
     SKI_STORE_LIST_MAX = 100000,                 // streams listed in one call
+    SKI_STORE_HOLDS_MAX = 4096,
 };
 
 // ski_store_submit stamps ids (version 7), occurred_at and what else is left zero, and hands the
@@ -32,6 +34,8 @@ skald_err ski_store_submit(skald_store *store, skald_store_batch *batch) SKALD_C
 // ski_store_commit is the same and returns when done has been called; the calling thread may do the
 // writing.
 skald_err ski_store_commit(skald_store *store, skald_store_batch *batch) SKALD_CHECK;
+// ski_store_flush begins what was submitted with batch->more set. Any thread, never waits.
+void ski_store_flush(skald_store *store);
 // ski_store_batch_fail writes what a batch's done or submit was told (err, conflict,
 // actual_version) as an error for people. Returns err.
 skald_err ski_store_batch_fail(const skald_store_batch *batch, skald_err err,
@@ -50,6 +54,20 @@ skald_err ski_store_value_get(skald_store *store, skald_str name, skald_buf *buf
 skald_err ski_store_value_each(skald_store *store, skald_str prefix,
                                bool (*visit)(void *context, const skald_store_value *value),
                                void *context);
+
+// ski_store_hold says that everything above position is still to be read by the durable
+// subscription of that name, and replaces what it said before: retention under SKALD_RETAIN_ACKED
+// hides nothing of it. *ret_lost, which may be NULL, is how many positions SKALD_RETAIN_LIMIT has
+// hidden from it so far. ski_store_release ends it: the subscription is removed, or so far behind
+// that nobody waits for it any more. Nothing of this is kept over closing; ski_store_holds_declare
+// says that every durable subscription the store knows holds now, and before it has been said
+// SKALD_RETAIN_ACKED lets nothing of the log be erased. Never wait. Fails: FULL
+// (SKI_STORE_HOLDS_MAX), INVALID (the name is empty or longer than
+// SKI_STORE_VALUE_NAME_BYTES_MAX), NOMEM.
+skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, uint64_t *ret_lost)
+    SKALD_CHECK;
+void ski_store_release(skald_store *store, skald_str name);
+void ski_store_holds_declare(skald_store *store);
 
 // ski_store_watch tells fn of every new durable position from then on: on any thread, cheap, not
 // calling back in. One watcher; fn NULL: none, and when it returns the old one is not called any

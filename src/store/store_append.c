@@ -5,10 +5,14 @@
 //   1. What reaches a driver is whole: within every limit, ids and times given, no id twice.
 //   2. A batch that was not taken is unchanged but for what was stamped: giving it again is a
 //      repetition of the same events, not new ones.
+//   3. A driver does not know of deleted streams. What is expected of one is told to it in
+//   versions,
+//      so that it is decided where versions are given out: no append can come in between.
 #include "store/handle.h"
 
 #include "base/alloc.h"
 #include "store/content.h"
+#include "store/sight.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -97,8 +101,14 @@ static skald_err expects_check(const skald_store_batch *batch)
     return SKALD_OK;
 }
 
+static bool event_reserved(const skald_event *event)
+{
+    return ski_reserved(event->stream) || ski_reserved(event->type);
+}
+
 // batch_check: what can be said without the driver. Events have been checked, each, by the caller.
-static skald_err batch_check(const skald_store *store, const skald_store_batch *batch)
+static skald_err batch_check(const skald_store *store, const skald_store_batch *batch,
+                             bool reserved)
 {
     const skald_event *twice;
     uint64_t bytes = 0;
@@ -109,6 +119,7 @@ static skald_err batch_check(const skald_store *store, const skald_store_batch *
     if (batch->value_count > SKI_STORE_VALUES_MAX) return SKALD_ETOOBIG;
     for (size_t i = 0; i < batch->event_count; i++) {
         assert(!batch->events[i].transient);
+        if (!reserved && event_reserved(&batch->events[i])) return SKALD_EINVALID;
         bytes += ski_event_text_bytes(&batch->events[i]);
     }
     for (size_t i = 0; i < batch->value_count; i++) {
@@ -151,24 +162,153 @@ static void batch_stamp(skald_store *store, skald_store_batch *batch)
     batch->next = NULL;
 }
 
-static skald_err batch_prepare(skald_store *store, skald_store_batch *batch)
+// batch_known: every id of it is stored. Where it cannot be said it is not.
+static bool batch_known(skald_store *store, const skald_store_batch *batch)
+{
+    uint64_t position;
+
+    for (size_t i = 0; i < batch->event_count; i++)
+        if (store->driver->find_id(store->instance, batch->events[i].tenant, batch->events[i].id,
+                                   &position))
+            return false;
+    return true;
+}
+
+// batch_tombstoned refuses a batch for a stream that is deleted for ever, unless it is the
+// repetition of one from before. batch->conflict says which event.
+static skald_err batch_tombstoned(skald_store *store, skald_store_batch *batch)
+{
+    ski_rule rule;
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const skald_event *event = &batch->events[i];
+
+        if (!event->stream.len || !ski_rule_get(store, event->tenant, event->stream, &rule))
+            continue;
+        if (!rule.tombstoned) continue;
+        if (batch_known(store, batch)) return SKALD_OK;
+        batch->conflict = i;
+        return SKALD_ESTATE;
+    }
+    return SKALD_OK;
+}
+
+// What is expected of deleted streams, in versions, and what it stands for until done.
+typedef struct expect_swap {
+    void (*done)(skald_store_batch *batch, skald_err err);
+    void *context;
+    const skald_expect *given;
+    skald_expect expects[];
+} expect_swap;
+
+static void swap_undo(skald_store_batch *batch)
+{
+    expect_swap *swap = batch->context;
+
+    batch->done = swap->done;
+    batch->context = swap->context;
+    batch->expect = swap->given;
+    ski_free(swap);
+}
+
+static bool never_holds(const skald_expect *expect)
+{
+    return expect->expected == SKALD_AT && expect->version == UINT64_MAX;
+}
+
+static void swap_done(skald_store_batch *batch, skald_err err)
+{
+    const expect_swap *swap = batch->context;
+
+    if (err == SKALD_ECONFLICT && batch->conflict < batch->expect_count &&
+        never_holds(&swap->expects[batch->conflict]))
+        batch->actual_version = 0; // a deleted stream does not exist
+    swap_undo(batch);
+    batch->done(batch, err);
+}
+
+// expect_versions says in versions what is expected of a deleted stream: that it does not exist is
+// that nothing was appended since; that it exists cannot hold while nothing was. False: as it is.
+static bool expect_versions(skald_store *store, const skald_expect *expect,
+                            skald_expect *ret_expect)
+{
+    bool none =
+        expect->expected == SKALD_NONE || (expect->expected == SKALD_AT && !expect->version);
+    uint64_t version = 0;
+    ski_rule rule;
+
+    if (!none && expect->expected != SKALD_PRESENT) return false;
+    if (!ski_rule_get(store, expect->tenant, expect->stream, &rule)) return false;
+    if (!rule.deleted_before) return false;
+    *ret_expect = *expect;
+    ret_expect->expected = SKALD_AT;
+    ret_expect->version = rule.deleted_before - 1;
+    if (none) return true;
+    if (store->driver->stream_version(store->instance, expect->tenant, expect->stream, &version))
+        return false;
+    ret_expect->version = UINT64_MAX;
+    return version < rule.deleted_before;
+}
+
+static skald_err batch_swap(skald_store *store, skald_store_batch *batch, bool *ret_swapped)
+{
+    expect_swap *swap = NULL;
+    skald_expect changed;
+
+    *ret_swapped = false;
+    for (size_t i = 0; i < batch->expect_count; i++) {
+        if (!expect_versions(store, &batch->expect[i], &changed)) continue;
+        if (!swap) {
+            swap = ski_alloc(sizeof(*swap) + batch->expect_count * sizeof(swap->expects[0]));
+            if (!swap) return SKALD_ENOMEM;
+            memcpy(swap->expects, batch->expect, batch->expect_count * sizeof(swap->expects[0]));
+        }
+        swap->expects[i] = changed;
+    }
+    if (!swap) return SKALD_OK;
+    swap->done = batch->done;
+    swap->context = batch->context;
+    swap->given = batch->expect;
+    batch->done = swap_done;
+    batch->context = swap;
+    batch->expect = swap->expects;
+    *ret_swapped = true;
+    return SKALD_OK;
+}
+
+static skald_err batch_prepare(skald_store *store, skald_store_batch *batch, bool reserved,
+                               bool *ret_swapped)
 {
     assert(batch->done);
+    *ret_swapped = false;
     if (store->options.read_only) return SKALD_EREADONLY;
-    SKALD_TRY(batch_check(store, batch));
+    SKALD_TRY(batch_check(store, batch, reserved));
     batch_stamp(store, batch);
-    return SKALD_OK;
+    if (!atomic_load(&store->rules_count)) return SKALD_OK;
+    SKALD_TRY(batch_tombstoned(store, batch));
+    return batch_swap(store, batch, ret_swapped);
 }
 
 skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
 {
+    bool swapped = false;
     skald_err err;
 
     SKALD_TRY(ski_store_enter(store));
-    err = batch_prepare(store, batch);
-    if (!err) err = store->driver->submit(store->instance, batch);
+    err = batch_prepare(store, batch, false, &swapped);
+    if (!err) {
+        err = store->driver->submit(store->instance, batch);
+        if (err && swapped) swap_undo(batch);
+    }
     ski_store_leave(store);
     return err;
+}
+
+void ski_store_flush(skald_store *store)
+{
+    if (!store->driver->flush || ski_store_enter(store)) return;
+    store->driver->flush(store->instance);
+    ski_store_leave(store);
 }
 
 // A commit with a driver that has none of its own: done is taken over for the time of waiting.
@@ -233,15 +373,39 @@ static skald_err driver_commit(skald_store *store, skald_store_batch *batch)
     return err;
 }
 
-skald_err ski_store_commit(skald_store *store, skald_store_batch *batch)
+static skald_err batch_commit(skald_store *store, skald_store_batch *batch, bool reserved)
 {
+    bool swapped = false;
     skald_err err;
 
     SKALD_TRY(ski_store_enter(store));
-    err = batch_prepare(store, batch);
-    if (!err) err = driver_commit(store, batch);
+    err = batch_prepare(store, batch, reserved, &swapped);
+    if (!err) {
+        err = driver_commit(store, batch);
+        if (err && swapped) swap_undo(batch);
+    }
     ski_store_leave(store);
     return err;
+}
+
+skald_err ski_store_commit(skald_store *store, skald_store_batch *batch)
+{
+    return batch_commit(store, batch, false);
+}
+
+static void told_done(skald_store_batch *batch, skald_err err)
+{
+    *(skald_err *)batch->context = err;
+}
+
+skald_err ski_store_commit_wait(skald_store *store, skald_store_batch *batch, bool reserved)
+{
+    skald_err told = SKALD_OK, err;
+
+    batch->done = told_done;
+    batch->context = &told;
+    err = batch_commit(store, batch, reserved);
+    return err ? err : told;
 }
 
 static skald_err conflict_fail(const skald_store_batch *batch, skald_error *reterr_error)
@@ -283,11 +447,34 @@ static skald_err id_fail(const skald_event *event, skald_err err, const char *wh
     return skald_fail_at(reterr_error, err, "id", "the id %s %s", id, what);
 }
 
+static skald_err reserved_fail(const skald_event *event, skald_error *reterr_error)
+{
+    bool stream = ski_reserved(event->stream);
+
+    return skald_fail_at(reterr_error, SKALD_EINVALID, stream ? "stream" : "type",
+                         "'%.*s': names that begin with '$' are the store's own; take another",
+                         SKALD_FMT(stream ? event->stream : event->type));
+}
+
+static const skald_event *reserved_find(const skald_store_batch *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++)
+        if (event_reserved(&batch->events[i])) return &batch->events[i];
+    return NULL;
+}
+
 skald_err ski_store_batch_fail(const skald_store_batch *batch, skald_err err,
                                skald_error *reterr_error)
 {
     const skald_event *twice = NULL;
 
+    if (err == SKALD_ESTATE && batch->conflict < batch->event_count)
+        return skald_fail_at(reterr_error, err, "stream",
+                             "stream '%.*s' was deleted for ever (tombstoned); its events go to a "
+                             "stream of another name",
+                             SKALD_FMT(batch->events[batch->conflict].stream));
+    if (err == SKALD_EINVALID && reserved_find(batch))
+        return reserved_fail(reserved_find(batch), reterr_error);
     if (err == SKALD_ECONFLICT) return conflict_fail(batch, reterr_error);
     if (err == SKALD_EEXISTS && batch->event_count == 1)
         return id_fail(&batch->events[0], err, "belongs to another event already", reterr_error);
@@ -306,11 +493,6 @@ skald_err ski_store_batch_fail(const skald_store_batch *batch, skald_err err,
     return skald_fail(reterr_error, err, "%s", skald_err_text(err));
 }
 
-static void append_done(skald_store_batch *batch, skald_err err)
-{
-    *(skald_err *)batch->context = err;
-}
-
 // events_check names the event too when there are several.
 static skald_err events_check(const skald_store *store, const skald_event *events, size_t count,
                               skald_error *reterr_error)
@@ -321,6 +503,7 @@ static skald_err events_check(const skald_store *store, const skald_event *event
         if (!err && events[i].transient)
             err = skald_fail_at(reterr_error, SKALD_EINVALID, "transient",
                                 "a transient event is published, never stored");
+        if (!err && event_reserved(&events[i])) err = reserved_fail(&events[i], reterr_error);
         if (!err) continue;
         if (reterr_error && count > 1) {
             char field[sizeof(reterr_error->field)];
@@ -341,7 +524,7 @@ skald_err skald_store_append(skald_store *store, const skald_event *events, size
     static const skald_append_options plain;
     skald_event on_stack[events_on_stack];
     skald_event *copy = on_stack;
-    skald_err told = SKALD_OK, err;
+    skald_err err;
 
     if (!options) options = &plain;
     if (!count) return skald_fail(reterr_error, SKALD_EINVALID, "there is no event to append");
@@ -356,11 +539,8 @@ skald_err skald_store_append(skald_store *store, const skald_event *events, size
                                .event_count = count,
                                .expect = options->expect,
                                .expect_count = options->expect_count,
-                               .durability = options->durability,
-                               .done = append_done,
-                               .context = &told};
-    err = ski_store_commit(store, &batch);
-    if (!err) err = told;
+                               .durability = options->durability};
+    err = ski_store_commit_wait(store, &batch, false);
     if (err)
         (void)ski_store_batch_fail(&batch, err, reterr_error);
     else if (ret_appended)

@@ -2,7 +2,8 @@
 // The way out: pages of what a driver gives, filtered exactly, and cursors over pages.
 //
 // Invariants:
-//   1. An event is given only if ski_read_matches says so, whatever the driver gave.
+//   1. An event is given only if ski_read_matches says so and nothing hides it (sight.h), whatever
+//      the driver gave.
 //   2. position_next never skips an event that was not looked at: a page cut short at events_max
 //   goes
 //      on behind the last event in it.
@@ -11,11 +12,16 @@
 
 #include "base/alloc.h"
 #include "store/content.h"
+#include "store/sight.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { page_bytes_default = 256 * 1024 };
+enum {
+    // Where something may be hidden a driver is asked for no fewer events, lest a search for one
+    // that is not would ask it once for every one that is.
+    hidden_events_min = 64,
+};
 
 struct skald_cursor {
     skald_store *store;
@@ -48,23 +54,32 @@ static skald_err read_check(const skald_read *read, skald_error *reterr_error)
     return SKALD_OK;
 }
 
-// page_filter keeps what the read means, in place, and cuts the page at events_max.
-static void page_filter(const skald_read *read, skald_store_page *page)
+static void page_cut(const skald_read *read, skald_store_page *page)
 {
+    if (!read->events_max || page->count <= read->events_max) return;
+    page->count = read->events_max;
+    page->position_next = page->events[page->count - 1].position;
+    page->end = false;
+}
+
+// page_filter keeps what the read means and shows, in place, and cuts the page at events_max.
+static skald_err page_filter(skald_store *store, const ski_sight *sight, const skald_read *read,
+                             skald_store_page *page)
+{
+    bool reserved = false;
     size_t kept = 0;
 
     for (size_t i = 0; i < page->count; i++) {
-        uint64_t position = page->events[i].position;
-
         if (!ski_read_matches(read, &page->events[i])) continue;
+        if (ski_reserved_hidden(&read->filter, &page->events[i])) continue;
+        reserved = reserved || ski_reserved(page->events[i].stream);
         if (kept != i) page->events[kept] = page->events[i];
-        if (++kept == read->events_max && i + 1 < page->count) {
-            page->position_next = position;
-            page->end = false;
-            break;
-        }
+        kept++;
     }
     page->count = kept;
+    if (sight->rules || reserved) SKALD_TRY(ski_sight_filter(store, sight, page));
+    page_cut(read, page);
+    return SKALD_OK;
 }
 
 // page_moves: a page that is not the end must lead on, or its reader would never end.
@@ -74,24 +89,44 @@ static bool page_moves(const skald_read *read, const skald_store_page *page)
     return page->position_next && (!read->before || page->position_next < read->before);
 }
 
+// page_read is ski_store_page within a store that is entered.
+static skald_err page_read(skald_store *store, const skald_read *read, skald_store_page *ret_page,
+                           skald_error *reterr_error)
+{
+    skald_read asked = *read;
+    skald_store_page page = {0};
+    ski_sight sight;
+    skald_err err;
+
+    SKALD_TRY(ski_sight_take(store, false, &sight, reterr_error));
+    if (!asked.page_bytes_max) asked.page_bytes_max = SKI_STORE_PAGE_BYTES;
+    SKALD_TRY(ski_sight_narrow(store, &sight, &asked));
+    if (sight.rules && asked.events_max && asked.events_max < hidden_events_min)
+        asked.events_max = hidden_events_min;
+    err = store->driver->read(store->instance, &asked, &page, reterr_error);
+    if (err == SKALD_ECORRUPT) *ret_page = (skald_store_page){.position_next = page.position_next};
+    if (err) return err;
+    assert(page.end || page_moves(&asked, &page));
+    asked.events_max = read->events_max;
+    err = page_filter(store, &sight, &asked, &page);
+    if (err) {
+        ski_store_page_free(store, &page);
+        return skald_fail(reterr_error, err, "%s", skald_err_text(err));
+    }
+    *ret_page = page;
+    return SKALD_OK;
+}
+
 skald_err ski_store_page(skald_store *store, const skald_read *read, skald_store_page *ret_page,
                          skald_error *reterr_error)
 {
-    skald_read complete = *read;
-    skald_store_page page = {0};
     skald_err err;
 
     SKALD_TRY(read_check(read, reterr_error));
-    if (!complete.page_bytes_max) complete.page_bytes_max = page_bytes_default;
     SKALD_TRY(ski_store_enter(store));
-    err = store->driver->read(store->instance, &complete, &page, reterr_error);
+    err = page_read(store, read, ret_page, reterr_error);
     ski_store_leave(store);
-    if (err == SKALD_ECORRUPT) *ret_page = (skald_store_page){.position_next = page.position_next};
-    if (err) return err;
-    assert(page.end || page_moves(read, &page));
-    page_filter(&complete, &page);
-    *ret_page = page;
-    return SKALD_OK;
+    return err;
 }
 
 void ski_store_page_free(skald_store *store, skald_store_page *page)

@@ -31,6 +31,7 @@ static struct fake {
     ski_thread thread;
     atomic_bool held, entered; // submit waits while held
     const char *streams[8];
+    skald_str rule; // the metadata of a stream that the store finds when it is opened
 } fake;
 
 static skald_event fake_event(uint64_t position)
@@ -158,7 +159,27 @@ static skald_err fake_streams_each(void *driver, skald_str tenant, skald_str pre
     (void)prefix; // heeds none
     (void)after;
     for (size_t i = 0; i < 8 && fake.streams[i]; i++) // in no order: runs of one
-        (void)visit(context, &(skald_counted){skald_str_of(fake.streams[i]), i + 1, i + 1});
+        (void)visit(context, &(skald_counted){.name = skald_str_of(fake.streams[i]),
+                                              .count = i + 1,
+                                              .position_last = i + 1});
+    return SKALD_OK;
+}
+
+static skald_err fake_value_get(void *driver, skald_str name, skald_buf *buf)
+{
+    (void)driver;
+    (void)name;
+    (void)buf;
+    return SKALD_ENOTFOUND;
+}
+
+static skald_err fake_value_each(void *driver, skald_str prefix,
+                                 bool (*visit)(void *context, const skald_store_value *value),
+                                 void *context)
+{
+    (void)driver;
+    if (!skald_str_equal(prefix, SKALD_STR("$stream/")) || !fake.rule.ptr) return SKALD_OK;
+    (void)visit(context, &(skald_store_value){.name = SKALD_STR("$stream/1"), .bytes = fake.rule});
     return SKALD_OK;
 }
 
@@ -184,6 +205,8 @@ static const skald_store_driver fake_driver = {.abi = SKALD_STORE_DRIVER_ABI,
                                                .find_id = fake_find_id,
                                                .streams_each = fake_streams_each,
                                                .types_each = NULL,
+                                               .value_get = fake_value_get,
+                                               .value_each = fake_value_each,
                                                .head = fake_head,
                                                .state = fake_state,
                                                .step = fake_step};

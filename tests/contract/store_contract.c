@@ -221,8 +221,10 @@ void assert_same_event(const skald_event *a, const skald_event *b)
 int store_contract_run(const store_contract *contract)
 {
 #define TEST_LINE(name) TEST(name),
-    const struct CMUnitTest tests[] = {STORE_APPEND_TESTS(TEST_LINE) STORE_DEDUP_TESTS(
-        TEST_LINE) STORE_READ_TESTS(TEST_LINE) STORE_THREADS_TESTS(TEST_LINE)};
+    const struct CMUnitTest tests[] = {
+        STORE_APPEND_TESTS(TEST_LINE) STORE_DEDUP_TESTS(TEST_LINE) STORE_READ_TESTS(TEST_LINE)
+            STORE_RETAIN_TESTS(TEST_LINE) STORE_COMPACT_TESTS(TEST_LINE)
+                STORE_SNAPSHOT_TESTS(TEST_LINE) STORE_THREADS_TESTS(TEST_LINE)};
 
     running = contract;
     return cmocka_run_group_tests_name(contract->name, tests, NULL, NULL);

@@ -95,18 +95,55 @@ int fixture_teardown(void **state);
     X(streams_are_listed)              \
     X(types_are_counted)               \
     X(nothing_is_damaged)
+#define STORE_RETAIN_TESTS(X)                  \
+    X(max_count_keeps_the_newest)              \
+    X(max_age_hides_by_time)                   \
+    X(truncate_before_hides)                   \
+    X(a_deleted_stream_is_written_again)       \
+    X(deleting_checks_where_the_stream_stands) \
+    X(a_tombstoned_stream_is_closed)           \
+    X(bad_metadata_is_refused)                 \
+    X(hidden_ids_are_known)                    \
+    X(a_limit_counts_what_is_seen)             \
+    X(empty_pages_lead_on)                     \
+    X(metadata_outlives_closing)               \
+    X(metadata_has_a_limit)                    \
+    X(the_log_has_limits)                      \
+    X(what_is_held_is_kept)                    \
+    X(what_is_lost_is_counted)                 \
+    X(holds_have_a_limit)                      \
+    X(a_stream_as_of_a_time)
+#define STORE_COMPACT_TESTS(X)         \
+    X(sight_agrees_with_a_plain_model) \
+    X(compacting_changes_no_answer)    \
+    X(erased_positions_stay_erased)    \
+    X(compaction_can_be_stopped)       \
+    X(trimming_waits_for_all_holds)    \
+    X(a_page_outlives_compaction)
+#define STORE_SNAPSHOT_TESTS(X)        \
+    X(the_newest_snapshot_is_kept)     \
+    X(a_snapshot_of_another_schema)    \
+    X(a_snapshot_goes_with_its_stream) \
+    X(bad_snapshots_are_refused)       \
+    X(reserved_names_are_refused)      \
+    X(reserved_names_are_hidden)       \
+    X(snapshots_outlive_closing)
 #define STORE_THREADS_TESTS(X)    \
     X(done_once_and_in_order)     \
     X(one_wins)                   \
     X(readers_see_a_dense_prefix) \
     X(head_and_watch_rise)        \
     X(the_watcher_can_leave)      \
-    X(close_ends_all)
+    X(close_ends_all)             \
+    X(kept_while_used)
 
 #define TEST_DECLARE(name) void name(void **state);
 STORE_APPEND_TESTS(TEST_DECLARE)
 STORE_DEDUP_TESTS(TEST_DECLARE)
 STORE_READ_TESTS(TEST_DECLARE)
+STORE_RETAIN_TESTS(TEST_DECLARE)
+STORE_COMPACT_TESTS(TEST_DECLARE)
+STORE_SNAPSHOT_TESTS(TEST_DECLARE)
 STORE_THREADS_TESTS(TEST_DECLARE)
 
 #endif

@@ -376,3 +376,114 @@ void close_ends_all(void **state)
     if (f->store) assert_true(skald_store_head(f->store) >= atomic_load(&check.position_last));
     test_free(submissions);
 }
+
+// What is kept, while it is used: one appends, one says what is kept and deletes, one reads, one
+// compacts.
+typedef struct keeper {
+    skald_store *store;
+    int role;
+    atomic_uint *wrong;
+} keeper;
+
+enum { keeper_rounds = 60 };
+
+static void keeper_append(const keeper *k)
+{
+    skald_event events[4];
+
+    for (int i = 0; i < 4; i++)
+        events[i] = (skald_event){.type = text("t.x"),
+                                  .stream = text(i % 2 ? "a-1" : "b-1"),
+                                  .data = text("\"some text that must stay whole\"")};
+    if (skald_store_append(k->store, events, 4, NULL, NULL, NULL)) atomic_fetch_add(k->wrong, 1);
+}
+
+static void keeper_change(const keeper *k, int round)
+{
+    skald_stream_meta meta = {.max_count = (uint64_t)(1 + round % 20)};
+    skald_expect expect = {.stream = text("b-1")};
+    skald_snapshot snapshot = {.stream_version = 1, .bytes = text("snapshot")};
+    skald_err err = skald_stream_delete(k->store, &expect, false, NULL);
+
+    if (err && err != SKALD_ENOTFOUND && err != SKALD_ECONFLICT) atomic_fetch_add(k->wrong, 1);
+    if (skald_stream_meta_set(k->store, (skald_str){0}, text("a-1"), &meta, NULL))
+        atomic_fetch_add(k->wrong, 1);
+    err = skald_snapshot_put(k->store, (skald_str){0}, text("a-1"), &snapshot, NULL);
+    if (err && err != SKALD_EINVALID) atomic_fetch_add(k->wrong, 1); // nothing was appended yet
+}
+
+static void keeper_read(const keeper *k)
+{
+    const skald_event *event = NULL;
+    skald_cursor *cursor = NULL;
+    uint64_t last = 0;
+
+    if (skald_cursor_open(k->store, NULL, &cursor)) {
+        atomic_fetch_add(k->wrong, 1);
+        return;
+    }
+    do {
+        if (skald_cursor_next(cursor, &event, NULL)) atomic_fetch_add(k->wrong, 1);
+        if (!event) break;
+        if (event->position <= last || event->stream.ptr[0] == '$' ||
+            !skald_str_equal(event->data, text("\"some text that must stay whole\"")))
+            atomic_fetch_add(k->wrong, 1);
+        last = event->position;
+    } while (event);
+    skald_cursor_close(cursor);
+}
+
+static void keeper_compact(const keeper *k, int round)
+{
+    skald_compact_options options = {.erase = round % 2};
+    skald_err err = skald_store_compact(k->store, &options, NULL, NULL);
+
+    if (err && err != SKALD_EUNSUPPORTED) atomic_fetch_add(k->wrong, 1);
+}
+
+static void keeper_list(const keeper *k)
+{
+    const skald_counted *names;
+    skald_arena *arena;
+    size_t count;
+
+    if (skald_arena_new(1 << 20, &arena)) return;
+    if (skald_store_types(k->store, (skald_str){0}, arena, &names, &count))
+        atomic_fetch_add(k->wrong, 1);
+    if (skald_store_streams(k->store, (skald_str){0}, (skald_str){0}, (skald_str){0}, 10, arena,
+                            &names, &count))
+        atomic_fetch_add(k->wrong, 1);
+    skald_arena_free(arena);
+}
+
+static void keeper_run(void *argument)
+{
+    const keeper *k = argument;
+
+    for (int round = 0; round < keeper_rounds; round++) {
+        if (k->role == 0) keeper_append(k);
+        if (k->role == 1) keeper_change(k, round);
+        if (k->role == 2) keeper_read(k);
+        if (k->role == 2) keeper_list(k);
+        if (k->role == 3) keeper_compact(k, round);
+    }
+}
+
+void kept_while_used(void **state)
+{
+    fixture *f = *state;
+    keeper keepers[threads_count];
+    ski_thread ids[threads_count];
+    atomic_uint wrong;
+    skald_stream_meta none = {.max_count = 3};
+    skald_str stream = text("a-1");
+    skald_read read = {.filter = {.tenant = text(""), .streams = {&stream, 1}}};
+
+    atomic_init(&wrong, 0);
+    for (int i = 0; i < threads_count; i++) keepers[i] = (keeper){f->store, i, &wrong};
+    run_threads(keeper_run, keepers, sizeof(keepers[0]), ids);
+    join_threads(ids);
+    assert_int_equal(atomic_load(&wrong), 0);
+    assert_int_equal(skald_stream_meta_set(f->store, text(""), stream, &none, NULL), SKALD_OK);
+    assert_true(read_all(f, &read).count <= 3);
+}

@@ -193,6 +193,17 @@ static skald_err log_commit(void *driver, skald_store_batch *batch)
     return SKALD_OK;
 }
 
+static void log_flush(void *driver)
+{
+    ski_engine *engine = driver;
+    bool wake = false;
+
+    ski_mutex_lock(&engine->lock);
+    wake = engine->first && !engine->writing;
+    ski_mutex_unlock(&engine->lock);
+    if (wake) ski_cond_signal(&engine->work);
+}
+
 static skald_err log_value_get(void *driver, skald_str name, skald_buf *buf)
 {
     ski_engine *engine = driver;
@@ -341,4 +352,5 @@ const skald_store_driver ski_store_log = {
     .state = log_state,
     .step = log_step,
     .verify = ski_verify,
+    .flush = log_flush,
 };

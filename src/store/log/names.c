@@ -209,7 +209,8 @@ static uint32_t names_part(const names_visit *job, uint32_t i, uint32_t *slot,
 
             if (there) head = key_visible(engine, newer, there);
         }
-        seen[count++] = (skald_counted){name, head.version, head.position};
+        seen[count++] = (skald_counted){
+            .name = name, .tenant = tenant, .count = head.version, .position_last = head.position};
     }
     if (part && *slot < part->streams.table.count) {
         ski_mutex_unlock(&engine->lock);
@@ -257,7 +258,10 @@ static skald_err names_index(const names_visit *job, const ski_sealed *sealed, s
             break;
         }
         err = head_visible(job->engine, heads, iter.tenant, iter.name, &head);
-        stream = (skald_counted){iter.name, head.version, head.position};
+        stream = (skald_counted){.name = iter.name,
+                                 .tenant = iter.tenant,
+                                 .count = head.version,
+                                 .position_last = head.position};
         if (!err && !job->visit(job->context, &stream)) break;
     }
     return err == SKALD_ENOTFOUND ? SKALD_OK : err;
@@ -342,7 +346,7 @@ static skald_err types_window(const names_visit *job, types_copy *copy)
         for (uint32_t slot = 0; slot < part->types.table.count; slot++) {
             const ski_index_key *key = ski_index_key_at(&part->types, slot);
             skald_str tenant = ski_index_key_tenant(key);
-            skald_counted type = {.name = ski_index_key_name(key)};
+            skald_counted type = {.name = ski_index_key_name(key), .tenant = tenant};
             bool older = false;
 
             if (job->tenant.ptr && !skald_str_equal(tenant, job->tenant)) continue;
@@ -366,7 +370,10 @@ static skald_err types_all(const names_visit *job, types_copy *copy)
     for (uint32_t i = 0; i < engine->totals.count; i++) {
         const ski_total *total = &engine->totals.items[i];
         skald_str tenant = ski_total_tenant(total);
-        skald_counted type = {ski_total_type(total), total->count, total->last_pos};
+        skald_counted type = {.name = ski_total_type(total),
+                              .tenant = tenant,
+                              .count = total->count,
+                              .position_last = total->last_pos};
 
         if (job->tenant.ptr && !skald_str_equal(tenant, job->tenant)) continue;
         type_count(engine, tenant, type.name, &type);

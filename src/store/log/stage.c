@@ -328,7 +328,7 @@ skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uin
     job.now = engine->host->clock->now(engine->host->clock->context);
     ski_mutex_lock(&engine->lock);
     err = stage_decide(&job, ret_group, &told);
-    wake = !err && *ret_group && !wait && !engine->writing;
+    wake = !err && *ret_group && !wait && !engine->writing && !batch->more;
     ski_mutex_unlock(&engine->lock);
     if (wake) ski_cond_signal(&engine->work);
     ski_resolve_fini(&job.resolve);

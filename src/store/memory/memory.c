@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory driver: events in chunks, indexes beside them, all behind one lock that is held for a
-// bounded time. memory_append.c is the way in, memory_read.c the way out.
+// bounded time. memory_append.c is the way in, memory_read.c the way out, memory_compact.c the end.
 //
 // Invariants:
 //   1. An event of position p and everything the indexes say of it become visible at once, under
 //      data; head follows before data is given up.
-//   2. What is stored is never moved or freed before close; a failed append leaves nothing.
+//   2. What is stored is never moved, and freed only when it was erased and no page is out; a
+//      failed append leaves nothing.
 #include "store/memory/memory.h"
 
 #include "base/alloc.h"
@@ -50,6 +51,7 @@ static skald_err memory_open(const char *path, const skald_store_options *option
     host->kernel->random(host->kernel->context, &seed, sizeof(seed));
     memory->host = host;
     memory->bytes_max = bytes_max;
+    memory->first = 1;
     memory->seed = memory->streams.seed = memory->types.seed = memory->correlations.seed = seed;
     ski_memory_values_init(&memory->values, seed);
     ski_mutex_init(&memory->order);
@@ -72,6 +74,7 @@ static void memory_close(void *driver)
     }
     for (uint32_t i = 0; i < memory->chunk_count; i++) ski_free(memory->chunks[i]);
     ski_free(memory->chunks);
+    ski_free(memory->graves);
     ski_memory_postings_fini(&memory->streams);
     ski_memory_postings_fini(&memory->types);
     ski_memory_postings_fini(&memory->correlations);
@@ -84,8 +87,13 @@ static void memory_close(void *driver)
 
 static void memory_page_free(void *driver, skald_store_page *page)
 {
-    (void)driver;
+    ski_memory *memory = driver;
+
     ski_free(page->driver);
+    ski_mutex_lock(&memory->data);
+    memory->pages--;
+    ski_memory_bury(memory);
+    ski_mutex_unlock(&memory->data);
 }
 
 static skald_err memory_find_id(void *driver, skald_str tenant, skald_uuid id,
@@ -132,10 +140,11 @@ static void lists_visit(ski_memory *memory, const ski_memory_postings *postings,
             if (!more) break;
             list = &postings->lists[slot];
             if (tenant.ptr && !skald_str_equal(list->tenant, tenant)) continue;
-            if (!ski_str_begins(list->name, prefix)) continue;
+            if (!list->count || !ski_str_begins(list->name, prefix)) continue;
             if (after.len && ski_str_compare(list->name, after) <= 0) continue;
             more =
                 visit(context, &(skald_counted){.name = list->name,
+                                                .tenant = list->tenant,
                                                 .count = list->count,
                                                 .position_last = list->positions[list->count - 1]});
         }
@@ -242,4 +251,6 @@ const skald_store_driver ski_store_memory = {
     .value_each = memory_value_each,
     .head = memory_head,
     .state = memory_state,
+    .trim = ski_memory_trim,
+    .compact = ski_memory_compact,
 };

@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-    event_overhead_bytes = sizeof(skald_event) + 64, // and its places in the indexes
+    event_overhead_bytes = sizeof(ski_memory_slot) + 64, // and its places in the indexes
 };
 
 static uint64_t id_hash(const ski_memory *memory, skald_str tenant, skald_uuid id)
@@ -111,9 +111,11 @@ static uint64_t batch_bytes(const skald_store_batch *batch)
     return bytes;
 }
 
-static uint64_t memory_bytes(const ski_memory *memory)
+uint64_t ski_memory_bytes(const ski_memory *memory)
 {
-    return memory->texts_bytes + memory->count * event_overhead_bytes + memory->streams.bytes +
+    uint64_t events = memory->count + 1 - memory->first;
+
+    return memory->texts_bytes + events * event_overhead_bytes + memory->streams.bytes +
            memory->types.bytes + memory->correlations.bytes + memory->values.bytes;
 }
 
@@ -123,7 +125,7 @@ static bool has_room(const ski_memory *memory, const skald_store_batch *batch)
 
     if (!bytes) return true; // values are removed: always possible
     if (memory->count + batch->event_count >= SKI_MAP_NONE) return false;
-    return bytes <= memory->bytes_max && memory_bytes(memory) <= memory->bytes_max - bytes;
+    return bytes <= memory->bytes_max && ski_memory_bytes(memory) <= memory->bytes_max - bytes;
 }
 
 static skald_err chunks_room(ski_memory *memory, uint64_t count)
@@ -131,13 +133,13 @@ static skald_err chunks_room(ski_memory *memory, uint64_t count)
     while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count) {
         if (memory->chunk_count == memory->chunk_size) {
             uint32_t size = memory->chunk_size ? memory->chunk_size * 2 : 16;
-            skald_event **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
+            ski_memory_slot **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
 
             if (!chunks) return SKALD_ENOMEM;
             memory->chunks = chunks;
             memory->chunk_size = size;
         }
-        skald_event *chunk = ski_alloc(SKI_MEMORY_CHUNK_EVENTS * sizeof(*chunk));
+        ski_memory_slot *chunk = ski_alloc(SKI_MEMORY_CHUNK_EVENTS * sizeof(*chunk));
         if (!chunk) return SKALD_ENOMEM;
         memory->chunks[memory->chunk_count++] = chunk;
     }
@@ -199,12 +201,19 @@ no_type:
     return SKALD_ENOMEM;
 }
 
-static void event_unindex(ski_memory *memory, uint64_t position)
+void ski_memory_id_forget(ski_memory *memory, uint64_t position)
 {
     const skald_event *event = ski_memory_event(memory, position);
 
     ski_map_remove(&memory->ids, id_hash(memory, event->tenant, event->id),
                    (uint32_t)(position - 1), id_hash_of, memory);
+}
+
+static void event_unindex(ski_memory *memory, uint64_t position)
+{
+    const skald_event *event = ski_memory_event(memory, position);
+
+    ski_memory_id_forget(memory, position);
     if (event->correlation_id.len)
         ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
     ski_memory_postings_drop(&memory->types, event->tenant, event->type);
@@ -232,9 +241,14 @@ static skald_err events_store(ski_memory *memory, const skald_store_batch *batch
         *event = batch->events[i];
         event->position = position;
         event_move(event, &at);
+        ski_memory_slot_at(memory, position)->texts = texts;
         if (event_index(memory, position)) goto nomem;
     }
     texts->next = memory->texts;
+    texts->before = NULL;
+    texts->size = bytes;
+    texts->events = (uint32_t)batch->event_count;
+    if (texts->next) texts->next->before = texts;
     memory->texts = texts;
     memory->texts_bytes += bytes;
     return SKALD_OK;
@@ -303,7 +317,7 @@ skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
         stored = !err && batch->event_count;
     }
     if (!told && !err) batch_sum_up(batch);
-    atomic_store(&memory->bytes, memory_bytes(memory));
+    atomic_store(&memory->bytes, ski_memory_bytes(memory));
     atomic_store(&memory->head, memory->count);
     ski_mutex_unlock(&memory->data);
     if (stored) memory->host->advanced(memory->host->context, memory->count);

@@ -131,7 +131,7 @@ static void source_choose(const ski_memory *memory, const skald_read *read, posi
 // recorded_before is how many events were recorded before a time: recorded_at never falls.
 static uint64_t recorded_before(const ski_memory *memory, skald_time time)
 {
-    uint64_t low = 0, high = memory->count;
+    uint64_t low = memory->first - 1, high = memory->count;
 
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -150,6 +150,7 @@ static void source_range(const ski_memory *memory, const skald_read *read,
     uint64_t low = read->after < memory->count ? read->after + 1 : memory->count + 1;
     uint64_t high = memory->count;
 
+    if (low < memory->first) low = memory->first;
     if (read->before && read->before - 1 < high) high = read->before - 1;
     if (read->from && recorded_before(memory, read->from) >= low)
         low = recorded_before(memory, read->from) + 1;
@@ -197,7 +198,7 @@ static skald_err source_read(const ski_memory *memory, const skald_read *read,
             return SKALD_OK;
         }
         event = ski_memory_event(memory, position);
-        if (ski_read_matches(read, event)) {
+        if (event->position && ski_read_matches(read, event)) {
             uint64_t bytes = page->bytes + ski_event_text_bytes(event) + sizeof(*event);
 
             if (page->count && bytes > read->page_bytes_max) break;
@@ -224,6 +225,7 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
     source_range(memory, read, &source);
     source_choose(memory, read, &source);
     err = source_read(memory, read, &source, &page, &looked);
+    if (!err && page.events) memory->pages++;
     ski_mutex_unlock(&memory->data);
     if (err) {
         ski_free(page.events);

@@ -15,9 +15,24 @@ enum {
 
 // The texts of one append, in the order of their events.
 typedef struct ski_memory_texts {
-    struct ski_memory_texts *next;
+    struct ski_memory_texts *next, *before;
+    uint64_t size;
+    uint32_t events; // that were not buried
     char bytes[];
 } ski_memory_texts;
+
+// An event in its place. Erased, its position is 0; only its time is still looked at.
+typedef struct ski_memory_slot {
+    skald_event event;
+    ski_memory_texts *texts;
+} ski_memory_slot;
+
+// The texts of an erased event, which a page may still borrow.
+typedef struct ski_memory_grave {
+    ski_memory_texts *texts;
+    char *at;
+    size_t len;
+} ski_memory_grave;
 
 typedef struct ski_memory {
     const skald_store_host *host;
@@ -28,12 +43,16 @@ typedef struct ski_memory {
     ski_mutex order;
     ski_mutex data; // over what follows
 
-    // Events stay where they are, and their texts, until close: what was read borrows from them
-    // without a lock. The event of position p is chunks[(p - 1) / CHUNK_EVENTS][(p - 1) %
-    // CHUNK_EVENTS].
-    skald_event **chunks;
+    // Texts stay where they are while pages are out: what was read borrows from them without a
+    // lock. The event of position p is chunks[(p - 1) / CHUNK_EVENTS][(p - 1) % CHUNK_EVENTS];
+    // chunks below first are gone.
+    ski_memory_slot **chunks;
     uint32_t chunk_count, chunk_size;
-    uint64_t count;
+    uint64_t first; // position; a chunk begins with it
+    uint64_t count; // the last position there was
+    uint64_t pages; // out
+    ski_memory_grave *graves;
+    size_t grave_count, grave_size;
     ski_memory_texts *texts;
     uint64_t texts_bytes;
     skald_time recorded_last;
@@ -44,17 +63,32 @@ typedef struct ski_memory {
     atomic_uint_least64_t head, bytes; // for those who may not wait
 } ski_memory;
 
-static inline skald_event *ski_memory_event(const ski_memory *memory, uint64_t position)
+static inline ski_memory_slot *ski_memory_slot_at(const ski_memory *memory, uint64_t position)
 {
     return &memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]
                           [(position - 1) % SKI_MEMORY_CHUNK_EVENTS];
 }
+
+static inline skald_event *ski_memory_event(const ski_memory *memory, uint64_t position)
+{
+    return &ski_memory_slot_at(memory, position)->event;
+}
+
+// ski_memory_id_forget takes the id of the event at position out of the index. data is held.
+void ski_memory_id_forget(ski_memory *memory, uint64_t position);
+// ski_memory_bytes is what is held now. data is held.
+uint64_t ski_memory_bytes(const ski_memory *memory);
+// ski_memory_bury frees some texts of erased events if no page is out. data is held.
+void ski_memory_bury(ski_memory *memory);
 
 // ski_memory_id_find gives the position of an id, 0: it is not known. data is held.
 uint64_t ski_memory_id_find(const ski_memory *memory, skald_str tenant, skald_uuid id);
 
 // The slots of the driver of the same names.
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch);
+skald_err ski_memory_trim(void *driver, uint64_t position, uint64_t *ret_position,
+                          skald_error *reterr_error);
+skald_err ski_memory_compact(void *driver, skald_store_compact_job *job, skald_error *reterr_error);
 skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page *ret_page,
                           skald_error *reterr_error);
 

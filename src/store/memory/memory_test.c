@@ -4,7 +4,7 @@
 #include "store/memory/memory_store.h"
 
 #include "base/alloc.h"
-#include "store/store.h"
+#include "store/handle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -334,6 +334,76 @@ static void a_failed_plan_leaves_nothing(void **state)
     assert_true(n > 6);
 }
 
+// Erasing, in memory: what was held is given back, also to the system, and no byte of it is left.
+static ski_memory *memory_of(skald_store *store)
+{
+    return store->instance;
+}
+
+static void many_append(skald_store *store, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_int_equal(append(store, event_of("t.x", i % 3 ? "s-1" : "s-2")), SKALD_OK);
+}
+
+static void trimming_frees_chunks(void **state)
+{
+    skald_store *store = store_new("memory:");
+    skald_retention retention = {.max_events = 10, .policy = SKALD_RETAIN_LIMIT};
+    skald_store_state before, after;
+    uint64_t kept = 0;
+
+    (void)state;
+    many_append(store, 3000);
+    skald_store_state_get(store, &before);
+    assert_int_equal(skald_retention_set(store, &retention, NULL), SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+    skald_store_state_get(store, &after);
+    assert_int_equal(after.head, 3000);
+    assert_true(after.bytes_stored < before.bytes_stored / 10);
+    ski_memory *memory = memory_of(store);
+    assert_null(memory->chunks[0]);
+    assert_true(memory->first > 2700 && memory->first <= 2990);
+    assert_int_equal(memory->ids.count, 10);
+    assert_int_equal(memory->grave_count, 0);
+    // Beyond the end there is nothing to trim; again there is nothing left.
+    assert_int_equal(ski_memory_trim(memory, 1 << 30, &kept, NULL), SKALD_OK);
+    assert_int_equal(kept, memory->first);
+    many_append(store, 300);
+    skald_store_close(store);
+}
+
+static void a_page_keeps_its_texts(void **state)
+{
+    skald_store *store = store_new("memory:");
+    skald_stream_meta meta = {.truncate_before = 1000};
+    skald_event events[2] = {event_of("t.x", "s-1"), event_of("t.x", "s-2")};
+    skald_read read = {0};
+    skald_store_page page;
+    const char *at;
+
+    (void)state;
+    events[0].data = events[1].data = SKALD_STR("\"secret\"");
+    assert_int_equal(skald_store_append(store, events, 2, NULL, NULL, NULL), SKALD_OK);
+    ski_memory *memory = memory_of(store);
+    at = ski_memory_event(memory, 1)->data.ptr;
+    assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+    assert_int_equal(skald_stream_meta_set(store, SKALD_STR(""), SKALD_STR("s-1"), &meta, NULL),
+                     SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+    assert_int_equal(memory->grave_count, 1);
+    assert_memory_equal(at, "\"secret\"", 8);
+    ski_store_page_free(store, &page);
+    assert_int_equal(memory->grave_count, 0);
+    assert_memory_equal(at, "\0\0\0\0\0\0\0\0", 8); // its neighbour keeps the block
+    assert_int_equal(skald_stream_meta_set(store, SKALD_STR(""), SKALD_STR("s-2"), &meta, NULL),
+                     SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+    assert_null(memory->texts);
+    assert_int_equal(memory->texts_bytes, 0);
+    skald_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +415,8 @@ int main(void)
         cmocka_unit_test(many_names_in_a_filter),
         cmocka_unit_test(slots_of_values_are_used_again),
         cmocka_unit_test(a_failed_plan_leaves_nothing),
+        cmocka_unit_test(trimming_frees_chunks),
+        cmocka_unit_test(a_page_keeps_its_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,7 @@ skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenan
 
     if (slot == SKI_MAP_NONE) return list_new(postings, hash, tenant, name, position);
     list = &postings->lists[slot];
-    assert(list->positions[list->count - 1] < position);
+    assert(!list->count || list->positions[list->count - 1] < position);
     if (list->count == list->size) {
         uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
 
@@ -135,13 +135,50 @@ void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, s
 
     assert(slot != SKI_MAP_NONE);
     list = &postings->lists[slot];
-    if (--list->count) return;
+    if (--list->count || list->swept) return;
     assert(slot == postings->count - 1);
     ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
     postings->bytes -= sizeof(*list) + tenant.len + name.len + list->size * sizeof(uint32_t);
     ski_free((void *)list->tenant.ptr);
     ski_free(list->positions);
     postings->count--;
+}
+
+static void list_leave(ski_memory_postings *postings, uint32_t slot)
+{
+    uint32_t last = postings->count - 1;
+    ski_memory_list *list = &postings->lists[slot];
+    skald_err err = SKALD_OK;
+
+    ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
+    postings->bytes -= sizeof(*list) + list->tenant.len + list->name.len;
+    postings->bytes -= list->size * sizeof(uint32_t);
+    ski_free((void *)list->tenant.ptr);
+    ski_free(list->positions);
+    if (slot != last) {
+        ski_map_remove(&postings->map, postings->lists[last].hash, last, list_hash, postings);
+        *list = postings->lists[last];
+        // Two were taken out, one is put in: the map does not grow and cannot fail.
+        err = ski_map_put(&postings->map, list->hash, slot, list_hash, postings);
+    }
+    assert(!err);
+    postings->count--;
+}
+
+bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,
+                               bool (*keep)(void *context, uint32_t position), void *context,
+                               bool leave)
+{
+    ski_memory_list *list = &postings->lists[slot];
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < list->count; i++)
+        if (keep(context, list->positions[i])) list->positions[kept++] = list->positions[i];
+    list->swept = list->swept || kept < list->count;
+    list->count = kept;
+    if (kept || !leave) return false;
+    list_leave(postings, slot);
+    return true;
 }
 
 uint32_t ski_memory_list_upto(const ski_memory_list *list, uint64_t position)

@@ -13,13 +13,14 @@ typedef struct ski_memory_list {
     skald_str tenant, name; // the list's own, in one block that begins at tenant.ptr
     uint64_t hash;
     uint32_t *positions;
-    uint32_t count, size; // count is never 0: a list comes with its first position
+    uint32_t count, size; // a list comes with its first position; swept, it may hold none
+    bool swept;           // positions were taken out: it stays, also when nothing is in it
 } ski_memory_list;
 
 typedef struct ski_memory_postings {
     uint64_t seed; // of the hashes
     ski_map map;
-    ski_memory_list *lists; // they never leave but through drop: a slot is a place to go on from
+    ski_memory_list *lists; // a slot is a place to go on from, but where lists are swept out
     uint32_t count, size;
     uint64_t bytes; // held, without the map
 } ski_memory_postings;
@@ -35,6 +36,12 @@ skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenan
                                   uint32_t position) SKALD_CHECK;
 // ski_memory_postings_drop takes back adds, the last one first.
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name);
+// ski_memory_postings_sweep takes out of the list in slot all positions that keep does not want.
+// With leave a list in which nothing is left leaves too, and the last one takes its slot: true
+// then.
+bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,
+                               bool (*keep)(void *context, uint32_t position), void *context,
+                               bool leave);
 // ski_memory_list_upto is how many positions of a list are <= position.
 uint32_t ski_memory_list_upto(const ski_memory_list *list, uint64_t position);
 

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A byte of a stopped server's directory changes, wherever it is: `skald verify` names the range that
+# holds it, no event comes out other than it went in, what is outside of the range can be had, and the
+# server neither writes behind the damage nor passes over it in silence. Offsets are chosen by a seed:
+# SKALD_SEED; SKALD_ROUNDS of them (24), beside those that were chosen by hand.
+set -euo pipefail
+source "$(dirname "$0")/lib.bash"
+
+state=${SKALD_SEED:-1}
+rounds=${SKALD_ROUNDS:-24}
+random() { # below $1; never in a subshell
+    state=$(((state * 1103515245 + 12345) & 0x7fffffff))
+    drawn=$(((state >> 8) % $1))
+}
+
+# 200 events of two streams in several segments, one of them sealed by each restart's worth of events.
+make_data() {
+    local n pad
+    pad=$(head -c 900 /dev/zero | tr '\0' p)
+    for _ in 1 2; do
+        SKALD_SEGMENT_BYTES=65536 start_server
+        seq 100 | sed "s/.*/{\"type\":\"rot.x\",\"stream\":\"rot-$((RANDOM % 2))\",\"data\":{\"n\":&,\"pad\":\"$pad\"}}/" |
+            "$SKALD" import --url "$URL" - > /dev/null
+        stop_server
+    done
+    ended 0 "$SKALD" verify --data "$DATA"
+    ended 0 "$SKALD" export --data "$DATA" "$WORK/whole"
+    events=$(lines "$WORK/whole")
+    mapfile -t segments < <(cd "$DATA" && ls seg-*.log)
+    [ ${#segments[@]} -ge 3 ] || fail "only ${#segments[@]} segments"
+}
+
+# end_of FILE: where acknowledged bytes end in it. The last event of the log is the shutdown's; what is
+# behind it (the watermark of the stop) promises nothing.
+end_of() {
+    if [ "$1" = "${segments[-1]}" ]; then
+        grep -abo 'system.shutdown' "$DATA/$1" | tail -n 1 | cut -d: -f1
+    else
+        LC_ALL=C grep -obUaP '[^\x00]+' "$DATA/$1" | tail -n 1 | LC_ALL=C awk -F: '{ print $1 + length($2) }'
+    fi
+}
+
+# flip FILE OFFSET: one bit of that byte, in a copy of the data at $WORK/rotten
+flip() {
+    local byte
+    rm -rf "$WORK/rotten"
+    cp -a "$DATA" "$WORK/rotten"
+    byte=$(od -An -tu1 -j "$2" -N1 "$WORK/rotten/$1")
+    random 8
+    # shellcheck disable=SC2059
+    printf "$(printf '\\%03o' $((byte ^ (1 << drawn))))" |
+        dd of="$WORK/rotten/$1" bs=1 seek="$2" conv=notrunc status=none
+    ! cmp -s "$DATA/$1" "$WORK/rotten/$1" || fail "the byte was not changed"
+}
+
+# ranges FILE: those that verify named in it, as "offset length first last"
+ranges() {
+    tr '{' '\n' < "$WORK/verify.json" |
+        sed -nE "s/^\"file\":\"([^\"]*\/)?$1\",\"offset\":([0-9]+),\"length\":([0-9]+),\"firstPosition\":([0-9]+),\"lastPosition\":([0-9]+),.*/\2 \3 \4 \5/p"
+}
+
+# rot FILE OFFSET: the byte of a segment changes.
+rot() {
+    local file=$1 offset=$2 from length first last held= exported=0
+    flip "$file" "$offset"
+    ended 1 "$SKALD" verify --data "$WORK/rotten"
+    ended 1 "$SKALD" verify --json --data "$WORK/rotten"
+    cp "$WORK/out" "$WORK/verify.json"
+    : > "$WORK/outside"
+    cp "$WORK/whole" "$WORK/outside"
+    while read -r from length first last; do
+        if [ "$from" -le "$offset" ] && [ "$offset" -lt $((from + length)) ]; then held=1; fi
+        [ "$last" -ge $((first - 1)) ] || fail "$file at $offset: positions $first to $last"
+        awk -v first="$first" -v last="$last" '{
+            match($0, /"position":[0-9]+/)
+            position = substr($0, RSTART + 11, RLENGTH - 11) + 0
+            if (position < first || position > last) print }' "$WORK/outside" > "$WORK/less"
+        mv "$WORK/less" "$WORK/outside"
+    done < <(ranges "$file")
+    [ -n "$held" ] || fail "$file: the byte at $offset is in no range of $(cat "$WORK/verify.json")"
+
+    # Whatever can be read is as it was, and nothing outside of the ranges is missing.
+    "$SKALD" export --data "$WORK/rotten" "$WORK/rest" > "$WORK/out" 2> "$WORK/err" || exported=$?
+    if ! cmp -s "$WORK/whole" "$WORK/rest"; then
+        [ "$exported" = 1 ] && [ -s "$WORK/err" ] || fail "export does not say that something is missing"
+    fi
+    sort "$WORK/whole" > "$WORK/a"
+    sort "$WORK/rest" > "$WORK/b"
+    [ -z "$(comm -13 "$WORK/a" "$WORK/b")" ] || fail "$file at $offset: an event came out changed"
+    sort "$WORK/outside" | comm -23 - "$WORK/b" > "$WORK/c"
+    [ ! -s "$WORK/c" ] || fail "$file at $offset: events outside of the range are missing"
+}
+
+# A server over it refuses to start and says why; or it serves the rest and, once something has read what is
+# damaged, says so in /ready. It may write, but never to a segment before the last.
+serve_rotten() {
+    local status=0 position
+    cp -a "$WORK/rotten" "$WORK/before"
+    : > "$WORK/serve.err"
+    : > "$WORK/serve.out"
+    "$SKALD" serve --data "$WORK/rotten" --port 0 > "$WORK/serve.out" 2> "$WORK/serve.err" &
+    SERVER_PID=$!
+    told() { grep -q '^  page' "$WORK/serve.out" || ! kill -0 "$SERVER_PID"; }
+    wait_until 30 "the server over damaged data to serve or refuse" told
+    if kill -0 "$SERVER_PID" 2> /dev/null; then
+        URL=$(sed -n 's|^  page  *\(.*\)/$|\1|p' "$WORK/serve.out")
+        "$SKALD" export --url "$URL" "$WORK/served" > /dev/null 2>&1 || true
+        expect "ready" "$(status GET /ready)" 200
+        expect_like "ready" "$(cat "$WORK/reply")" '{"status":"degraded",*'
+        expect_like "ready" "$(cat "$WORK/reply")" '*amage*'
+        expect_like "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"rot.y"}')" '[25]0[13]'
+        position=$(sed -nE '7s/.*"position":([0-9]+),.*/\1/p' "$WORK/rest") # one that can be read
+        expect "a read" "$(status GET "/api/events?limit=1&after=$((position - 1))")" 200
+        expect_like "a read" "$(cat "$WORK/reply")" "*\"position\":$position,*"
+        stop_server
+    else
+        wait "$SERVER_PID" || status=$?
+        SERVER_PID=
+        expect "the server's exit" "$status" 3
+        grep -q damage "$WORK/serve.err" || fail "the server does not say that data is damaged"
+    fi
+    for file in "${segments[@]::${#segments[@]}-1}"; do
+        cmp -s "$WORK/rotten/$file" "$WORK/before/$file" || fail "$file was written to"
+    done
+    rm -rf "$WORK/before"
+}
+
+make_data
+last=${segments[-1]}
+rot "${segments[0]}" 9       # the header of a segment
+serve_rotten
+rot "${segments[0]}" 4100    # the header of its first frame
+rot "${segments[1]}" 20000   # in the middle
+serve_rotten
+rot "$last" $(($(end_of "$last") - 1))
+serve_rotten
+for ((round = 0; round < rounds; round++)); do
+    random ${#segments[@]}
+    file=${segments[$drawn]}
+    random "$(end_of "$file")"
+    rot "$file" "$drawn"
+done
+
+# What is made from the log may rot as it likes: nothing is lost with it.
+for file in $(cd "$DATA" && find . -type f ! -name 'seg-*.log' ! -name LOCK ! -name 'spare-*' ! -name 'ballast*'); do
+    for _ in 1 2; do
+        random "$(stat -c %s "$DATA/$file")"
+        flip "$file" "$drawn"
+        "$SKALD" export --data "$WORK/rotten" "$WORK/rest" > /dev/null 2> "$WORK/err" || true
+        diff -q "$WORK/whole" "$WORK/rest" > /dev/null ||
+            fail "${file#./} at $drawn: the log cannot be read any more: $(head -n 2 "$WORK/err")"
+    done
+done
+echo "$((rounds + 4)) bytes changed in ${#segments[@]} segments of $events events, each found"
