@@ -82,7 +82,8 @@ static void frames_mend(uint8_t *bytes, size_t size, uint32_t seed)
         ski_put_u32(frame + 48, 1);
         ski_put_u32(frame + 56, (uint32_t)total - SKI_FRAME_BYTES_MIN);
         ski_put_u32(frame + 60, ski_crc32c(seed, frame, 60));
-        chain = ski_crc32c(0, frame, total - 8);
+        chain = ski_crc32c(0, frame, 60);
+        chain = ski_crc32c(chain, frame + 64, total - 8 - 64);
         ski_put_u32(frame + total - 8, chain);
         ski_put_u32(frame + total - 4, (uint32_t)total);
         at += total;

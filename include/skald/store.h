@@ -167,6 +167,15 @@ typedef struct skald_store_state {
     uint32_t stream_metas;  // streams with metadata
     uint64_t events_lost;   // hidden by retention before a durable subscription had read them,
                             // summed over subscriptions, since it was opened
+    // Of the log driver; 0 elsewhere. index_bytes above is of memory, all of these together.
+    uint64_t segments_sealed;  // that are answered from an index file
+    uint64_t index_file_bytes; // of index files and the stream directory
+    uint64_t filter_bytes;     // of memory, of their filters
+    uint64_t recent_bytes;     // of memory, of the ids that make appends repeatable
+    uint64_t directory_bytes;  // of memory, of the stream directory
+    uint64_t directory_runs;
+    uint64_t seals;          // segments indexed since it was opened
+    uint64_t index_rebuilds; // index files made again since, for they were lost or damaged
 } skald_store_state;
 SKALD_API void skald_store_state_get(const skald_store *store, skald_store_state *ret_state);
 

@@ -141,11 +141,15 @@ typedef struct skald_store_driver {
     skald_err (*find_id)(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position);
     skald_err (*stream_version)(void *driver, skald_str tenant, skald_str stream,
                                 uint64_t *ret_version);
-    // each: in no order; the visitor returns false to stop and must not call back in. A stream's
-    // count is its version.
-    skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix,
+    // streams_each: the streams whose name begins with prefix and is greater than after, each once;
+    // in runs that are sorted by tenant and name, as many as the driver likes. A stream's count
+    // is its version, and its tenant is said. The visitor returns
+    // false when it wants none that is greater: that ends the run being visited, not the others. It
+    // must not call back in.
+    skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix, skald_str after,
                               bool (*visit)(void *context, const skald_counted *stream),
                               void *context);
+    // types_each: in no order; the visitor returns false to stop and must not call back in.
     skald_err (*types_each)(void *driver, skald_str tenant,
                             bool (*visit)(void *context, const skald_counted *type), void *context);
     // value_get appends to buf; NOTFOUND is an answer. value_each: names that begin with prefix.

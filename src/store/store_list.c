@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listings: streams, types, named values. A driver visits in no order what may be millions of
+// Listings: streams, types, named values. A driver visits sorted runs of what may be millions of
 // streams; of those the count_max smallest names are kept in a heap, so memory is bounded by what
-// was asked for.
+// was asked for, and a run ends as soon as nothing greater is wanted.
 #include "store/handle.h"
 
 #include "base/alloc.h"
@@ -28,6 +28,7 @@ typedef struct listing {
     skald_str tenant, prefix, after;
     listed *items;
     size_t count, size, count_max;
+    bool many; // tenants
     bool nomem;
 } listing;
 
@@ -106,9 +107,10 @@ static bool listing_visit(void *context, const skald_counted *given)
     if (!stream->name.len || stream->name.len > SKALD_STREAM_BYTES_MAX) return true;
     if (!ski_str_begins(stream->name, list->prefix)) return true;
     if (list->after.len && ski_str_compare(stream->name, list->after) <= 0) return true;
+    // Nothing greater is wanted; but with every tenant the names of a run begin anew with each.
     if (list->count == list->count_max &&
         ski_str_compare(stream->name, listed_name(&list->items[0])) >= 0)
-        return true;
+        return list->many;
     if (ski_sight_stream_gone(list->store, list->sight, visited.tenant, stream, &max_age))
         return true;
     if (list->count == list->count_max) {
@@ -116,7 +118,7 @@ static bool listing_visit(void *context, const skald_counted *given)
         heap_down(list->items, list->count, 0);
         return true;
     }
-    if (list->count == list->size && !listing_grow(list)) {
+    if (list->nomem || (list->count == list->size && !listing_grow(list))) {
         list->nomem = true;
         return false;
     }
@@ -196,7 +198,7 @@ static skald_err listing_run(listing *list, skald_arena *arena, skald_counted **
         list->count = 0;
         list->count_max = wanted - count;
         SKALD_TRY(driver->streams_each(list->store->instance, list->tenant, list->prefix,
-                                       listing_visit, list));
+                                       list->after, listing_visit, list));
         if (list->nomem) return SKALD_ENOMEM;
         listing_sort(list);
         full = list->count == list->count_max;
@@ -224,12 +226,14 @@ skald_err skald_store_streams(skald_store *store, skald_str tenant, skald_str pr
                     .tenant = tenant,
                     .prefix = prefix,
                     .after = after,
-                    .count_max = count_max};
+                    .count_max = count_max,
+                    .many = tenant.ptr == NULL};
     skald_counted *streams = NULL;
     size_t count = 0;
     skald_err err;
 
     if (!prefix.ptr) list.prefix = SKALD_STR("");
+    if (!after.ptr) list.after = SKALD_STR("");
     if (!count_max || count_max > SKI_STORE_LIST_MAX) return SKALD_EINVALID;
     SKALD_TRY(ski_store_enter(store));
     err = ski_sight_take(store, false, &sight, NULL);

@@ -100,6 +100,12 @@ static void test_workloads_run_without_a_fault(void **state)
     assert_int_equal(all.wrong, wrong);
 }
 
+// op_is_tried says whether this operation of a workload is one that is tried with a fault.
+static bool op_is_tried(const sim_workload *workload, uint64_t op, int fault)
+{
+    return !workload->ops_apart || (op + 7 * (uint64_t)fault) % workload->ops_apart < rounds;
+}
+
 static bool fault_is_planned(sim_fault fault)
 {
     return fault != SIM_FAULT_NONE && !sim_fault_second(fault) && !sim_fault_rots(fault);
@@ -140,7 +146,7 @@ static void test_every_fault_at_every_operation(void **state)
             for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
                 sim_case of = {.workload = workload, .fault = (sim_fault)fault, .op = op};
 
-                if (!fault_is_planned(of.fault) ||
+                if (!fault_is_planned(of.fault) || !op_is_tried(workload, op, fault) ||
                     !sim_fault_fits(of.fault, (sim_op)trace.ops[op - 1]))
                     continue;
                 assert_true(faults_run(of, &result));
@@ -181,6 +187,7 @@ static void test_a_fault_while_recovering_from_a_crash(void **state)
         trace_get(workload, &trace);
         for (uint64_t op = 1; op <= trace.op_count; op++) {
             if (!sim_op_changes((sim_op)trace.ops[op - 1])) continue;
+            if (!op_is_tried(workload, op, 0)) continue;
             if (rounds > 1 || op % recoveries_apart == 0) recoveries_run(workload, op);
         }
     }

@@ -18,6 +18,8 @@
 typedef struct sim_workload {
     const char *name, *words;
     uint64_t seeds_factor; // times as many seeds as usual
+    uint64_t ops_apart;    // of a long one: of so many operations one is tried, another for each
+                           // fault; 0: all of them
 } sim_workload;
 
 enum { WORLD_SLOTS = 16 };

@@ -90,6 +90,94 @@ skald_err ski_engine_segment_add(ski_engine *engine, ski_segment *take_segment, 
     return err;
 }
 
+uint32_t ski_engine_slot(const ski_engine *engine, uint64_t position)
+{
+    uint32_t low = 0, high = engine->segment_count;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (engine->segments[middle]->base_pos <= position) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+uint64_t ski_engine_segment_last(const ski_engine *engine, uint32_t slot)
+{
+    if (slot + 1 < engine->segment_count) return engine->segments[slot + 1]->base_pos - 1;
+    return ski_window_last(&engine->window);
+}
+
+ski_indexed *ski_engine_index_held(ski_engine *engine, uint32_t slot)
+{
+    ski_indexed *indexed = engine->segments[slot]->indexed;
+
+    if (indexed) indexed->users++;
+    return indexed;
+}
+
+ski_indexed *ski_engine_index(ski_engine *engine, uint32_t slot)
+{
+    ski_indexed *indexed = NULL;
+
+    ski_mutex_lock(&engine->lock);
+    indexed = ski_engine_index_held(engine, slot);
+    ski_mutex_unlock(&engine->lock);
+    return indexed;
+}
+
+void ski_engine_index_return(ski_engine *engine, ski_indexed *indexed)
+{
+    bool last = false;
+
+    if (!indexed) return;
+    ski_mutex_lock(&engine->lock);
+    assert(indexed->users);
+    last = --indexed->users == 0 && indexed->retired;
+    ski_mutex_unlock(&engine->lock);
+    if (!last) return;
+    ski_sealed_close(indexed->sealed);
+    ski_free(indexed);
+}
+
+skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *take_sealed)
+{
+    ski_segment *segment = engine->segments[slot];
+    ski_indexed *indexed = ski_alloc_zeroed(1, sizeof *indexed), *old = segment->indexed;
+
+    if (!indexed) return SKALD_ENOMEM;
+    indexed->sealed = take_sealed;
+    segment->index_bytes = ski_sealed_bytes(take_sealed);
+    segment->indexed = indexed;
+    segment->suspect = false;
+    if (old && segment->filtered) {
+        for (int table = 0; table < SKI_SEALED_TABLES; table++) {
+            engine->filter_bytes -= ski_sealed_filter_bytes(old->sealed, (ski_sealed_table)table);
+        }
+    }
+    segment->filtered = false;
+    if (old && old->users) {
+        old->retired = true;
+    } else if (old) {
+        ski_sealed_close(old->sealed);
+        ski_free(old);
+    }
+    return SKALD_OK;
+}
+
+void ski_engine_suspect(ski_engine *engine, uint32_t slot)
+{
+    ski_mutex_lock(&engine->lock);
+    engine->segments[slot]->suspect = true;
+    engine->suspect_due = true;
+    ski_cond_signal(&engine->keep_work);
+    ski_mutex_unlock(&engine->lock);
+}
+
 skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage)
 {
     if (engine->damage_count == engine->damage_size) {
@@ -124,7 +212,7 @@ ski_file *ski_engine_file_count(ski_engine *engine)
         ski_segment *segment = engine->segments[i];
         ski_file *file = segment->file;
 
-        if (!file || segment->users || segment == engine->tail.segment) continue;
+        if (!file || segment->users || segment == engine->active) continue;
         segment->file = NULL;
         return file;
     }

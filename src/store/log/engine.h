@@ -7,19 +7,30 @@
 //   fields
 //            of `tail` and the manifest, and calls done. A caller of commit takes it when it is
 //            free, else the thread "skald-log"; without threads, whoever steps;
-//   neither  what is set at open and stays: host, kernel, path, options, seeds, damages;
+//   keeper   the thread "skald-keep" (without threads: whoever steps, or the writer that waits for
+//            it) alone changes `totals`, the directory's runs, state files, and which segments have
+//            an index; the first and the last of it under the lock too;
+//   neither  what is set at open and stays: host, kernel, path, options, seeds;
 //            `visible` and `dead`, which are atomic.
+//
+// Segments, in slots by number: first those that have an index file (`sealed_count` of them, with
+// the positions up to `sealed_last`), then those whose events are in `window`, in memory.
 #ifndef SKI_STORE_LOG_ENGINE_H
 #define SKI_STORE_LOG_ENGINE_H
 
 #include "os/kernel.h"
 #include "os/thread.h"
+#include "store/log/directory.h"
 #include "store/log/frame.h"
-#include "store/log/index.h"
 #include "store/log/manifest.h"
+#include "store/log/recent.h"
 #include "store/log/scan.h"
+#include "store/log/sealed.h"
 #include "store/log/segment.h"
+#include "store/log/state.h"
+#include "store/log/totals.h"
 #include "store/log/values.h"
+#include "store/log/window.h"
 #include <skald/store_driver.h>
 #include <stdatomic.h>
 
@@ -34,6 +45,9 @@ enum {
     SKI_IDLE_NS = 100 * 1000 * 1000,  // without a write: then the watermark is stored
     SKI_SPARES_MAX = 2,
     SKI_FILES_OPEN_MAX = 128,              // segments open for reading at a time
+    SKI_INDEXES_OPEN_MAX = 128,            // index files, too
+    SKI_UNSEALED_MAX = 2,                  // full segments without an index; then appends wait
+    SKI_UNSEALED_FAILING_MAX = 8,          // the same while none can be made; then they fail
     SKI_DAMAGES_MAX = 256,                 // ranges remembered one by one
     SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the
                                            // size asked for
@@ -41,15 +55,37 @@ enum {
 #define SKI_SEGMENT_BYTES_LEAST UINT64_C(65536)
 #define SKI_SEGMENT_BYTES_MOST (UINT64_C(1) << 30) // offsets in frames have 32 bits
 
+#define SKI_FILTER_BYTES_MAX (UINT64_C(64) << 20) // of filters held in memory
+#define SKI_PLACE_DAMAGED UINT32_MAX              // a slot: the event cannot be read
+
+// The index of a segment, while somebody uses it.
+typedef struct ski_indexed {
+    ski_sealed *sealed;
+    uint32_t users;
+    bool retired; // another one has replaced it: the last user closes it
+} ski_indexed;
+
 typedef struct ski_segment {
     uint32_t no, generation;
     uint32_t seed;
     uint64_t base_pos;
     uint64_t end; // of its frames, as far as they are written
     uint64_t file_bytes;
-    ski_file *file; // NULL: not open now
-    uint32_t users; // reads in progress
+    ski_file *file;       // NULL: not open now
+    uint32_t users;       // reads in progress
+    ski_indexed *indexed; // NULL: in the window, or nothing of it can be read
+    uint64_t index_bytes; // of memory, of its index without filters
+    bool suspect;         // its index file is damaged: to be made again
+    bool filtered;        // the filters of its index are in memory
+    char *values;         // named values at its end, until its state file is written
+    size_t values_len;
 } ski_segment;
+
+// Where an event is: its record begins at offset and ends at bound or before.
+typedef struct ski_candidate {
+    uint64_t position, offset, bound;
+    uint32_t slot; // SKI_PLACE_DAMAGED: it cannot be read
+} ski_candidate;
 
 // A batch that has been put in order. bytes 0: nothing is to be stored, it is only told err in its
 // turn.
@@ -115,13 +151,22 @@ typedef struct ski_engine {
     uint64_t segment_bytes, append_bytes_max, dedup_events_max;
     skald_uuid store;
     uint64_t seed; // of hashes
+    ski_keys keys;
     ski_file *lock_file;
 
     ski_mutex lock;
-    ski_cond work;       // for the log thread
-    ski_cond spare_work; // for the spare thread
+    ski_cond work;      // for the log thread
+    ski_cond keep_work; // for the house-keeper
+    ski_cond kept_some; // it has finished with a segment, or failed to
     ski_cond done[SKI_GROUP_BUCKETS];
-    ski_index index;
+    ski_window window;
+    ski_recent recent;
+    ski_totals totals; // up to sealed_last
+    uint64_t sealed_last;
+    uint32_t sealed_count;
+    uint64_t epoch;   // changes when something leaves the window
+    bool turn_due;    // the log goes on in another segment: so does the window
+    uint32_t listing; // somebody goes over the window: nothing leaves it
     ski_values values;
     _Atomic uint64_t visible; // the last position that readers see
     int64_t recorded_last;
@@ -142,6 +187,7 @@ typedef struct ski_engine {
     bool idle_due;          // something was written since the watermark was stored
 
     ski_segment **segments;
+    ski_segment *active; // the one at the tail; NULL: none can be written to
     uint32_t segment_count, segment_size, files_open;
     ski_damage *damages;
     uint32_t damage_count, damage_size;
@@ -151,8 +197,19 @@ typedef struct ski_engine {
     bool spare_making;
     uint64_t spare_until_ns; // not before, after one could not be made
 
+    ski_sealed_pool pool;
+    ski_directory directory;
+    bool directory_made, directory_broken;
+    bool seal_failing;       // the last segment could not be indexed
+    uint64_t seal_until_ns;  // not before, after that
+    uint64_t merge_until_ns; // the same of the directory
+    bool merge_due, filters_due, suspect_due;
+    uint64_t filter_bytes;                             // loaded
+    uint32_t states[SKI_STATES_KEPT + 1], state_count; // written, oldest first
+    uint64_t seals, rebuilds;
+
     uint64_t syncs, sync_ns;
-    ski_thread log_thread, spare_thread;
+    ski_thread log_thread, keep_thread;
 
     ski_tail tail;
     ski_manifest manifest;
@@ -173,6 +230,22 @@ skald_err ski_engine_segment_add(ski_engine *engine, ski_segment *take_segment, 
     SKALD_CHECK;
 skald_err ski_engine_damage_add(ski_engine *engine, const ski_damage *damage) SKALD_CHECK;
 void ski_engine_segment_name(const ski_engine *engine, uint32_t slot, char name[SKI_SEGMENT_NAME]);
+// ski_engine_slot gives the segment that has a position. The lock is held.
+uint32_t ski_engine_slot(const ski_engine *engine, uint64_t position);
+// ski_engine_segment_last gives the last position that a segment has or had; the newest one's is
+// the last one put in order. The lock is held.
+uint64_t ski_engine_segment_last(const ski_engine *engine, uint32_t slot);
+// ski_engine_index lends the index of a segment until ski_engine_index_return; NULL: it has none.
+// ski_engine_index_held does so with the lock held.
+ski_indexed *ski_engine_index_held(ski_engine *engine, uint32_t slot);
+ski_indexed *ski_engine_index(ski_engine *engine, uint32_t slot);
+void ski_engine_index_return(ski_engine *engine, ski_indexed *indexed); // NULL is allowed
+// ski_engine_index_put gives a segment its index, in place of what it had; takes sealed on success.
+// Fails: NOMEM. The lock is held.
+skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *take_sealed)
+    SKALD_CHECK;
+// ski_engine_suspect is told that an index file is damaged: it will be made again.
+void ski_engine_suspect(ski_engine *engine, uint32_t slot);
 // ski_engine_file lends the file of a segment for reading until ski_engine_file_return.
 skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file) SKALD_CHECK;
 // ski_engine_file_count counts one file more as open, and gives one that is to be closed for it;
@@ -183,7 +256,8 @@ void ski_engine_file_return(ski_engine *engine, uint32_t slot);
 // recover.c: from what is on the disk to a tail that can be written.
 skald_err ski_recover(ski_engine *engine, skald_error *reterr_error) SKALD_CHECK;
 
-// replay.c: what the frames of a segment say, into the index and the values.
+// replay.c: what the frames of a segment say, into the window and the values; or the latter only.
+skald_err ski_replay_values(ski_engine *engine, const ski_scan_frame *frame) SKALD_CHECK;
 skald_err ski_replay_frame(ski_engine *engine, uint32_t slot, const ski_scan_frame *frame,
                            bool damaged_before) SKALD_CHECK;
 
@@ -220,9 +294,26 @@ skald_err ski_roll_manifest(ski_engine *engine) SKALD_CHECK; // role held
 
 // spare.c: files of zeros, ready to become segments.
 bool ski_spare_wanted(const ski_engine *engine); // the lock is held
-bool ski_spare_make(ski_engine *engine);         // without the lock; false: could not
-void ski_spare_run(void *engine);                // the spare thread
+bool ski_spare_make(ski_engine *engine);         // keeper; without the lock; false: could not
 bool ski_spare_take(ski_engine *engine, ski_spare *ret_spare);
+
+// keep.c: the house-keeper.
+void ski_keep_run(void *engine);                // the thread
+bool ski_keep_step(ski_engine *engine);         // one piece of its work; false: there was none
+bool ski_keep_wanted(const ski_engine *engine); // the lock is held
+// ski_keep_wait is for a writer about to begin another segment: it waits until not too many are
+// without an index. Fails: READONLY (none can be made).
+skald_err ski_keep_wait(ski_engine *engine) SKALD_CHECK;
+
+// seal.c: from a full segment to one that is answered from its index file. Keeper; without the
+// lock.
+bool ski_seal_wanted(const ski_engine *engine); // the lock is held
+bool ski_seal_next(ski_engine *engine);         // false: it could not be
+bool ski_seal_again(ski_engine *engine); // makes one damaged index anew; false: there is none
+// ski_seal_values takes down the values at the end of the segment that is being left. Role held.
+void ski_seal_values(ski_engine *engine, ski_segment *segment);
+// ski_seal_totals adds what the index of a segment says of types. Fails: NOMEM, CORRUPT, IO.
+skald_err ski_seal_totals(const ski_sealed *sealed, ski_totals *totals) SKALD_CHECK;
 
 // read.c, verify.c
 skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_page,

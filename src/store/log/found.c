@@ -23,6 +23,58 @@ static void *found_room(ski_found *found, void *list, uint32_t count, size_t ite
     return more;
 }
 
+// found_unfinished notes a file that was being made of segments.
+static void found_unfinished(ski_found *found, const char *name)
+{
+    ski_found_name *list = NULL;
+    skald_str text = skald_str_of(name), suffix = SKALD_STR(".tmp");
+    uint32_t no = 0, generation = 0;
+    uint64_t number = 0;
+    ski_found_name whole = {{0}};
+
+    if (text.len >= sizeof whole.text || text.len <= suffix.len) return;
+    memcpy(whole.text, name, text.len - suffix.len);
+    if (strcmp(name + text.len - suffix.len, suffix.ptr) != 0) return;
+    if (!ski_sealed_name_parse(whole.text, &no, &generation) &&
+        !ski_run_name_parse(whole.text, &number) && !ski_state_name_parse(whole.text, &no)) {
+        return;
+    }
+    list = found_room(found, found->unfinished, found->unfinished_count, sizeof *list);
+    if (!list) return;
+    found->unfinished = list;
+    memcpy(list[found->unfinished_count++].text, name, text.len + 1);
+}
+
+// found_derived notes what was made of segments: indexes, runs, states.
+static void found_derived(ski_found *found, const char *name)
+{
+    uint32_t no = 0, generation = 0;
+    uint64_t number = 0;
+
+    if (ski_sealed_name_parse(name, &no, &generation)) {
+        ski_manifest_segment *list =
+            found_room(found, found->indexes, found->index_count, sizeof *list);
+
+        if (!list) return;
+        found->indexes = list;
+        list[found->index_count++] = (ski_manifest_segment){no, generation};
+    } else if (ski_run_name_parse(name, &number)) {
+        uint64_t *list = found_room(found, found->runs, found->run_count, sizeof *list);
+
+        if (!list) return;
+        found->runs = list;
+        list[found->run_count++] = number;
+    } else if (ski_state_name_parse(name, &no)) {
+        uint32_t *list = found_room(found, found->states, found->state_count, sizeof *list);
+
+        if (!list) return;
+        found->states = list;
+        list[found->state_count++] = no;
+    } else {
+        found_unfinished(found, name);
+    }
+}
+
 static void found_visit(void *visitor, const char *name)
 {
     ski_found *found = visitor;
@@ -43,6 +95,8 @@ static void found_visit(void *visitor, const char *name)
         if (!list) return;
         found->spares = list;
         list[found->spare_count++] = (ski_found_spare){no, making};
+    } else {
+        found_derived(found, name);
     }
 }
 
@@ -82,6 +136,10 @@ void ski_found_fini(ski_found *found)
 {
     ski_free(found->segments);
     ski_free(found->spares);
+    ski_free(found->indexes);
+    ski_free(found->runs);
+    ski_free(found->states);
+    ski_free(found->unfinished);
     *found = (ski_found){0};
 }
 
@@ -183,4 +241,59 @@ skald_err ski_found_spares(ski_engine *engine, const ski_found *found)
         SKALD_TRY(spare_take_over(engine, &found->spares[i]));
     }
     return SKALD_OK;
+}
+
+void ski_found_unlink(ski_engine *engine, const char *name)
+{
+    char path[SKI_ENGINE_PATH_MAX];
+
+    if (ski_engine_path(engine, name, path)) return;
+    if (engine->kernel->unlink(engine->kernel->context, path)) {
+        ski_log_line(engine->host->log, SKALD_WARN, "a file of no use could not be removed", "file",
+                     name, NULL);
+    }
+}
+
+static bool index_wanted(const ski_engine *engine, const ski_manifest_segment *index)
+{
+    for (uint32_t i = 0; i < engine->segment_count; i++) {
+        const ski_segment *segment = engine->segments[i];
+
+        if (segment->no == index->no && segment->generation == index->generation) return true;
+    }
+    return false;
+}
+
+static int number_compare(const void *a, const void *b)
+{
+    const uint32_t *one = a, *other = b;
+
+    return (*one > *other) - (*one < *other);
+}
+
+void ski_found_tidy(ski_engine *engine, const ski_found *found)
+{
+    for (uint32_t i = 0; i < found->index_count; i++) {
+        char name[SKI_SEALED_NAME];
+
+        if (index_wanted(engine, &found->indexes[i])) continue;
+        ski_sealed_name(name, found->indexes[i].no, found->indexes[i].generation);
+        ski_found_unlink(engine, name);
+    }
+    for (uint32_t i = 0; i < found->unfinished_count; i++) {
+        ski_found_unlink(engine, found->unfinished[i].text);
+    }
+    if (found->state_count) {
+        qsort(found->states, found->state_count, sizeof *found->states, number_compare);
+    }
+    for (uint32_t i = 0; i < found->state_count; i++) {
+        char name[SKI_STATE_NAME];
+
+        if (i + SKI_STATES_KEPT >= found->state_count) {
+            engine->states[engine->state_count++] = found->states[i];
+            continue;
+        }
+        ski_state_name(name, found->states[i]);
+        ski_found_unlink(engine, name);
+    }
 }

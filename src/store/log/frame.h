@@ -92,6 +92,11 @@ void ski_record_assign(uint8_t *record, const ski_record_order *order);
 skald_err ski_record_get(const uint8_t *bytes, size_t available, ski_record *ret_record)
     SKALD_CHECK;
 
+// ski_record_of_frame reads one of a frame that was verified, whose checksum covers it: it does not
+// hold the record's own against it.
+skald_err ski_record_of_frame(const uint8_t *bytes, size_t available, ski_record *ret_record)
+    SKALD_CHECK;
+
 // Values: a name and its bytes, or its removal. The frame's checksum covers them.
 size_t ski_value_len(const skald_store_value *value); // 0: too long for the format
 void ski_value_put(uint8_t *to, const skald_store_value *value);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index. Rows are one per position; names (streams, types) and chains (correlations) have
-// postings; ids map to positions.
+// postings.
 //
 // Invariants:
 //   1. A key's postings are exactly the positions of its events, damaged ones left out, rising.
@@ -52,9 +52,9 @@ static void table_fini(ski_index_table *table)
     ski_free(table->blocks);
 }
 
-void ski_index_init(ski_index *index, uint64_t seed)
+void ski_index_init(ski_index *index, uint64_t seed, uint64_t base)
 {
-    *index = (ski_index){.seed = seed};
+    *index = (ski_index){.seed = seed, .base = base};
     index->rows.item_size = sizeof(ski_index_row);
     index->streams.table.item_size = sizeof(ski_index_key);
     index->types.table.item_size = sizeof(ski_index_key);
@@ -80,7 +80,6 @@ void ski_index_fini(ski_index *index)
     table_fini(&index->chains);
     table_fini(&index->rows);
     ski_map_fini(&index->chains_map);
-    for (unsigned i = 0; i < SKI_INDEX_ID_MAPS; i++) ski_map_fini(&index->ids[i]);
     for (size_t i = 0; i < index->text_block_count; i++) ski_free(index->text_blocks[i]);
     ski_free(index->text_blocks);
     *index = (ski_index){0};
@@ -247,13 +246,6 @@ static skald_err chain_get(ski_index *index, uint64_t hash, ski_index_chain **re
     return SKALD_OK;
 }
 
-static ski_map *ids_of(const ski_index *index, uint64_t hash)
-{
-    return (ski_map *)&index->ids[hash >> 58]; // a map uses the lower bits
-}
-
-static_assert(SKI_INDEX_ID_MAPS == 1 << (64 - 58), "the map is chosen by the upper bits");
-
 static void map_expect(const ski_map *map, uint64_t hash)
 {
     if (map->entries) __builtin_prefetch(&map->entries[(uint32_t)hash & map->size_mask]);
@@ -261,32 +253,40 @@ static void map_expect(const ski_map *map, uint64_t hash)
 
 void ski_index_expect(const ski_index *index, const ski_index_hashes *hashes)
 {
-    map_expect(ids_of(index, hashes->id), hashes->id);
     if (hashes->stream) map_expect(&index->streams.map, hashes->stream);
     if (hashes->correlation) map_expect(&index->chains_map, hashes->correlation);
 }
 
-static uint64_t ids_hash_of(void *context, uint32_t slot)
-{
-    return ((ski_index_row *)table_at(context, slot))->id_hash;
-}
-
 ski_index_row *ski_index_row_of(const ski_index *index, uint64_t position)
 {
-    assert(position >= 1 && position <= index->rows.count);
-    return table_at(&index->rows, (uint32_t)(position - 1));
+    assert(position > index->base && position - index->base <= index->rows.count);
+    return table_at(&index->rows, (uint32_t)(position - index->base - 1));
 }
 
-// index_post adds position to the event's postings: all of them or none.
-static skald_err index_post(ski_index *index, uint64_t position, ski_index_key *stream,
+ski_index_head ski_index_head_of(const ski_index *index, const ski_index_key *stream)
+{
+    const ski_postings *postings = &stream->postings;
+
+    if (!postings->count) return stream->before;
+    return (ski_index_head){stream->version,
+                            index->base + ski_postings_at(postings, postings->count - 1)};
+}
+
+uint32_t ski_index_seen(const ski_index *index, const ski_postings *postings, uint64_t position)
+{
+    return position > index->base ? ski_postings_after(postings, position - index->base) : 0;
+}
+
+// index_post adds a number to the event's postings: all of them or none.
+static skald_err index_post(ski_index *index, uint64_t number, ski_index_key *stream,
                             ski_index_key *type, ski_index_chain *chain)
 {
-    skald_err err = ski_postings_add(&type->postings, position, &index->bytes);
+    skald_err err = ski_postings_add(&type->postings, number, &index->bytes);
 
     if (err) return err;
-    if (stream) err = ski_postings_add(&stream->postings, position, &index->bytes);
+    if (stream) err = ski_postings_add(&stream->postings, number, &index->bytes);
     if (err) goto drop_type;
-    if (chain) err = ski_postings_add(&chain->postings, position, &index->bytes);
+    if (chain) err = ski_postings_add(&chain->postings, number, &index->bytes);
     if (err) goto drop_stream;
     return SKALD_OK;
 
@@ -297,39 +297,42 @@ drop_type:
     return err;
 }
 
+// stream_get finds the key of an event's stream, or makes it.
+static skald_err stream_get(ski_index *index, const skald_event *event, uint64_t hash,
+                            const ski_index_head *before, ski_index_key **ret_key)
+{
+    uint32_t count = index->streams.table.count;
+
+    SKALD_TRY(names_get(index, &index->streams, hash, event->tenant, event->stream, ret_key));
+    if (index->streams.table.count == count) return SKALD_OK;
+    (*ret_key)->before = *before;
+    (*ret_key)->version = before->version;
+    return SKALD_OK;
+}
+
 skald_err ski_index_add(ski_index *index, const skald_event *event, const ski_index_hashes *hashes,
-                        const ski_index_row *row, uint64_t version, uint64_t *ret_version,
+                        const ski_index_row *row, ski_index_key *stream,
+                        const ski_index_head *before, uint64_t version, uint64_t *ret_version,
                         uint64_t *ret_prev)
 {
-    ski_index_key *stream = NULL, *type = NULL;
+    ski_index_key *type = NULL;
     ski_index_chain *chain = NULL;
-    uint64_t position = index->count + 1, prev = 0;
-    uint32_t slot = index->rows.count;
+    uint64_t prev = 0;
 
     if (index->count >= SKI_INDEX_EVENTS_MAX) return SKALD_EFULL;
     SKALD_TRY(table_room(&index->rows, &index->bytes));
     SKALD_TRY(names_get(index, &index->types, hashes->type, event->tenant, event->type, &type));
     if (hashes->stream) {
-        SKALD_TRY(names_get(index, &index->streams, hashes->stream, event->tenant, event->stream,
-                            &stream));
+        if (!stream) SKALD_TRY(stream_get(index, event, hashes->stream, before, &stream));
         if (!version) version = stream->version + 1;
-        if (stream->postings.count) {
-            prev = ski_postings_at(&stream->postings, stream->postings.count - 1);
-        }
+        prev = ski_index_head_of(index, stream).position;
     }
     if (hashes->correlation) SKALD_TRY(chain_get(index, hashes->correlation, &chain));
-    SKALD_TRY(index_post(index, position, stream, type, chain));
+    SKALD_TRY(index_post(index, index->count + 1, stream, type, chain));
     index->rows.count++;
-    *ski_index_row_of(index, position) = *row;
-    if (ski_map_put(ids_of(index, hashes->id), hashes->id, slot, ids_hash_of, &index->rows)) {
-        index->rows.count--;
-        if (chain) ski_postings_drop(&chain->postings);
-        if (stream) ski_postings_drop(&stream->postings);
-        ski_postings_drop(&type->postings);
-        return SKALD_ENOMEM;
-    }
+    index->count++;
+    *ski_index_row_of(index, index->base + index->count) = *row;
     if (stream) stream->version = version;
-    index->count = position;
     *ret_version = stream ? version : 0;
     *ret_prev = prev;
     return SKALD_OK;
@@ -337,21 +340,21 @@ skald_err ski_index_add(ski_index *index, const skald_event *event, const ski_in
 
 skald_err ski_index_add_missing(ski_index *index, uint64_t events)
 {
-    int64_t recorded_at = index->count ? ski_index_row_of(index, index->count)->recorded_at : 0;
+    uint64_t last = ski_index_last(index);
+    int64_t recorded_at = index->count ? ski_index_row_of(index, last)->recorded_at : 0;
 
     if (events > SKI_INDEX_EVENTS_MAX - index->count) return SKALD_EFULL;
     for (uint64_t i = 0; i < events; i++) {
         SKALD_TRY(table_room(&index->rows, &index->bytes));
         index->rows.count++;
         index->count++;
-        *ski_index_row_of(index, index->count) =
+        *ski_index_row_of(index, ski_index_last(index)) =
             (ski_index_row){.place = SKI_INDEX_NO_PLACE, .recorded_at = recorded_at};
     }
     return SKALD_OK;
 }
 
-void ski_index_drop(ski_index *index, uint64_t position, const skald_event *event,
-                    const ski_index_hashes *hashes)
+void ski_index_drop(ski_index *index, const skald_event *event, const ski_index_hashes *hashes)
 {
     ski_index_key *type = ski_index_type(index, hashes->type, event->tenant, event->type);
 
@@ -366,15 +369,13 @@ void ski_index_drop(ski_index *index, uint64_t position, const skald_event *even
     if (hashes->correlation) {
         ski_postings_drop(&ski_index_correlation(index, hashes->correlation)->postings);
     }
-    ski_map_remove(ids_of(index, hashes->id), hashes->id, (uint32_t)(position - 1), ids_hash_of,
-                   &index->rows);
 }
 
 void ski_index_cut(ski_index *index, uint64_t position)
 {
-    assert(position <= index->count);
-    index->count = position;
-    index->rows.count = (uint32_t)position;
+    assert(position >= index->base && position <= ski_index_last(index));
+    index->count = position - index->base;
+    index->rows.count = (uint32_t)index->count;
 }
 
 ski_index_key *ski_index_stream(const ski_index *index, uint64_t hash, skald_str tenant,
@@ -389,25 +390,11 @@ ski_index_key *ski_index_type(const ski_index *index, uint64_t hash, skald_str t
     return names_find(&index->types, hash, tenant, type);
 }
 
-uint64_t ski_index_id(const ski_index *index, uint64_t hash, uint64_t last)
-{
-    uint64_t newest = 0;
-    uint32_t cursor = 0, slot = 0;
-
-    while ((slot = ski_map_find(ids_of(index, hash), hash, &cursor)) != SKI_MAP_NONE) {
-        uint64_t position = (uint64_t)slot + 1;
-
-        if (position > last || position <= newest) continue;
-        if (ski_index_row_of(index, position)->id_hash == hash) newest = position;
-    }
-    return newest;
-}
-
 uint64_t ski_index_from(const ski_index *index, int64_t time, uint64_t last)
 {
-    uint64_t low = 1, high = last + 1;
+    uint64_t low = index->base + 1, high = last + 1;
 
-    assert(last <= index->count);
+    assert(last >= index->base && last <= ski_index_last(index));
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
@@ -427,9 +414,6 @@ static uint64_t map_bytes(const ski_map *map)
 
 uint64_t ski_index_bytes(const ski_index *index)
 {
-    uint64_t bytes = index->bytes + map_bytes(&index->streams.map) + map_bytes(&index->types.map) +
-                     map_bytes(&index->chains_map);
-
-    for (unsigned i = 0; i < SKI_INDEX_ID_MAPS; i++) bytes += map_bytes(&index->ids[i]);
-    return bytes;
+    return index->bytes + map_bytes(&index->streams.map) + map_bytes(&index->types.map) +
+           map_bytes(&index->chains_map);
 }

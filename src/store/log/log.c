@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log driver: its operations table, opening and closing, and lookups in the indexes.
+// The log driver: its operations table, opening and closing.
 //
 // docs/internals/store.md explains the format, the order of writes, and recovery.
 #include "store/log/log.h"
@@ -8,11 +8,11 @@
 #include "base/str.h"
 #include "store/log/engine.h"
 #include "store/log/hold.h"
+#include "store/log/names.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { visit_slots = 256 }; // of a table under one hold of the lock
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(128) * 1024 * 1024)
 #define APPEND_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
 #define DEDUP_EVENTS_DEFAULT UINT64_C(16000000)
@@ -32,6 +32,11 @@ static skald_err options_take(ski_engine *engine, const skald_store_options *opt
         options->append_bytes_max ? options->append_bytes_max : APPEND_BYTES_DEFAULT;
     engine->dedup_events_max =
         options->dedup_events_max ? options->dedup_events_max : DEDUP_EVENTS_DEFAULT;
+    if (engine->dedup_events_max > SKI_RECENT_EVENTS_MAX) {
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "dedup_events_max",
+                             "at most 2^30 ids are remembered, not %llu",
+                             (unsigned long long)engine->dedup_events_max);
+    }
     engine->read_only = options->read_only;
     return SKALD_OK;
 }
@@ -40,10 +45,14 @@ static void engine_free(ski_engine *engine)
 {
     const ski_kernel *kernel = engine->kernel;
 
+    if (engine->directory_made) ski_directory_fini(&engine->directory); // it borrows indexes
     for (uint32_t i = 0; i < engine->segment_count; i++) {
         ski_segment *segment = engine->segments[i];
 
         if (segment->file) kernel->close(kernel->context, segment->file);
+        if (segment->indexed) ski_sealed_close(segment->indexed->sealed);
+        ski_free(segment->indexed);
+        ski_free(segment->values);
         ski_free(segment);
     }
     while (engine->kept) {
@@ -54,13 +63,17 @@ static void engine_free(ski_engine *engine)
     }
     ski_free(engine->segments);
     ski_free(engine->damages);
-    ski_index_fini(&engine->index);
+    ski_window_fini(&engine->window);
+    ski_recent_fini(&engine->recent);
+    ski_totals_fini(&engine->totals);
+    ski_sealed_pool_fini(&engine->pool);
     ski_values_fini(&engine->values);
     ski_manifest_fini(&engine->manifest);
     if (engine->lock_file) kernel->close(kernel->context, engine->lock_file);
     for (unsigned i = 0; i < SKI_GROUP_BUCKETS; i++) ski_cond_fini(&engine->done[i]);
     ski_cond_fini(&engine->work);
-    ski_cond_fini(&engine->spare_work);
+    ski_cond_fini(&engine->keep_work);
+    ski_cond_fini(&engine->kept_some);
     ski_mutex_fini(&engine->lock);
     ski_free(engine->path);
     ski_free(engine);
@@ -73,7 +86,9 @@ static void engine_init(ski_engine *engine, const skald_store_host *host, char *
     engine->path = take_path;
     ski_mutex_init(&engine->lock);
     ski_cond_init(&engine->work);
-    ski_cond_init(&engine->spare_work);
+    ski_cond_init(&engine->keep_work);
+    ski_cond_init(&engine->kept_some);
+    ski_sealed_pool_init(&engine->pool, engine->kernel, SKI_INDEXES_OPEN_MAX);
     for (unsigned i = 0; i < SKI_GROUP_BUCKETS; i++) ski_cond_init(&engine->done[i]);
 }
 
@@ -84,10 +99,11 @@ static void engine_join(ski_engine *engine)
     ski_mutex_lock(&engine->lock);
     engine->closing = true;
     ski_cond_broadcast(&engine->work);
-    ski_cond_broadcast(&engine->spare_work);
+    ski_cond_broadcast(&engine->keep_work);
+    ski_cond_broadcast(&engine->kept_some);
     ski_mutex_unlock(&engine->lock);
     if (engine->log_thread.id) kernel->join(kernel->context, engine->log_thread);
-    if (engine->spare_thread.id) kernel->join(kernel->context, engine->spare_thread);
+    if (engine->keep_thread.id) kernel->join(kernel->context, engine->keep_thread);
 }
 
 static skald_err engine_spawn(ski_engine *engine)
@@ -98,8 +114,8 @@ static skald_err engine_spawn(ski_engine *engine)
     if (!kernel->spawn || engine->read_only) return SKALD_OK;
     err = kernel->spawn(kernel->context, "skald-log", ski_writer_run, engine, &engine->log_thread);
     if (!err) {
-        err = kernel->spawn(kernel->context, "skald-spare", ski_spare_run, engine,
-                            &engine->spare_thread);
+        err = kernel->spawn(kernel->context, "skald-keep", ski_keep_run, engine,
+                            &engine->keep_thread);
     }
     if (err) engine_join(engine);
     return err;
@@ -188,100 +204,6 @@ static void log_flush(void *driver)
     if (wake) ski_cond_signal(&engine->work);
 }
 
-static skald_err log_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position)
-{
-    ski_engine *engine = driver;
-    uint64_t hash = ski_index_hash_id(engine->seed, tenant, id), position = 0;
-    uint8_t *bytes = NULL;
-    ski_record record;
-    bool same = false;
-
-    ski_mutex_lock(&engine->lock);
-    position = ski_index_id(&engine->index, hash, atomic_load(&engine->visible));
-    ski_mutex_unlock(&engine->lock);
-    if (!position) return SKALD_ENOTFOUND;
-    // A hash found it: the record says whether it is the one.
-    SKALD_TRY(ski_read_record(engine, position, &bytes, &record, NULL));
-    same = skald_uuid_equal(record.event.id, id) && skald_str_equal(record.event.tenant, tenant);
-    ski_free(bytes);
-    if (!same) return SKALD_ENOTFOUND;
-    *ret_position = position;
-    return SKALD_OK;
-}
-
-// key_visible gives how much of a key is to be seen. The lock is held.
-static skald_counted key_visible(const ski_engine *engine, const ski_index_key *key)
-{
-    uint32_t count = ski_postings_after(&key->postings, atomic_load(&engine->visible));
-
-    return (skald_counted){.name = ski_index_key_name(key),
-                           .count = count,
-                           .position_last = count ? ski_postings_at(&key->postings, count - 1) : 0};
-}
-
-static skald_err log_stream_version(void *driver, skald_str tenant, skald_str stream,
-                                    uint64_t *ret_version)
-{
-    ski_engine *engine = driver;
-    uint64_t hash = ski_index_hash_name(engine->seed, tenant, stream), version = 0;
-    const ski_index_key *key = NULL;
-
-    ski_mutex_lock(&engine->lock);
-    key = ski_index_stream(&engine->index, hash, tenant, stream);
-    if (key) {
-        uint64_t seen = key_visible(engine, key).count;
-
-        version = seen ? key->version - (key->postings.count - seen) : 0;
-    }
-    ski_mutex_unlock(&engine->lock);
-    *ret_version = version;
-    return SKALD_OK;
-}
-
-// names_each visits the names of a tenant, or of all, in portions: what is visited stays where it
-// is.
-static skald_err names_each(ski_engine *engine, const ski_index_names *names, skald_str tenant,
-                            skald_str prefix, bool (*visit)(void *, const skald_counted *),
-                            void *context)
-{
-    for (uint32_t slot = 0;;) {
-        skald_counted seen[visit_slots];
-        uint32_t count = 0, end = 0;
-
-        ski_mutex_lock(&engine->lock);
-        end = names->table.count;
-        for (uint32_t n = 0; slot < end && n < visit_slots; slot++, n++) {
-            const ski_index_key *key = ski_index_key_at(names, slot);
-
-            if (tenant.ptr && !skald_str_equal(ski_index_key_tenant(key), tenant)) continue;
-            if (!ski_str_begins(ski_index_key_name(key), prefix)) continue;
-            seen[count] = key_visible(engine, key);
-            if (seen[count].count) count++;
-        }
-        ski_mutex_unlock(&engine->lock);
-        for (uint32_t i = 0; i < count; i++) {
-            if (!visit(context, &seen[i])) return SKALD_OK;
-        }
-        if (slot >= end) return SKALD_OK;
-    }
-}
-
-static skald_err log_streams_each(void *driver, skald_str tenant, skald_str prefix,
-                                  bool (*visit)(void *, const skald_counted *), void *context)
-{
-    ski_engine *engine = driver;
-
-    return names_each(engine, &engine->index.streams, tenant, prefix, visit, context);
-}
-
-static skald_err log_types_each(void *driver, skald_str tenant,
-                                bool (*visit)(void *, const skald_counted *), void *context)
-{
-    ski_engine *engine = driver;
-
-    return names_each(engine, &engine->index.types, tenant, (skald_str){0}, visit, context);
-}
-
 static skald_err log_value_get(void *driver, skald_str name, skald_buf *buf)
 {
     ski_engine *engine = driver;
@@ -344,20 +266,43 @@ static uint64_t log_head(void *driver)
     return atomic_load(&((ski_engine *)driver)->visible);
 }
 
+// state_indexes fills in what there is of indexes. The lock is held.
+static void state_indexes(ski_engine *engine, skald_store_state *state)
+{
+    for (uint32_t i = 0; i < engine->segment_count; i++) {
+        const ski_indexed *indexed = engine->segments[i]->indexed;
+
+        state->bytes_stored += engine->segments[i]->end;
+        if (!indexed) continue;
+        state->index_file_bytes += ski_sealed_info_of(indexed->sealed)->file_bytes;
+        state->index_bytes += engine->segments[i]->index_bytes;
+    }
+    state->segments = engine->segment_count;
+    state->segments_sealed = engine->sealed_count;
+    state->index_bytes += engine->filter_bytes + ski_window_bytes(&engine->window) +
+                          ski_recent_bytes(&engine->recent);
+    state->recent_bytes = ski_recent_bytes(&engine->recent);
+    state->filter_bytes = engine->filter_bytes;
+    state->seals = engine->seals;
+    state->index_rebuilds = engine->rebuilds;
+}
+
 static void log_state(void *driver, skald_store_state *ret_state)
 {
     ski_engine *engine = driver;
     skald_store_state state = {.head = atomic_load(&engine->visible)};
 
-    ski_mutex_lock(&engine->lock);
-    for (uint32_t i = 0; i < engine->segment_count; i++) {
-        state.bytes_stored += engine->segments[i]->end;
+    if (engine->directory_made) {
+        state.directory_bytes = ski_directory_bytes(&engine->directory);
+        state.index_bytes = state.directory_bytes;
+        state.index_file_bytes = ski_directory_file_bytes(&engine->directory);
+        state.directory_runs = ski_directory_runs(&engine->directory);
     }
+    ski_mutex_lock(&engine->lock);
+    state_indexes(engine, &state);
     state.appends_waiting = engine->batches_staged;
     state.syncs = engine->syncs;
     state.sync_ns = engine->sync_ns;
-    state.segments = engine->segment_count;
-    state.index_bytes = ski_index_bytes(&engine->index);
     state.read_only = engine->stopped || engine->read_only;
     if (state.read_only) {
         (void)snprintf(state.read_only_why, sizeof state.read_only_why, "%s",
@@ -370,7 +315,7 @@ static void log_state(void *driver, skald_store_state *ret_state)
 static bool log_step(void *driver)
 {
     ski_engine *engine = driver;
-    bool worked = true, spare = false;
+    bool worked = true;
 
     assert(!engine->kernel->spawn);
     ski_mutex_lock(&engine->lock);
@@ -378,13 +323,14 @@ static bool log_step(void *driver)
         ski_writer_lead(engine);
     } else if (engine->dead || engine->read_only) {
         worked = false;
-    } else if (ski_spare_wanted(engine)) {
-        spare = true;
+    } else if (ski_keep_wanted(engine)) {
+        ski_mutex_unlock(&engine->lock);
+        return ski_keep_step(engine);
     } else {
         worked = ski_writer_idle(engine, false);
     }
     ski_mutex_unlock(&engine->lock);
-    return spare ? ski_spare_make(engine) : worked;
+    return worked;
 }
 
 const skald_store_driver ski_store_log = {
@@ -396,10 +342,10 @@ const skald_store_driver ski_store_log = {
     .commit = log_commit,
     .read = ski_read,
     .page_free = ski_read_page_free,
-    .find_id = log_find_id,
-    .stream_version = log_stream_version,
-    .streams_each = log_streams_each,
-    .types_each = log_types_each,
+    .find_id = ski_find_id,
+    .stream_version = ski_stream_version,
+    .streams_each = ski_streams_each,
+    .types_each = ski_types_each,
     .value_get = log_value_get,
     .value_each = log_value_each,
     .head = log_head,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index in memory, its postings, and the values.
+// The index in memory and its postings, the window of several, recent ids, totals, and the values.
 #include "base/alloc.h"
-#include "store/log/index.h"
+#include "store/log/recent.h"
+#include "store/log/totals.h"
 #include "store/log/values.h"
+#include "store/log/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,11 +54,12 @@ static skald_err index_add(ski_index *index, unsigned n, uint64_t *ret_version, 
     char room[32];
     skald_event event = event_of(room, sizeof room, n);
     ski_index_hashes hashes;
+    ski_index_head before = {0};
     ski_index_row row = {.place = ski_place_make(1, 8 * (uint64_t)n, 100), .recorded_at = n};
 
     ski_index_hash(index->seed, &event, &hashes);
     row.id_hash = hashes.id;
-    return ski_index_add(index, &event, &hashes, &row, 0, ret_version, ret_prev);
+    return ski_index_add(index, &event, &hashes, &row, NULL, &before, 0, ret_version, ret_prev);
 }
 
 static void index_drop(ski_index *index, unsigned n)
@@ -66,17 +69,7 @@ static void index_drop(ski_index *index, unsigned n)
     ski_index_hashes hashes;
 
     ski_index_hash(index->seed, &event, &hashes);
-    ski_index_drop(index, n, &event, &hashes);
-}
-
-static uint64_t id_find(const ski_index *index, unsigned n, uint64_t last)
-{
-    char room[32];
-    skald_event event = event_of(room, sizeof room, n);
-    ski_index_hashes hashes;
-
-    ski_index_hash(index->seed, &event, &hashes);
-    return ski_index_id(index, hashes.id, last);
+    ski_index_drop(index, &event, &hashes);
 }
 
 static void test_index_versions_and_predecessors(void **state)
@@ -85,7 +78,7 @@ static void test_index_versions_and_predecessors(void **state)
     uint64_t last[2][7] = {{0}}, versions[2][7] = {{0}};
 
     (void)state;
-    ski_index_init(&index, 42);
+    ski_index_init(&index, 42, 0);
     for (unsigned n = 1; n <= 3000; n++) {
         uint64_t version = 0, prev = 0;
         unsigned tenant = n % 5 != 0, stream = n % 7;
@@ -104,9 +97,6 @@ static void test_index_versions_and_predecessors(void **state)
     assert_int_equal(index.streams.table.count, 14);
     assert_int_equal(index.types.table.count, 4);
     assert_int_equal(index.tenant_count, 2);
-    assert_int_equal(id_find(&index, 1234, 3000), 1234);
-    assert_int_equal(id_find(&index, 1234, 1233), 0);
-    assert_int_equal(id_find(&index, 3001, 3000), 0);
     assert_int_equal(ski_index_from(&index, 0, 3000), 1);
     assert_int_equal(ski_index_from(&index, 77, 3000), 77);
     assert_int_equal(ski_index_from(&index, 5000, 3000), 3001);
@@ -120,14 +110,13 @@ static void test_index_takes_back_what_was_added(void **state)
     uint64_t version = 0, prev = 0, version_again = 0, prev_again = 0;
 
     (void)state;
-    ski_index_init(&index, 42);
+    ski_index_init(&index, 42, 0);
     for (unsigned n = 1; n <= 100; n++) {
         assert_int_equal(index_add(&index, n, &version, &prev), SKALD_OK);
     }
     for (unsigned n = 51; n <= 100; n++) index_drop(&index, n);
     ski_index_cut(&index, 50);
-    assert_int_equal(id_find(&index, 51, 100), 0);
-    assert_int_equal(id_find(&index, 50, 100), 50);
+    assert_int_equal(ski_index_last(&index), 50);
     for (unsigned n = 51; n <= 100; n++) {
         assert_int_equal(index_add(&index, n, &version_again, &prev_again), SKALD_OK);
     }
@@ -143,7 +132,7 @@ static void test_index_without_memory(void **state)
     uint64_t failures = 0;
 
     (void)state;
-    ski_index_init(&index, 42);
+    ski_index_init(&index, 42, 0);
     for (unsigned n = 1; n <= 1500; n++) {
         uint64_t version = 0, prev = 0, types = index.types.table.count;
         skald_err err = SKALD_ENOMEM;
@@ -156,7 +145,6 @@ static void test_index_without_memory(void **state)
             failures++;
             assert_int_equal(err, SKALD_ENOMEM);
             assert_int_equal(index.count, n - 1);
-            assert_int_equal(id_find(&index, n, n), 0);
         }
         assert_true(index.types.table.count <= types + 1);
     }
@@ -170,7 +158,7 @@ static void test_index_events_that_are_missing(void **state)
     uint64_t version = 0, prev = 0;
 
     (void)state;
-    ski_index_init(&index, 42);
+    ski_index_init(&index, 42, 0);
     assert_int_equal(index_add(&index, 1, &version, &prev), SKALD_OK);
     assert_int_equal(ski_index_add_missing(&index, 3), SKALD_OK);
     assert_int_equal(index_add(&index, 5, &version, &prev), SKALD_OK);
@@ -187,7 +175,7 @@ static void test_many_tenants_are_not_listed(void **state)
     ski_index index;
 
     (void)state;
-    ski_index_init(&index, 42);
+    ski_index_init(&index, 42, 0);
     for (unsigned n = 0; n <= SKI_INDEX_TENANTS_MAX + 3; n++) {
         char room[32];
         skald_event event = {.type = SKALD_STR("t")};
@@ -198,11 +186,178 @@ static void test_many_tenants_are_not_listed(void **state)
         (void)snprintf(room, sizeof room, "tenant-%u", n);
         event.tenant = skald_str_of(room);
         ski_index_hash(index.seed, &event, &hashes);
-        assert_int_equal(ski_index_add(&index, &event, &hashes, &row, 0, &version, &prev),
+        assert_int_equal(ski_index_add(&index, &event, &hashes, &row, NULL, &(ski_index_head){0}, 0,
+                                       &version, &prev),
                          SKALD_OK);
     }
     assert_int_equal(index.tenant_count, SKI_INDEX_TENANTS_MAX + 1);
     ski_index_fini(&index);
+}
+
+static ski_index_head window_head(const ski_window *window, const skald_event *event)
+{
+    ski_index_head head = {0};
+    uint64_t hash = ski_index_hash_name(window->seed, event->tenant, event->stream);
+
+    (void)ski_window_stream(window, hash, event->tenant, event->stream, &head);
+    return head;
+}
+
+static void window_add(ski_window *window, unsigned n)
+{
+    char room[32];
+    skald_event event = event_of(room, sizeof room, n);
+    ski_index_hashes hashes;
+    ski_index_head before = window_head(window, &event);
+    ski_index_row row = {.recorded_at = n};
+    uint64_t version = 0, prev = 0;
+
+    ski_index_hash(window->seed, &event, &hashes);
+    assert_int_equal(ski_index_add(ski_window_newest(window), &event, &hashes, &row, NULL, &before,
+                                   0, &version, &prev),
+                     SKALD_OK);
+    if (!event.stream.len) return;
+    assert_int_equal(version, before.version + 1);
+    assert_int_equal(prev, before.position);
+}
+
+// A stream goes on from part to part; what is cut off or forgotten leaves the rest as it was.
+static void test_window(void **state)
+{
+    ski_window window;
+    char room[32];
+    skald_event event = event_of(room, sizeof room, 1);
+
+    (void)state;
+    assert_int_equal(ski_window_init(&window, 42, 0), SKALD_OK);
+    for (unsigned n = 1; n <= 400; n++) {
+        if (n % 100 == 1) ski_window_turn(&window);
+        if (n % 100 == 1) ski_window_turn(&window); // an empty one is not followed by another
+        window_add(&window, n);
+    }
+    assert_int_equal(window.count, 4);
+    assert_int_equal(ski_window_last(&window), 400);
+    assert_int_equal(ski_window_row(&window, 250)->recorded_at, 250);
+    for (unsigned n = 400; n > 200; n--) {
+        char other[32];
+        skald_event dropped = event_of(other, sizeof other, n);
+        ski_index_hashes hashes;
+
+        ski_index_hash(42, &dropped, &hashes);
+        ski_index_drop(ski_window_at(&window, n), &dropped, &hashes);
+    }
+    ski_window_cut(&window, 250);
+    assert_int_equal(window.count, 3);
+    ski_window_cut(&window, 200);
+    assert_int_equal(window.count, 2);
+    for (unsigned n = 201; n <= 400; n++) window_add(&window, n);
+    assert_false(ski_window_forget(&window, 99));
+    assert_true(ski_window_forget(&window, 100));
+    assert_int_equal(ski_window_base(&window), 100);
+    assert_true(window_head(&window, &event).version > 10);
+    assert_true(ski_window_bytes(&window) > 300 * sizeof(ski_index_row));
+    assert_true(ski_window_forget(&window, 400));
+    assert_int_equal(ski_window_base(&window), 400);
+    assert_int_equal(ski_window_last(&window), 400);
+    assert_int_equal(window_head(&window, &event).version, 0);
+    ski_window_fini(&window);
+}
+
+static uint64_t hash_of_number(uint64_t n)
+{
+    n *= UINT64_C(0x9e3779b97f4a7c15);
+    return n ^ n >> 29 ^ n << 17;
+}
+
+static bool recent_has(const ski_recent *recent, uint64_t n, uint64_t last)
+{
+    ski_recent_cursor cursor = {.hash = hash_of_number(n), .last = last};
+    uint64_t position = 0;
+
+    while ((position = ski_recent_next(recent, &cursor))) {
+        if (position == n) return true;
+    }
+    return false;
+}
+
+// What is young enough is found, whatever was added and removed; what is too old goes, and with it
+// its memory.
+static void test_recent_ids(void **state)
+{
+    enum { kept = 5000, all = 60000 };
+    ski_recent recent;
+    uint64_t bytes = 0, failures = 0;
+
+    (void)state;
+    ski_recent_init(&recent, kept);
+    for (uint64_t n = 1; n <= all; n++) {
+        skald_err err = SKALD_ENOMEM;
+
+        if (n % 500 == 0) {
+            ski_alloc_fail_at(1);
+            err = ski_recent_add(&recent, hash_of_number(n), n, n);
+            ski_alloc_fail_at(0);
+            failures += err != SKALD_OK;
+        }
+        if (err) err = ski_recent_add(&recent, hash_of_number(n), n, n);
+        assert_int_equal(err, SKALD_OK);
+        if (n == all / 2) bytes = ski_recent_bytes(&recent);
+    }
+    assert_true(failures > 0);
+    assert_true(ski_recent_bytes(&recent) < bytes * 2);
+    for (uint64_t n = all - kept + 1; n <= all; n++) assert_true(recent_has(&recent, n, all));
+    assert_false(recent_has(&recent, all - kept, all));
+    assert_false(recent_has(&recent, all + 1, all));
+    for (uint64_t n = all - kept + 1; n <= all; n += 2) {
+        ski_recent_remove(&recent, hash_of_number(n), n);
+    }
+    for (uint64_t n = all - kept + 1; n <= all; n++) {
+        assert_int_equal(recent_has(&recent, n, all), (n - (all - kept + 1)) % 2);
+    }
+    ski_recent_remove(&recent, hash_of_number(7), 7); // it is not there
+    ski_recent_fini(&recent);
+}
+
+// Positions beyond 2^32 are told apart by their age.
+static void test_recent_ids_of_a_long_log(void **state)
+{
+    uint64_t base = (UINT64_C(1) << 32) - 50;
+    ski_recent recent;
+
+    (void)state;
+    ski_recent_init(&recent, 1000);
+    for (uint64_t n = base; n < base + 100; n++) {
+        assert_int_equal(ski_recent_add(&recent, hash_of_number(n), n, n), SKALD_OK);
+    }
+    for (uint64_t n = base; n < base + 100; n++) {
+        assert_true(recent_has(&recent, n, base + 99));
+    }
+    ski_recent_fini(&recent);
+}
+
+static void test_totals(void **state)
+{
+    ski_totals totals = {0};
+    const ski_total *found = NULL;
+
+    (void)state;
+    for (unsigned n = 0; n < 200; n++) {
+        char type[16];
+        skald_err err = SKALD_ENOMEM;
+
+        (void)snprintf(type, sizeof type, "type-%u", n % 50);
+        for (uint64_t at = 1; err; at++) {
+            ski_alloc_fail_at(at);
+            err = ski_totals_add(&totals, SKALD_STR("acme"), skald_str_of(type), 2, n + 1);
+            ski_alloc_fail_at(0);
+        }
+    }
+    found = ski_totals_find(&totals, SKALD_STR("acme"), SKALD_STR("type-7"));
+    assert_non_null(found);
+    assert_int_equal(found->count, 8);
+    assert_int_equal(found->last_pos, 158);
+    assert_null(ski_totals_find(&totals, SKALD_STR(""), SKALD_STR("type-7")));
+    ski_totals_fini(&totals);
 }
 
 static void test_places(void **state)
@@ -288,6 +443,10 @@ int main(void)
         cmocka_unit_test(test_index_without_memory),
         cmocka_unit_test(test_index_events_that_are_missing),
         cmocka_unit_test(test_many_tenants_are_not_listed),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_recent_ids),
+        cmocka_unit_test(test_recent_ids_of_a_long_log),
+        cmocka_unit_test(test_totals),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_values_without_memory),

@@ -7,6 +7,8 @@
 // on.
 #include "base/alloc.h"
 #include "store/log/bytes.h"
+#include "store/log/damage.h"
+#include "store/log/lookup.h"
 #include "store/log/plan.h"
 #include <assert.h>
 #include <stdio.h>
@@ -36,7 +38,7 @@ static read_run run_at(const ski_plan *plan, size_t from)
     const ski_candidate *first = &plan->candidates[from];
     read_run run = {from, from + 1, first->offset, first->bound - first->offset};
 
-    if (first->slot == SKI_PLAN_DAMAGED) return (read_run){from, from + 1, 0, 0};
+    if (first->slot == SKI_PLACE_DAMAGED) return (read_run){from, from + 1, 0, 0};
     for (; run.to < plan->count; run.to++) {
         const ski_candidate *next = &plan->candidates[run.to];
 
@@ -60,49 +62,14 @@ static uint64_t plan_bytes(const ski_plan *plan)
     return bytes;
 }
 
-// damage_of gives the damaged range that a position lies in, if the store was opened with it.
-static const ski_damage *damage_of(const ski_engine *engine, uint64_t position)
-{
-    for (uint32_t i = 0; i < engine->damage_count; i++) {
-        const ski_damage *damage = &engine->damages[i];
-
-        if (position >= damage->position_first && position <= damage->position_last) return damage;
-    }
-    return NULL;
-}
-
-// damage_bounds gives the events next to one that is missing that are missing too.
-static void damage_bounds(ski_engine *engine, uint64_t position, ski_damage *range)
-{
-    const ski_index *index = &engine->index;
-    uint64_t visible = atomic_load(&engine->visible);
-
-    range->position_first = range->position_last = position;
-    while (range->position_first > 1 &&
-           ski_index_row_of(index, range->position_first - 1)->place == SKI_INDEX_NO_PLACE) {
-        range->position_first--;
-    }
-    while (range->position_last < visible &&
-           ski_index_row_of(index, range->position_last + 1)->place == SKI_INDEX_NO_PLACE) {
-        range->position_last++;
-    }
-}
-
 static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate,
                               skald_error *reterr_error, ski_damage *ret_range)
 {
-    const ski_damage *known = damage_of(engine, candidate->position);
-    ski_damage range = {candidate->slot, candidate->offset, candidate->bound - candidate->offset,
-                        candidate->position, candidate->position};
+    ski_damage range = ski_damage_range(engine, candidate);
     char name[SKI_SEGMENT_NAME], last[32];
 
-    if (candidate->slot == SKI_PLAN_DAMAGED) {
-        assert(known);
-        range = *known;
-        damage_bounds(engine, candidate->position, &range);
-    }
     (void)snprintf(last, sizeof last, "to %llu", (unsigned long long)range.position_last);
-    if (known && known->position_last == UINT64_MAX) { // nobody knows how many
+    if (ski_damage_endless(engine, candidate->position)) { // nobody knows how many
         (void)snprintf(last, sizeof last, "on");
     }
     ski_mutex_lock(&engine->lock);
@@ -163,7 +130,7 @@ static skald_err page_fill(read_page *page, size_t *ret_whole)
         skald_err err = SKALD_ECORRUPT;
         size_t whole = 0;
 
-        if (slot != SKI_PLAN_DAMAGED) err = run_read(page->engine, slot, &run, bytes);
+        if (slot != SKI_PLACE_DAMAGED) err = run_read(page->engine, slot, &run, bytes);
         if (err == SKALD_ECORRUPT && run.to - run.from > 1) { // one by one, up to the damage
             const ski_candidate *only = &page->plan.candidates[i];
 
@@ -241,7 +208,7 @@ skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_p
     uint64_t bytes = 0;
     skald_err err = SKALD_OK;
 
-    SKALD_TRY(ski_plan_make(driver, read, &page.plan));
+    SKALD_TRY(ski_plan_make(driver, read, &page.plan, reterr_error));
     events_bytes = page.plan.count * sizeof(skald_event);
     bytes = plan_bytes(&page.plan);
     page.events = ski_alloc(events_bytes + (size_t)bytes + 1);
@@ -277,14 +244,12 @@ skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_b
     ski_record record;
     skald_err err = SKALD_ECORRUPT;
 
-    ski_mutex_lock(&engine->lock);
-    candidate = ski_plan_one(engine, position);
-    ski_mutex_unlock(&engine->lock);
+    SKALD_TRY(ski_locate(engine, position, &candidate, reterr_error));
     run.offset = candidate.offset;
     run.bytes = candidate.bound - candidate.offset;
     bytes = ski_alloc((size_t)run.bytes + 1);
     if (!bytes) return SKALD_ENOMEM;
-    if (candidate.slot != SKI_PLAN_DAMAGED) err = run_read(engine, candidate.slot, &run, bytes);
+    if (candidate.slot != SKI_PLACE_DAMAGED) err = run_read(engine, candidate.slot, &run, bytes);
     if (!err &&
         (ski_record_get(bytes, (size_t)run.bytes, &record) || record.event.position != position)) {
         err = SKALD_ECORRUPT;

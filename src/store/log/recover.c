@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovery: from what is on the disk to a store that can be served.
 //
-// Every frame of every segment is read and verified, and the indexes are built from them. What ends
-// the log decides everything: at the first invalid frame, at offset X of the last segment, with the
-// next position P,
+// Of every segment but the last the header and the index file are looked at, and nothing else; an
+// index that is not there, or not whole, is made from the segment, all of which is then read. Every
+// frame of the last segment is read and verified. What ends the log decides everything: at the
+// first invalid frame, at offset X of the last segment, with the next position P,
 //   - if any watermark found anywhere (manifest, every valid frame before or behind X) says that
 //   bytes behind X, or
 //     events from P on, were stored, then acknowledged data is damaged: the store is not opened for
@@ -29,20 +30,8 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct recovery {
-    ski_engine *engine;
-    skald_error *error;
-    ski_found found;
-    ski_manifest chosen;
-    uint32_t chain; // of the last segment replayed
-    bool chain_known;
-    bool open_damage; // the last damage has no end yet: what follows tells
-    ski_scan scan;    // of the segment being replayed
-    bool last;        // it is the last one
-} recovery;
-
 // The wording of damage, for people.
-static skald_err damage_fail(const recovery *work, const char *name, const ski_damage *damage)
+static skald_err damage_fail(const ski_recovery *work, const char *name, const ski_damage *damage)
 {
     char events[96] = "no events, but stored values";
 
@@ -61,39 +50,55 @@ static skald_err damage_fail(const recovery *work, const char *name, const ski_d
         name, (unsigned long long)damage->offset, (unsigned long long)damage->length, events);
 }
 
-// recovery_damage refuses the store, or notes the range when it is opened read-only. position_last
-// UINT64_MAX: what follows will tell.
-static skald_err recovery_damage(recovery *work, uint32_t slot, const ski_damage *damage)
+skald_err ski_recovery_damage(ski_recovery *work, uint32_t slot, const ski_damage *damage)
 {
     ski_engine *engine = work->engine;
     char name[SKI_SEGMENT_NAME];
 
+    if (engine->read_only && work->mode != SKI_REPLAY_ALL) return SKALD_OK; // it was noted before
     work->open_damage = damage->position_last == UINT64_MAX;
     ski_segment_name(name, work->chosen.segments[slot].no, work->chosen.segments[slot].generation);
     if (!engine->read_only) return damage_fail(work, name, damage);
     ski_log_line(engine->host->log, SKALD_ERROR, "stored data is damaged", "file", name, NULL);
     SKALD_TRY(ski_engine_damage_add(engine, damage));
-    if (work->open_damage || damage->position_last < damage->position_first) return SKALD_OK;
-    return ski_index_add_missing(&engine->index,
+    if (!work->last || work->open_damage || damage->position_last < damage->position_first) {
+        return SKALD_OK;
+    }
+    return ski_index_add_missing(ski_window_newest(&engine->window),
                                  damage->position_last - damage->position_first + 1);
 }
 
-// recovery_reach counts events before position as missing: the damage before it reached so far.
-static skald_err recovery_reach(recovery *work, uint64_t position)
+skald_err ski_recovery_reach(ski_recovery *work, uint64_t position)
 {
     ski_engine *engine = work->engine;
-    uint64_t next = engine->index.count + 1;
+
+    if (work->open_damage && engine->damage_count) {
+        engine->damages[engine->damage_count - 1].position_last = position - 1;
+        work->open_damage = false;
+    }
+    if (position <= work->position) return SKALD_OK;
+    if (!engine->damage_count && !engine->read_only) return SKALD_ECORRUPT;
+    work->position = position;
+    return SKALD_OK;
+}
+
+// recovery_missing counts events before position, in the last segment, as missing: the damage
+// before it reached so far.
+static skald_err recovery_missing(ski_recovery *work, uint64_t position)
+{
+    ski_engine *engine = work->engine;
+    uint64_t next = ski_window_last(&engine->window) + 1;
 
     if (position <= next) return SKALD_OK;
     if (!engine->damage_count) return SKALD_ECORRUPT;
     engine->damages[engine->damage_count - 1].position_last = position - 1;
     work->open_damage = false;
-    return ski_index_add_missing(&engine->index, position - next);
+    return ski_index_add_missing(ski_window_newest(&engine->window), position - next);
 }
 
 // scan_covered says whether a watermark covers what is at the scan's offset: it looks at the rest
 // of the file first. Only of the last segment: everything in the others is covered.
-static skald_err scan_covered(recovery *work, bool *ret_covered)
+static skald_err scan_covered(ski_recovery *work, bool *ret_covered)
 {
     const ski_manifest *manifest = &work->engine->manifest;
     ski_scan *scan = &work->scan;
@@ -121,7 +126,7 @@ static skald_err scan_covered(recovery *work, bool *ret_covered)
 }
 
 // scan_skip moves behind damage, to the next frame that can follow it. *ret_ended: there is none.
-static skald_err scan_skip(recovery *work, uint32_t slot, bool *ret_ended)
+static skald_err scan_skip(ski_recovery *work, uint32_t slot, bool *ret_ended)
 {
     ski_scan *scan = &work->scan;
     ski_damage damage = {.slot = slot, .offset = scan->offset, .position_first = scan->position};
@@ -133,7 +138,7 @@ static skald_err scan_skip(recovery *work, uint32_t slot, bool *ret_ended)
     if (!err) {
         damage.length = scan->offset - damage.offset;
         damage.position_last = frame.header.base_pos - 1;
-        return recovery_damage(work, slot, &damage);
+        return ski_recovery_damage(work, slot, &damage);
     }
     damage.length = scan->limit > damage.offset ? scan->limit - damage.offset : 0;
     damage.position_last = UINT64_MAX;
@@ -141,12 +146,12 @@ static skald_err scan_skip(recovery *work, uint32_t slot, bool *ret_ended)
         if (scan->durable_off > damage.offset) damage.length = scan->durable_off - damage.offset;
         damage.position_last = scan->durable_pos;
     }
-    return recovery_damage(work, slot, &damage);
+    return ski_recovery_damage(work, slot, &damage);
 }
 
 // frame_contradicts: the checksums are right, so no device did this; nothing is served from such a
 // log.
-static skald_err frame_contradicts(const recovery *work, const ski_scan_frame *frame)
+static skald_err frame_contradicts(const ski_recovery *work, const ski_scan_frame *frame)
 {
     char name[SKI_SEGMENT_NAME];
     ski_damage damage = {.offset = frame->offset,
@@ -158,10 +163,22 @@ static skald_err frame_contradicts(const recovery *work, const ski_scan_frame *f
     return damage_fail(work, name, &damage);
 }
 
-// segment_replay goes over the frames of a segment whose header is right.
-static skald_err segment_replay(recovery *work, uint32_t slot)
+static skald_err frame_replay(ski_recovery *work, uint32_t slot, const ski_scan_frame *frame)
 {
     ski_engine *engine = work->engine;
+    skald_err err = SKALD_OK;
+
+    if (work->mode == SKI_REPLAY_NOTHING) return SKALD_OK;
+    if (work->mode == SKI_REPLAY_VALUES) {
+        err = ski_replay_values(engine, frame);
+    } else {
+        err = ski_replay_frame(engine, slot, frame, engine->damage_count != 0);
+    }
+    return err == SKALD_ECORRUPT ? frame_contradicts(work, frame) : err;
+}
+
+skald_err ski_recovery_replay(ski_recovery *work, uint32_t slot)
+{
     ski_scan *scan = &work->scan;
     bool ended = false;
 
@@ -171,9 +188,7 @@ static skald_err segment_replay(recovery *work, uint32_t slot)
         skald_err err = ski_scan_next(scan, &frame);
 
         if (!err) {
-            err = ski_replay_frame(engine, slot, &frame, engine->damage_count != 0);
-            if (err == SKALD_ECORRUPT) return frame_contradicts(work, &frame);
-            SKALD_TRY(err);
+            SKALD_TRY(frame_replay(work, slot, &frame));
             continue;
         }
         if (err != SKALD_ENOTFOUND) return err;
@@ -185,23 +200,21 @@ static skald_err segment_replay(recovery *work, uint32_t slot)
     return SKALD_OK;
 }
 
-// segment_header_right checks a header against its place in the store.
-static bool segment_header_right(const recovery *work, uint32_t slot)
+bool ski_recovery_header_right(const ski_recovery *work, uint32_t slot,
+                               const ski_segment_header *header)
 {
     const ski_engine *engine = work->engine;
-    const ski_segment_header *header = &work->scan.header;
     const ski_manifest_segment *chosen = &work->chosen.segments[slot];
 
     if (header->no != chosen->no || header->generation != chosen->generation) return false;
     if (!skald_uuid_equal(header->store, engine->store)) return false;
-    if (header->base_pos <= engine->index.count) return false;
+    if (header->base_pos < work->position) return false;
     if (engine->damage_count) return true;
-    if (header->base_pos != engine->index.count + 1) return false;
+    if (header->base_pos != work->position) return false;
     return !work->chain_known || header->prev_crc == work->chain;
 }
 
-// segment_open opens the file of a segment. The last one is read from the device.
-static skald_err segment_open(recovery *work, uint32_t slot, ski_file **ret_file)
+skald_err ski_recovery_open(ski_recovery *work, uint32_t slot, ski_file **ret_file)
 {
     ski_engine *engine = work->engine;
     const ski_kernel *kernel = engine->kernel;
@@ -226,10 +239,11 @@ static skald_err segment_open(recovery *work, uint32_t slot, ski_file **ret_file
     return SKALD_OK;
 }
 
-// segment_list adds a segment to those of the engine, in whatever state its file is.
-static skald_err segment_list(recovery *work, ski_file *file, bool header_right)
+skald_err ski_recovery_list(ski_recovery *work, ski_file *take_file,
+                            const ski_segment_header *header)
 {
     ski_engine *engine = work->engine;
+    const ski_kernel *kernel = engine->kernel;
     uint32_t slot = engine->segment_count;
     ski_segment *segment = ski_alloc_zeroed(1, sizeof *segment);
     skald_err err = segment ? SKALD_OK : SKALD_ENOMEM;
@@ -237,33 +251,37 @@ static skald_err segment_list(recovery *work, ski_file *file, bool header_right)
     if (segment) {
         segment->no = work->chosen.segments[slot].no;
         segment->generation = work->chosen.segments[slot].generation;
-        segment->file = file;
-        if (file) err = engine->kernel->size(engine->kernel->context, file, &segment->file_bytes);
+        segment->base_pos = work->position;
+        segment->file = take_file;
+        if (take_file) err = kernel->size(kernel->context, take_file, &segment->file_bytes);
     }
     if (!err) err = ski_engine_segment_add(engine, segment, &slot);
     if (err) {
-        if (file) engine->kernel->close(engine->kernel->context, file);
+        if (take_file) kernel->close(kernel->context, take_file);
         ski_free(segment);
         return err;
     }
-    if (header_right) {
-        segment->seed = work->scan.seed;
-        segment->base_pos = work->scan.header.base_pos;
-    }
+    if (header) segment->seed = ski_frame_seed(header->salt);
     return SKALD_OK;
 }
 
-// recover_segment replays one segment, whatever is left of it.
-static skald_err recover_segment(recovery *work, uint32_t slot)
+// recent_reserve makes room for the ids that will be filled in, and some of the last segment.
+static skald_err recent_reserve(ski_recovery *work)
+{
+    uint64_t entries = work->position - 1, most = work->engine->dedup_events_max;
+
+    return ski_recent_reserve(&work->engine->recent, entries < most ? entries : most);
+}
+
+// recover_last replays the last segment, whatever is left of it.
+static skald_err recover_last(ski_recovery *work, uint32_t slot)
 {
     ski_engine *engine = work->engine;
     ski_scan *scan = &work->scan;
     ski_file *file = NULL;
     bool right = false;
-    skald_err err = segment_open(work, slot, &file);
+    skald_err err = ski_recovery_open(work, slot, &file);
 
-    ski_scan_end(scan);
-    *scan = (ski_scan){0};
     if (err && !(engine->read_only && err == SKALD_ENOTFOUND)) return err;
     if (!err) err = ski_scan_begin(scan, engine->kernel, file, 0);
     if (err == SKALD_EUNSUPPORTED || err == SKALD_ENOMEM) {
@@ -271,51 +289,52 @@ static skald_err recover_segment(recovery *work, uint32_t slot)
         return err;
     }
     if (!err && !slot && !skald_uuid_given(engine->store)) engine->store = scan->header.store;
-    right = !err && segment_header_right(work, slot);
-    SKALD_TRY(segment_list(work, file, right));
+    right = !err && ski_recovery_header_right(work, slot, &scan->header);
+    // What is missing before it is the loss of the segment before, if there is one.
+    if (right && slot) err = ski_recovery_reach(work, scan->header.base_pos);
+    if (right && err) {
+        engine->kernel->close(engine->kernel->context, file);
+        return err;
+    }
+    SKALD_TRY(ski_recovery_list(work, file, right ? &scan->header : NULL));
+    if (slot) engine->sealed_last = work->position - 1;
+    SKALD_TRY(ski_window_init(&engine->window, engine->seed, work->position - 1));
+    if (!engine->read_only) SKALD_TRY(recent_reserve(work));
+    work->mode = SKI_REPLAY_ALL;
     if (!right) {
         ski_damage damage = {.slot = slot,
                              .length = engine->segments[slot]->file_bytes,
-                             .position_first = engine->index.count + 1,
+                             .position_first = work->position,
                              .position_last = UINT64_MAX};
 
-        work->chain_known = false;
-        SKALD_TRY(recovery_damage(work, slot, &damage));
-        return SKALD_OK;
+        return ski_recovery_damage(work, slot, &damage);
     }
-    SKALD_TRY(recovery_reach(work, scan->header.base_pos));
-    SKALD_TRY(segment_replay(work, slot));
+    SKALD_TRY(recovery_missing(work, scan->header.base_pos));
+    SKALD_TRY(ski_recovery_replay(work, slot));
     engine->segments[slot]->end = scan->offset;
-    work->chain = scan->chain;
-    work->chain_known = scan->chain_known;
     if (scan->incarnation_max > engine->tail.incarnation) {
         engine->tail.incarnation = scan->incarnation_max;
-    }
-    if (!work->last && slot + 1 >= SKI_FILES_OPEN_MAX / 2) { // opened again when it is read
-        engine->segments[slot]->file = NULL;
-        engine->files_open--;
-        engine->kernel->close(engine->kernel->context, file);
     }
     return SKALD_OK;
 }
 
 // recover_tail makes the end of the log one that can be written to.
-static skald_err recover_tail(recovery *work)
+static skald_err recover_tail(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
     ski_tail *tail = &engine->tail;
     ski_scan *scan = &work->scan;
     uint32_t slot = engine->segment_count - 1;
 
-    tail->segment = engine->segments[slot];
+    tail->segment = engine->active = engine->segments[slot];
     tail->slot = slot;
     tail->end = tail->synced_end = scan->offset;
     tail->capacity = ski_roll_capacity(engine, tail->segment->no);
     if (tail->segment->file_bytes > tail->capacity) tail->capacity = tail->segment->file_bytes;
     tail->chain = scan->chain;
     tail->incarnation++;
-    tail->next_pos = engine->index.count + 1;
-    tail->synced_pos = engine->index.count;
+    tail->next_pos = ski_window_last(&engine->window) + 1;
+    tail->synced_pos = tail->next_pos - 1;
     tail->append_us = scan->append_us;
     tail->sealed = scan->sealed;
     if (tail->append_us > engine->recorded_last) engine->recorded_last = tail->append_us;
@@ -324,7 +343,7 @@ static skald_err recover_tail(recovery *work)
 
 // recover_begin marks in the log that it was opened, and writes the manifest. A full disk does not
 // keep a store from being read.
-static skald_err recover_begin(recovery *work)
+static skald_err recover_begin(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
     ski_tail *tail = &engine->tail;
@@ -350,7 +369,7 @@ static skald_err recover_begin(recovery *work)
 }
 
 // recover_new makes a store in a directory that has none.
-static skald_err recover_new(recovery *work)
+static skald_err recover_new(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
     const ski_kernel *kernel = engine->kernel;
@@ -366,7 +385,7 @@ static skald_err recover_new(recovery *work)
 }
 
 // recover_manifest reads the manifest, or makes the first.
-static skald_err recover_manifest(recovery *work)
+static skald_err recover_manifest(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
     unsigned damaged = 0;
@@ -407,11 +426,13 @@ static void recover_seed(ski_engine *engine)
 {
     engine->seed =
         ski_hash64(UINT64_C(0x736b616c642e6c6f), engine->store.bytes, sizeof engine->store.bytes);
-    ski_index_init(&engine->index, engine->seed);
+    engine->keys = ski_keys_make(engine->store);
+    assert(engine->keys.seed == engine->seed);
+    ski_recent_init(&engine->recent, SKI_RECENT_EVENTS_MAX); // until it is filled
 }
 
 // first_uuid takes the store's uuid from a segment, when no manifest can be read.
-static void first_uuid(recovery *work)
+static void first_uuid(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
 
@@ -421,7 +442,7 @@ static void first_uuid(recovery *work)
 
         if (skald_uuid_given(engine->store)) return;
         work->last = false;
-        if (segment_open(work, i, &file)) continue;
+        if (ski_recovery_open(work, i, &file)) continue;
         if (ski_scan_begin(&scan, engine->kernel, file, 0) == SKALD_OK) {
             engine->store = scan.header.store;
         }
@@ -432,18 +453,18 @@ static void first_uuid(recovery *work)
 
 // recover_open_end: the log ends in damage, and how many events are in it is not known. It counts
 // as one at least, so that nobody who reads to the end takes it for the end.
-static skald_err recover_open_end(recovery *work)
+static skald_err recover_open_end(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
-    uint64_t first = engine->index.count + 1, last = engine->manifest.durable_pos;
+    uint64_t first = ski_window_last(&engine->window) + 1, last = engine->manifest.durable_pos;
     uint32_t damage = engine->damage_count - 1;
 
-    SKALD_TRY(recovery_reach(work, last > first ? last + 1 : first + 1));
+    SKALD_TRY(recovery_missing(work, last > first ? last + 1 : first + 1));
     engine->damages[damage].position_last = UINT64_MAX;
     return SKALD_OK;
 }
 
-static skald_err recover_segments(recovery *work)
+static skald_err recover_segments(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
     uint32_t missing = 0;
@@ -461,12 +482,16 @@ static skald_err recover_segments(recovery *work)
     }
     first_uuid(work);
     recover_seed(engine);
+    SKALD_TRY(ski_recover_directory(work));
     work->chain_known = true;
+    work->position = 1;
+    if (!work->chosen.segment_count) return ski_window_init(&engine->window, engine->seed, 0);
     for (uint32_t i = 0; i < work->chosen.segment_count; i++) {
         skald_err err = SKALD_OK;
 
         work->last = i + 1 == work->chosen.segment_count;
-        err = recover_segment(work, i);
+        if (work->last) SKALD_TRY(ski_recover_state(work));
+        err = work->last ? recover_last(work, i) : ski_recover_sealed(work, i);
         if (err == SKALD_EUNSUPPORTED) {
             return skald_fail(work->error, err, "the store in '%s' was written by a newer version",
                               engine->path);
@@ -476,7 +501,7 @@ static skald_err recover_segments(recovery *work)
     return work->open_damage ? recover_open_end(work) : SKALD_OK;
 }
 
-static skald_err recover_write(recovery *work)
+static skald_err recover_write(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
 
@@ -494,7 +519,7 @@ static skald_err recover_write(recovery *work)
 
 skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
 {
-    recovery work = {.engine = engine, .error = reterr_error};
+    ski_recovery work = {.engine = engine, .error = reterr_error};
     skald_err err = SKALD_OK;
 
     // A name that is seen may not be on the device yet: a file was renamed, and the process ended.
@@ -506,8 +531,14 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     }
     if (!err) err = recover_manifest(&work);
     if (!err) err = recover_segments(&work);
-    if (!err && !engine->read_only) err = recover_write(&work);
-    atomic_store(&engine->visible, engine->index.count);
+    if (!err && !engine->read_only) {
+        ski_found_tidy(engine, &work.found);
+        err = recover_write(&work);
+    }
+    if (!err) {
+        atomic_store(&engine->visible, ski_window_last(&engine->window));
+        err = ski_recover_recent(&work);
+    }
     ski_scan_end(&work.scan);
     ski_manifest_fini(&work.chosen);
     ski_found_fini(&work.found);

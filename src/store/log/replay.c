@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replay: what a frame that was read says, into the index and the values.
+// Replay: what a frame that was read says, into the window and the values.
 //
 // A frame whose checksums are right and whose content contradicts the log before it is damage too:
 // the checks here are what makes positions dense and stream versions gapless for everybody above.
+// Of a stream's first event in the window the record is believed: what was before is not looked up.
 #include "store/log/engine.h"
 #include <assert.h>
 
@@ -16,17 +17,22 @@ static skald_err record_replay(ski_engine *engine, uint64_t place, const ski_rec
                          .content = record->content_hash,
                          .recorded_at = event->recorded_at};
     ski_index_hashes hashes;
+    ski_index_head before = {event->stream_version - 1, record->prev_pos};
     uint64_t version = 0, prev = 0;
 
-    if (event->position != engine->index.count + 1) return SKALD_ECORRUPT;
+    if (event->position != ski_window_last(&engine->window) + 1) return SKALD_ECORRUPT;
     if (event->recorded_at < engine->recorded_last) return SKALD_ECORRUPT;
     if (!event->type.len || (event->stream.len != 0) != (event->stream_version != 0)) {
         return SKALD_ECORRUPT;
     }
     ski_index_hash(engine->seed, event, &hashes);
     if (hashes.stream != record->stream_hash) return SKALD_ECORRUPT;
+    if (!damaged_before && (event->stream_version > 1) != (record->prev_pos != 0)) {
+        return SKALD_ECORRUPT;
+    }
     row.id_hash = hashes.id;
-    SKALD_TRY(ski_index_add(&engine->index, event, &hashes, &row,
+    SKALD_TRY(ski_recent_add(&engine->recent, hashes.id, event->position, event->position));
+    SKALD_TRY(ski_index_add(ski_window_newest(&engine->window), event, &hashes, &row, NULL, &before,
                             damaged_before ? event->stream_version : 0, &version, &prev));
     if (version != event->stream_version) return SKALD_ECORRUPT;
     if (!damaged_before && prev != record->prev_pos) return SKALD_ECORRUPT;
@@ -47,6 +53,21 @@ static skald_err values_replay(ski_engine *engine, const uint8_t *body, size_t l
         at += value_len;
     }
     return SKALD_OK;
+}
+
+skald_err ski_replay_values(ski_engine *engine, const ski_scan_frame *frame)
+{
+    const ski_frame_header *header = &frame->header;
+    size_t at = 0;
+
+    if (header->kind != SKI_FRAME_EVENTS && header->kind != SKI_FRAME_CONTROL) return SKALD_OK;
+    for (uint32_t i = 0; i < header->count; i++) {
+        ski_record record;
+
+        SKALD_TRY(ski_record_get(frame->body + at, header->body_len - at, &record));
+        at += record.len;
+    }
+    return values_replay(engine, frame->body + at, header->body_len - at);
 }
 
 skald_err ski_replay_frame(ski_engine *engine, uint32_t slot, const ski_scan_frame *frame,

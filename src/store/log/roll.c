@@ -124,7 +124,8 @@ static skald_err roll_next(ski_engine *engine)
     err = next_fill(engine, segment);
     if (err) goto drop_slot;
     ski_mutex_lock(&engine->lock);
-    tail->segment = segment;
+    tail->segment = engine->active = segment;
+    engine->turn_due = true;
     spare = ski_engine_file_count(engine);
     ski_mutex_unlock(&engine->lock);
     if (spare) engine->kernel->close(engine->kernel->context, spare);
@@ -159,6 +160,10 @@ skald_err ski_roll(ski_engine *engine)
         tail->synced_pos = tail->next_pos - 1;
         tail->synced_end = tail->end;
         tail->sealed = true;
+    }
+    if (tail->segment) {
+        SKALD_TRY(ski_keep_wait(engine));
+        ski_seal_values(engine, tail->segment);
     }
     SKALD_TRY(roll_next(engine));
     return ski_roll_manifest(engine);

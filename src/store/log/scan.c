@@ -127,7 +127,10 @@ static bool frame_follows(const ski_scan *scan, const ski_frame_header *header)
     if (header->incarnation < scan->incarnation || header->append_us < scan->append_us)
         return false;
     if (!scan->chain_known) return header->base_pos >= scan->position;
-    return header->prev_crc == scan->chain && header->base_pos == scan->position;
+    if (header->prev_crc != scan->chain) return false;
+    // A segment that was written again has gaps where events were erased.
+    if (scan->header.generation) return header->base_pos >= scan->position;
+    return header->base_pos == scan->position;
 }
 
 skald_err ski_scan_next(ski_scan *scan, ski_scan_frame *ret_frame)

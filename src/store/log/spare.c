@@ -44,7 +44,12 @@ static bool spare_turn(ski_engine *engine)
     while (!(stop = engine->closing || engine->dead) && fast) {
         uint64_t before = engine->bytes_written;
 
-        (void)ski_cond_wait_ns(&engine->spare_work, &engine->lock, look_ns);
+        if (ski_seal_wanted(engine)) { // somebody may wait for that
+            ski_mutex_unlock(&engine->lock);
+            (void)ski_seal_next(engine);
+            ski_mutex_lock(&engine->lock);
+        }
+        (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, look_ns);
         fast = engine->bytes_written - before >= fast_bytes;
     }
     ski_mutex_unlock(&engine->lock);
@@ -132,21 +137,4 @@ bool ski_spare_take(ski_engine *engine, ski_spare *ret_spare)
     }
     ski_mutex_unlock(&engine->lock);
     return taken;
-}
-
-void ski_spare_run(void *argument)
-{
-    ski_engine *engine = argument;
-
-    ski_mutex_lock(&engine->lock);
-    while (!engine->closing) {
-        if (ski_spare_wanted(engine)) {
-            ski_mutex_unlock(&engine->lock);
-            (void)ski_spare_make(engine);
-            ski_mutex_lock(&engine->lock);
-        } else {
-            ski_cond_wait(&engine->spare_work, &engine->lock);
-        }
-    }
-    ski_mutex_unlock(&engine->lock);
 }

@@ -7,10 +7,14 @@
 //   2. An answer that rests on something not yet stored (a conflict with it, a repetition of it)
 //   waits in
 //      the same queue behind it, and fails with it.
-//   3. The index has an event exactly from here until its group has failed.
+//   3. The window has an event exactly from here until its group has failed.
+//   4. Nothing is read while the lock is held: what neither the window nor what was asked before
+//   knows is
+//      asked for without it, and then everything is looked at again.
 #include "base/alloc.h"
 #include "store/content.h"
 #include "store/log/engine.h"
+#include "store/log/resolve.h"
 #include <assert.h>
 #include <string.h>
 
@@ -20,17 +24,11 @@ enum {
     expect_ahead = 16, // events: so long a cache miss lasts
 };
 
-// What is known of an event before ordering.
-typedef struct stage_event {
-    ski_index_hashes hashes;
-    uint64_t content;
-    uint32_t len;
-} stage_event;
-
 typedef struct stage {
     ski_engine *engine;
     skald_store_batch *batch;
-    stage_event *events;
+    ski_resolve_event *events;
+    ski_resolve resolve;
     uint8_t *body;
     size_t body_len, total_len;
     skald_time now;
@@ -69,8 +67,9 @@ static void stage_encode(stage *job)
 
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
-        stage_event *known = &job->events[i];
+        ski_resolve_event *known = &job->events[i];
 
+        *known = (ski_resolve_event){0};
         ski_index_hash(seed, event, &known->hashes);
         known->content = ski_event_content_hash(seed, event);
         known->len = (uint32_t)ski_record_len(event);
@@ -104,34 +103,17 @@ static skald_err stage_admit(const stage *job)
     return SKALD_OK;
 }
 
-// event_known gives the position under which the event's id is known; 0: it is new. Ids are
-// forgotten after dedup_events_max events, but not by who says what the stream must look like.
-static uint64_t event_known(const stage *job, size_t i)
-{
-    const ski_index *index = &job->engine->index;
-    uint64_t position = ski_index_id(index, job->events[i].hashes.id, index->count);
-
-    if (!position || job->batch->expect_count) return position;
-    return index->count - position < job->engine->dedup_events_max ? position : 0;
-}
-
 // stage_known finds out whether the batch is a repetition. Fails: EXISTS.
 static skald_err stage_known(const stage *job, bool *ret_repeated)
 {
-    const ski_index *index = &job->engine->index;
     size_t known = 0, same = 0, count = job->batch->event_count;
 
     for (size_t i = 0; i < count; i++) {
-        uint64_t position = 0;
+        const ski_resolve_event *event = &job->events[i];
 
-        if (i + expect_ahead < count) {
-            ski_index_expect(index, &job->events[i + expect_ahead].hashes);
-        }
-        position = event_known(job, i);
-
-        if (!position) continue;
+        if (!event->known.position) continue;
         known++;
-        if (ski_index_row_of(index, position)->content == job->events[i].content) same++;
+        if (event->known.content == event->content) same++;
     }
     *ret_repeated = known && known == count;
     return known && same != count ? SKALD_EEXISTS : SKALD_OK;
@@ -141,56 +123,20 @@ static skald_err stage_known(const stage *job, bool *ret_repeated)
 static void stage_repeat(const stage *job)
 {
     skald_store_batch *batch = job->batch;
-    const ski_index *index = &job->engine->index;
     skald_event *last = &batch->events[batch->event_count - 1];
 
     for (size_t i = 0; i < batch->event_count; i++) {
+        const ski_resolve_known *known = &job->events[i].known;
         skald_event *event = &batch->events[i];
 
-        event->position = event_known(job, i);
-        event->recorded_at = ski_index_row_of(index, event->position)->recorded_at;
-        event->stream_version = 0;
-        if (event->stream.len) {
-            const ski_index_key *key =
-                ski_index_stream(index, job->events[i].hashes.stream, event->tenant, event->stream);
-
-            event->stream_version = ski_postings_after(&key->postings, event->position);
-        }
+        event->position = known->position;
+        event->recorded_at = known->recorded_at;
+        event->stream_version = known->version;
     }
     batch->appended = (skald_appended){.position_first = batch->events[0].position,
                                        .position_last = last->position,
                                        .stream_version = last->stream_version,
                                        .repeated = true};
-}
-
-static bool expect_holds(const skald_expect *expect, uint64_t version)
-{
-    switch (expect->expected) {
-    case SKALD_ANY: return true;
-    case SKALD_NONE: return version == 0;
-    case SKALD_PRESENT: return version != 0;
-    case SKALD_AT: return version == expect->version;
-    }
-    return false;
-}
-
-static skald_err stage_expect(const stage *job)
-{
-    skald_store_batch *batch = job->batch;
-    const ski_index *index = &job->engine->index;
-
-    for (size_t i = 0; i < batch->expect_count; i++) {
-        const skald_expect *expect = &batch->expect[i];
-        uint64_t hash = ski_index_hash_name(index->seed, expect->tenant, expect->stream);
-        const ski_index_key *key = ski_index_stream(index, hash, expect->tenant, expect->stream);
-        uint64_t version = key ? key->version : 0;
-
-        if (expect_holds(expect, version)) continue;
-        batch->actual_version = version;
-        batch->conflict = i;
-        return SKALD_ECONFLICT;
-    }
-    return SKALD_OK;
 }
 
 void ski_staged_forget(ski_staged *item)
@@ -225,21 +171,35 @@ static skald_err changes_prepare(const stage *job, ski_staged *item)
 // says how many have one.
 static skald_err stage_order(const stage *job, uint8_t *body, size_t body_at, ski_staged *item)
 {
-    ski_index *index = &job->engine->index;
+    ski_engine *engine = job->engine;
+    ski_index *part = ski_window_newest(&engine->window);
     skald_store_batch *batch = job->batch;
     size_t at = 0;
 
     for (item->count = 0; item->count < batch->event_count; item->count++) {
         skald_event *event = &batch->events[item->count];
-        const stage_event *known = &job->events[item->count];
-        ski_record_order order = {.position = index->count + 1, .recorded_at = item->append_us};
+        const ski_resolve_event *known = &job->events[item->count];
+        ski_record_order order = {.position = ski_index_last(part) + 1,
+                                  .recorded_at = item->append_us};
+        ski_index_head before = {0};
         ski_index_row row = {.place = ski_place_make(0, body_at + at, known->len),
                              .content = known->content,
                              .id_hash = known->hashes.id,
                              .recorded_at = item->append_us};
 
-        SKALD_TRY(ski_index_add(index, event, &known->hashes, &row, 0, &order.stream_version,
-                                &order.prev_pos));
+        skald_err err = SKALD_OK;
+
+        if (known->hashes.stream && !known->stream) {
+            before =
+                ski_resolve_head(&job->resolve, known->hashes.stream, event->tenant, event->stream);
+        }
+        SKALD_TRY(ski_recent_add(&engine->recent, row.id_hash, order.position, order.position));
+        err = ski_index_add(part, event, &known->hashes, &row, known->stream, &before, 0,
+                            &order.stream_version, &order.prev_pos);
+        if (err) {
+            ski_recent_remove(&engine->recent, row.id_hash, order.position);
+            return err;
+        }
         ski_record_assign(body + at, &order);
         event->position = order.position;
         event->stream_version = order.stream_version;
@@ -260,7 +220,9 @@ skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_s
 
         SKALD_TRY(ski_record_get(body + at, item->body_len - at, &record));
         ski_index_hash(engine->seed, &record.event, &hashes);
-        ski_index_drop(&engine->index, record.event.position, &record.event, &hashes);
+        ski_recent_remove(&engine->recent, hashes.id, record.event.position);
+        ski_index_drop(ski_window_at(&engine->window, record.event.position), &record.event,
+                       &hashes);
         at += record.len;
     }
     return SKALD_OK;
@@ -290,7 +252,7 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
     item->offset = group->len;
     item->body_len = (uint32_t)job->body_len;
     item->total_len = (uint32_t)job->total_len;
-    item->base_pos = engine->index.count + 1;
+    item->base_pos = ski_window_last(&engine->window) + 1;
     item->append_us = job->now > engine->recorded_last ? job->now : engine->recorded_last;
     frame = ski_group_put(group, job->total_len);
     memcpy(frame + SKI_FRAME_HEADER, job->body, job->body_len);
@@ -300,7 +262,7 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
 
         assert(!undone);
         (void)undone;
-        ski_index_cut(&engine->index, item->base_pos - 1);
+        ski_window_cut(&engine->window, item->base_pos - 1);
         ski_staged_forget(item);
         group->len = group_len;
         return err;
@@ -312,7 +274,7 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
 
 // stage_decide is the critical section: *ret_group is the group to wait for, or 0 and then
 // *ret_told is for done, at once.
-static skald_err stage_decide(const stage *job, uint64_t *ret_group, skald_err *ret_told)
+static skald_err stage_decide(stage *job, uint64_t *ret_group, skald_err *ret_told)
 {
     ski_engine *engine = job->engine;
     skald_store_batch *batch = job->batch;
@@ -321,8 +283,9 @@ static skald_err stage_decide(const stage *job, uint64_t *ret_group, skald_err *
     bool repeated = false, stores = false;
 
     SKALD_TRY(stage_admit(job));
+    SKALD_TRY(ski_resolve_held(&job->resolve));
     item.err = stage_known(job, &repeated);
-    if (!item.err && !repeated) item.err = stage_expect(job);
+    if (!item.err && !repeated) item.err = ski_resolve_expect(&job->resolve);
     if (!item.err && repeated) stage_repeat(job);
     stores = !item.err && !repeated && job->total_len;
     if (!stores && !engine->first && !engine->writing && !engine->tail.unsynced) {
@@ -344,10 +307,10 @@ static skald_err stage_decide(const stage *job, uint64_t *ret_group, skald_err *
 
 skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uint64_t *ret_group)
 {
-    stage_event events[events_on_stack];
+    ski_resolve_event events[events_on_stack];
     uint64_t body[bytes_on_stack / sizeof(uint64_t)];
     stage job = {.engine = engine, .batch = batch, .wait = wait};
-    size_t events_bytes = batch->event_count * sizeof(stage_event);
+    size_t events_bytes = batch->event_count * sizeof(ski_resolve_event);
     skald_err err = SKALD_OK, told = SKALD_OK;
     bool wake = false;
 
@@ -361,12 +324,14 @@ skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uin
         job.body = (uint8_t *)job.memory + events_bytes;
     }
     stage_encode(&job);
+    ski_resolve_init(&job.resolve, engine, batch, job.events);
     job.now = engine->host->clock->now(engine->host->clock->context);
     ski_mutex_lock(&engine->lock);
     err = stage_decide(&job, ret_group, &told);
     wake = !err && *ret_group && !wait && !engine->writing && !batch->more;
     ski_mutex_unlock(&engine->lock);
     if (wake) ski_cond_signal(&engine->work);
+    ski_resolve_fini(&job.resolve);
     ski_free(job.memory);
     if (!err && !*ret_group) batch->done(batch, told);
     return err;

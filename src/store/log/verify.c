@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verifying: every byte of every frame is read again, from the device where the kernel lets us, and
-// the index is held against it, event by event; then the sizes of its lists, so that nothing is in
-// it beside. Appends go on meanwhile: what is verified is the log as it stood at the beginning.
+// Verifying: every byte of every frame is read again, from the device where the kernel lets us. The
+// index file of a segment is held against one made anew in memory, byte by byte; what the window
+// has is compared event by event, and the sizes of its lists, so that nothing is in it beside. Then
+// every stream of every index is asked of the stream directory. Appends go on meanwhile: what is
+// verified is the log as it stood at the beginning.
 #include "store/log/engine.h"
+#include "store/log/lookup.h"
+#include "store/log/sealed_same.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +17,6 @@ typedef struct verification {
     skald_error *error;
     skald_verified verified;
     uint64_t visible, bytes_all;
-    uint64_t streamed;    // events that have a stream
     uint32_t slot, count; // segments: this one, how many
     char name[SKI_SEGMENT_NAME];
     bool damaged_before; // counting is of no use any more
@@ -36,55 +39,69 @@ static void verify_damage(verification *check, skald_damage damage)
     if (options && options->damaged) options->damaged(options->context, &damage);
 }
 
-static bool postings_have(const ski_postings *postings, uint64_t position, uint32_t *ret_at)
+static bool postings_have(const ski_index *part, const ski_postings *postings, uint64_t position,
+                          uint32_t *ret_at)
 {
-    uint32_t at = ski_postings_after(postings, position);
+    uint32_t at = ski_index_seen(part, postings, position);
 
     *ret_at = at;
-    return at && ski_postings_at(postings, at - 1) == position;
+    return at && part->base + ski_postings_at(postings, at - 1) == position;
 }
 
 // stream_right checks version and predecessor. The lock is held.
-static bool stream_right(const verification *check, const ski_record *record, uint64_t hash)
+static bool stream_right(const verification *check, const ski_index *part, const ski_record *record,
+                         uint64_t hash)
 {
-    const ski_index *index = &check->engine->index;
     const skald_event *event = &record->event;
-    const ski_index_key *key = ski_index_stream(index, hash, event->tenant, event->stream);
+    const ski_index_key *key = ski_index_stream(part, hash, event->tenant, event->stream);
     uint32_t at = 0;
 
-    if (!key || !postings_have(&key->postings, event->position, &at)) return false;
+    if (!key || !postings_have(part, &key->postings, event->position, &at)) return false;
     if (check->engine->damage_count) return event->stream_version >= at;
-    if (event->stream_version != at) return false;
-    return record->prev_pos == (at > 1 ? ski_postings_at(&key->postings, at - 2) : 0);
+    if (event->stream_version != key->before.version + at) return false;
+    return record->prev_pos ==
+           (at > 1 ? part->base + ski_postings_at(&key->postings, at - 2) : key->before.position);
 }
 
-// record_right holds the index against one record. The lock is held.
+static bool id_right(const ski_engine *engine, uint64_t hash, uint64_t position)
+{
+    ski_recent_cursor cursor = {.hash = hash, .last = ski_window_last(&engine->window)};
+    uint64_t found = 0;
+
+    while ((found = ski_recent_next(&engine->recent, &cursor))) {
+        if (found == position) return true;
+    }
+    return false;
+}
+
+// record_right holds the window against one record. The lock is held.
 static bool record_right(const verification *check, const ski_record *record, uint64_t offset)
 {
     const ski_engine *engine = check->engine;
-    const ski_index *index = &engine->index;
     const skald_event *event = &record->event;
+    const ski_index *part = NULL;
     const ski_index_row *row = NULL;
     const ski_index_key *type = NULL;
     ski_index_hashes hashes;
     uint32_t at = 0;
 
-    if (!event->position || event->position > index->count) return false;
-    row = ski_index_row_of(index, event->position);
+    if (event->position <= engine->sealed_last) return true; // meanwhile: its index is compared
+    if (event->position > ski_window_last(&engine->window)) return false;
+    part = ski_window_at(&engine->window, event->position);
+    row = ski_index_row_of(part, event->position);
     if (row->place != ski_place_make(check->slot, offset, record->len)) return false;
     if (row->content != record->content_hash || row->recorded_at != event->recorded_at)
         return false;
     ski_index_hash(engine->seed, event, &hashes);
-    if (hashes.stream && !stream_right(check, record, hashes.stream)) return false;
-    type = ski_index_type(index, hashes.type, event->tenant, event->type);
-    if (!type || !postings_have(&type->postings, event->position, &at)) return false;
+    if (hashes.stream && !stream_right(check, part, record, hashes.stream)) return false;
+    type = ski_index_type(part, hashes.type, event->tenant, event->type);
+    if (!type || !postings_have(part, &type->postings, event->position, &at)) return false;
     if (hashes.correlation) {
-        const ski_index_chain *chain = ski_index_correlation(index, hashes.correlation);
+        const ski_index_chain *chain = ski_index_correlation(part, hashes.correlation);
 
-        if (!chain || !postings_have(&chain->postings, event->position, &at)) return false;
+        if (!chain || !postings_have(part, &chain->postings, event->position, &at)) return false;
     }
-    return row->id_hash == hashes.id &&
-           ski_index_id(index, hashes.id, event->position) == event->position;
+    return row->id_hash == hashes.id && id_right(engine, hashes.id, event->position);
 }
 
 // frame_records checks the events of a frame whose checksums are right.
@@ -114,7 +131,6 @@ static void frame_records(verification *check, const ski_scan_frame *frame)
             return;
         }
         check->verified.events++;
-        check->streamed += record.event.stream.len != 0;
         at += record.len;
     }
 }
@@ -199,34 +215,130 @@ static skald_err segment_verify(verification *check, uint64_t end)
     return err;
 }
 
-// names_sum adds up the lists of a table, as far as they are visible.
-static uint64_t names_sum(const ski_index_names *names, uint64_t visible)
+// window_verify adds up the lists of types: each event is in one of them.
+static void window_verify(verification *check)
 {
-    uint64_t sum = 0;
+    const ski_engine *engine = check->engine;
+    bool right = true;
 
-    for (uint32_t i = 0; i < names->table.count; i++) {
-        sum += ski_postings_after(&ski_index_key_at(names, i)->postings, visible);
+    if (check->damaged_before || engine->damage_count) return;
+    ski_mutex_lock(&check->engine->lock);
+    for (uint32_t i = 0; i < engine->window.count; i++) {
+        const ski_index *part = engine->window.parts[i];
+        uint64_t sum = 0;
+
+        for (uint32_t slot = 0; slot < part->types.table.count; slot++) {
+            sum += ski_index_key_at(&part->types, slot)->postings.count;
+        }
+        right = right && sum == part->count;
     }
-    return sum;
-}
-
-static void index_verify(verification *check)
-{
-    ski_engine *engine = check->engine;
-    uint64_t types = 0, streams = 0;
-
-    if (check->damaged_before) return;
-    ski_mutex_lock(&engine->lock);
-    types = names_sum(&engine->index.types, check->visible);
-    streams = names_sum(&engine->index.streams, check->visible);
-    ski_mutex_unlock(&engine->lock);
-    if (types == check->visible && streams == check->streamed &&
-        check->verified.events == check->visible) {
-        return;
-    }
+    ski_mutex_unlock(&check->engine->lock);
+    if (right) return;
     (void)snprintf(check->name, sizeof check->name, "index");
     verify_damage(check,
                   (skald_damage){.why = "the index in memory has more or less than the log"});
+}
+
+// index_tell reports an index file. It can be made again: no event is damaged by it.
+static void index_tell(verification *check, const ski_sealed_info *info, uint64_t offset,
+                       uint64_t length, const char *why)
+{
+    char kept[SKI_SEGMENT_NAME];
+
+    memcpy(kept, check->name, sizeof kept);
+    ski_sealed_name(check->name, info->no, info->generation);
+    verify_damage(check, (skald_damage){.offset = offset, .length = length, .why = why});
+    memcpy(check->name, kept, sizeof kept);
+}
+
+// index_compare holds the index of a segment against one made anew.
+static skald_err index_compare(verification *check, const ski_sealed *sealed)
+{
+    ski_engine *engine = check->engine;
+    const ski_sealed_info *info = ski_sealed_info_of(sealed);
+    ski_sealed_source source = {.kernel = engine->kernel,
+                                .path = engine->path,
+                                .store = engine->store,
+                                .no = info->no,
+                                .generation = info->generation};
+    ski_sealed *again = NULL;
+    uint64_t offset = 0;
+    bool same = false;
+    skald_err err = ski_sealed_check(sealed, NULL);
+
+    if (err == SKALD_ECORRUPT || err == SKALD_EIO) {
+        index_tell(check, info, 0, info->file_bytes, "a checksum is wrong; it will be made again");
+        ski_engine_suspect(engine, check->slot);
+        return SKALD_OK;
+    }
+    if (!err) err = ski_sealed_build_memory(&source, &engine->pool, &again, NULL);
+    if (err == SKALD_ECORRUPT || err == SKALD_EIO || err == SKALD_ENOTFOUND) return SKALD_OK;
+    if (!err) err = ski_sealed_same(sealed, again, &same, &offset, NULL);
+    ski_sealed_close(again);
+    if (!err && !same) {
+        index_tell(check, info, offset, info->file_bytes - offset,
+                   "the index and the segment do not agree; it will be made again");
+        ski_engine_suspect(engine, check->slot);
+    }
+    return err;
+}
+
+// directory_verify asks the directory for every stream of an index: it must stand there or further.
+static skald_err directory_verify(verification *check, const ski_sealed *sealed)
+{
+    ski_engine *engine = check->engine;
+    const ski_sealed_info *info = ski_sealed_info_of(sealed);
+    uint64_t end = info->base_pos + info->count;
+    ski_sealed_streams_iter iter;
+    bool right = true;
+    skald_err err = SKALD_OK;
+
+    if (ski_directory_covered(&engine->directory) < info->no) return SKALD_OK;
+    SKALD_TRY(ski_sealed_streams_begin(&iter, sealed));
+    while (right && (err = ski_sealed_streams_next(&iter, NULL)) == SKALD_OK) {
+        ski_run_entry entry = {0};
+        skald_err found = ski_directory_find(&engine->directory, iter.fp, info->no, &entry, NULL);
+
+        if (found == SKALD_EIO || found == SKALD_ESTALE) continue;
+        right =
+            !found && entry.last_version >= iter.last_version && entry.last_pos >= iter.last_pos;
+        if (right && entry.last_pos < end) right = entry.last_version == iter.last_version;
+    }
+    ski_sealed_streams_end(&iter);
+    if (!right) {
+        char kept[SKI_SEGMENT_NAME];
+
+        memcpy(kept, check->name, sizeof kept);
+        (void)snprintf(check->name, sizeof check->name, "dir-*.run");
+        verify_damage(check, (skald_damage){.length = ski_directory_file_bytes(&engine->directory),
+                                            .why = "the stream directory is damaged; it will be "
+                                                   "made again"});
+        memcpy(check->name, kept, sizeof kept);
+        ski_mutex_lock(&engine->lock);
+        engine->directory_broken = true;
+        ski_cond_signal(&engine->keep_work);
+        ski_mutex_unlock(&engine->lock);
+    }
+    return err == SKALD_ENOTFOUND ? SKALD_OK : err;
+}
+
+// index_verify checks what there is of a segment beside its file.
+static skald_err index_verify(verification *check)
+{
+    ski_indexed *indexed = ski_engine_index(check->engine, check->slot);
+    uint64_t damaged = check->verified.damaged;
+    skald_err err = SKALD_OK;
+
+    if (!indexed) return SKALD_OK;
+    err = index_compare(check, indexed->sealed);
+    if (!err && check->verified.damaged == damaged) {
+        err = directory_verify(check, indexed->sealed);
+    }
+    ski_engine_index_return(check->engine, indexed);
+    if (err == SKALD_ECORRUPT || err == SKALD_EIO) { // said already, or it was rebuilt meanwhile
+        return SKALD_OK;
+    }
+    return err;
 }
 
 // verify_begin takes the picture of the log that is verified. A segment that is being made is left
@@ -240,7 +352,7 @@ static uint64_t verify_begin(verification *check)
     check->visible = atomic_load(&engine->visible);
     check->count = engine->segment_count;
     if (!engine->read_only && check->count &&
-        engine->segments[check->count - 1] != engine->tail.segment) {
+        engine->segments[check->count - 1] != engine->active) {
         check->count--;
     }
     for (uint32_t i = 0; i < check->count; i++) {
@@ -266,8 +378,9 @@ skald_err ski_verify(void *driver, const skald_verify_options *options,
         ski_mutex_unlock(&engine->lock);
         check.verified.bytes += SKI_SEGMENT_HEADER;
         SKALD_TRY(segment_verify(&check, last ? end : 0));
+        SKALD_TRY(index_verify(&check));
     }
-    index_verify(&check);
+    window_verify(&check);
     check.verified.segments = check.count;
     check.verified.position_last = check.visible;
     *ret_verified = check.verified;

@@ -162,13 +162,17 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
 {
     ski_tail *tail = &engine->tail;
     uint64_t visible = atomic_load(&engine->visible);
-    bool wake_idle = false, wake_spare = false;
+    bool wake_idle = false, wake_keep = false;
 
     ski_mutex_lock(&engine->lock);
-    for (uint64_t position = visible + 1; position < tail->next_pos; position++) {
-        ski_index_row *row = ski_index_row_of(&engine->index, position);
+    for (uint64_t position = visible + 1; position < tail->next_pos;) {
+        ski_index *part = ski_window_at(&engine->window, position);
 
-        row->place = ski_place_move(row->place, tail->slot, (int64_t)start - (int64_t)first);
+        for (; position < tail->next_pos && position <= ski_index_last(part); position++) {
+            ski_index_row *row = ski_index_row_of(part, position);
+
+            row->place = ski_place_move(row->place, tail->slot, (int64_t)start - (int64_t)first);
+        }
     }
     for (size_t i = from; i < to; i++) {
         ski_staged *item = &group->items[i];
@@ -186,10 +190,10 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
     engine->stopped = false;
     wake_idle = !engine->idle_due;
     engine->idle_due = true;
-    wake_spare = ski_spare_wanted(engine);
+    wake_keep = ski_keep_wanted(engine);
     ski_mutex_unlock(&engine->lock);
     if (wake_idle) ski_cond_signal(&engine->work);
-    if (wake_spare) ski_cond_signal(&engine->spare_work);
+    if (wake_keep) ski_cond_signal(&engine->keep_work);
     for (size_t i = from; i < to; i++) {
         skald_store_batch *batch = group->items[i].batch;
 
@@ -236,7 +240,7 @@ static void staged_undo(ski_engine *engine, ski_group *groups, size_t from)
             engine->batches_staged--;
         }
     }
-    ski_index_cut(&engine->index, atomic_load(&engine->visible));
+    ski_window_cut(&engine->window, atomic_load(&engine->visible));
 }
 
 // writer_fail tells everything from an item of this group on that it is not stored: what was staged

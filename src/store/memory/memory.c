@@ -126,8 +126,8 @@ static skald_err memory_stream_version(void *driver, skald_str tenant, skald_str
 // lists_visit gives up the lock now and then: lists are added behind, and never leave while it is
 // free, so a slot is a place to go on from.
 static void lists_visit(ski_memory *memory, const ski_memory_postings *postings, skald_str tenant,
-                        skald_str prefix, bool (*visit)(void *context, const skald_counted *item),
-                        void *context)
+                        skald_str prefix, skald_str after,
+                        bool (*visit)(void *context, const skald_counted *item), void *context)
 {
     bool more = true;
 
@@ -141,6 +141,7 @@ static void lists_visit(ski_memory *memory, const ski_memory_postings *postings,
             list = &postings->lists[slot];
             if (tenant.ptr && !skald_str_equal(list->tenant, tenant)) continue;
             if (!list->count || !ski_str_begins(list->name, prefix)) continue;
+            if (after.len && ski_str_compare(list->name, after) <= 0) continue;
             more =
                 visit(context, &(skald_counted){.name = list->name,
                                                 .tenant = list->tenant,
@@ -151,13 +152,29 @@ static void lists_visit(ski_memory *memory, const ski_memory_postings *postings,
     }
 }
 
+// A stream is a run of its own, for they are in no order: what the visitor says ends nothing.
+typedef struct stream_visitor {
+    bool (*visit)(void *context, const skald_counted *stream);
+    void *context;
+} stream_visitor;
+
+static bool stream_visit(void *context, const skald_counted *stream)
+{
+    const stream_visitor *visitor = context;
+
+    (void)visitor->visit(visitor->context, stream);
+    return true;
+}
+
 static skald_err memory_streams_each(void *driver, skald_str tenant, skald_str prefix,
+                                     skald_str after,
                                      bool (*visit)(void *context, const skald_counted *stream),
                                      void *context)
 {
     ski_memory *memory = driver;
+    stream_visitor visitor = {visit, context};
 
-    lists_visit(memory, &memory->streams, tenant, prefix, visit, context);
+    lists_visit(memory, &memory->streams, tenant, prefix, after, stream_visit, &visitor);
     return SKALD_OK;
 }
 
@@ -167,7 +184,7 @@ static skald_err memory_types_each(void *driver, skald_str tenant,
 {
     ski_memory *memory = driver;
 
-    lists_visit(memory, &memory->types, tenant, SKALD_STR(""), visit, context);
+    lists_visit(memory, &memory->types, tenant, SKALD_STR(""), SKALD_STR(""), visit, context);
     return SKALD_OK;
 }
 

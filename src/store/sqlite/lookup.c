@@ -52,9 +52,10 @@ skald_err ski_sqlite_stream_version(void *driver, skald_str tenant, skald_str st
     return err;
 }
 
-// counted_each visits the names of a tenant that begin with prefix, or all names.
+// counted_each visits the names of a tenant that begin with prefix and are greater than after, in
+// order, or those of every tenant, in no order.
 static skald_err counted_each(ski_sqlite *store, ski_sql of_tenant, ski_sql all, skald_str tenant,
-                              skald_str prefix,
+                              skald_str prefix, skald_str after,
                               bool (*visit)(void *context, const skald_counted *item),
                               void *context)
 {
@@ -67,7 +68,7 @@ static skald_err counted_each(ski_sqlite *store, ski_sql of_tenant, ski_sql all,
     err = ski_db_stmt(db, tenant.ptr ? of_tenant : all, &stmt);
     if (!err && tenant.ptr) {
         ski_db_name(stmt, 1, tenant);
-        ski_db_name(stmt, 2, prefix);
+        ski_db_name(stmt, 2, ski_str_compare(after, prefix) > 0 ? after : prefix);
     }
     while (!err) {
         skald_counted item;
@@ -85,26 +86,27 @@ static skald_err counted_each(ski_sqlite *store, ski_sql of_tenant, ski_sql all,
             if (tenant.ptr) break; // they come in order
             continue;
         }
+        if (after.len && ski_str_compare(item.name, after) <= 0) continue;
         if (!visit(context, &item)) break;
     }
     ski_sqlite_reader_end(store, db);
     return err;
 }
 
-skald_err ski_sqlite_streams_each(void *driver, skald_str tenant, skald_str prefix,
+skald_err ski_sqlite_streams_each(void *driver, skald_str tenant, skald_str prefix, skald_str after,
                                   bool (*visit)(void *context, const skald_counted *stream),
                                   void *context)
 {
-    return counted_each(driver, SKI_SQL_STREAMS_OF, SKI_SQL_STREAMS_ALL, tenant, prefix, visit,
-                        context);
+    return counted_each(driver, SKI_SQL_STREAMS_OF, SKI_SQL_STREAMS_ALL, tenant, prefix, after,
+                        visit, context);
 }
 
 skald_err ski_sqlite_types_each(void *driver, skald_str tenant,
                                 bool (*visit)(void *context, const skald_counted *type),
                                 void *context)
 {
-    return counted_each(driver, SKI_SQL_TYPES_OF, SKI_SQL_TYPES_ALL, tenant, SKALD_STR(""), visit,
-                        context);
+    return counted_each(driver, SKI_SQL_TYPES_OF, SKI_SQL_TYPES_ALL, tenant, SKALD_STR(""),
+                        SKALD_STR(""), visit, context);
 }
 
 skald_err ski_sqlite_value_get(void *driver, skald_str name, skald_buf *buf)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// store/log/lookup.h - where one event is, where one stream stands, who has an id: asked of the
+// window and of the index files. Without the lock, unless it says otherwise.
+#ifndef SKI_STORE_LOG_LOOKUP_H
+#define SKI_STORE_LOG_LOOKUP_H
+
+#include "store/log/engine.h"
+
+// ski_locate: position is visible. Fails: CORRUPT, IO (of the index file), NOTFOUND (erased).
+skald_err ski_locate(ski_engine *engine, uint64_t position, ski_candidate *ret_candidate,
+                     skald_error *reterr_error) SKALD_CHECK;
+// ski_locate_window does so for a position of the window. The lock is held.
+ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position);
+// ski_locate_place makes a candidate of what an index says.
+ski_candidate ski_locate_place(uint32_t slot, uint64_t position, uint64_t end,
+                               const ski_sealed_place *place);
+
+// Streams, as of the last segment that has an index file. The indexes that no run covers yet are
+// lent from begin to end, so that many streams can be asked for at once.
+enum { SKI_HEADS_INDEXES = 32 };
+typedef struct ski_heads {
+    ski_engine *engine;
+    ski_indexed *indexed[SKI_HEADS_INDEXES]; // newest first
+    uint32_t slots[SKI_HEADS_INDEXES];
+    uint32_t count;
+    uint32_t slot_next; // older ones that are not covered either end before this
+} ski_heads;
+void ski_heads_begin(ski_heads *heads, ski_engine *engine);
+void ski_heads_end(ski_heads *heads);
+// ski_heads_find gives zeros for a stream that is not there. Fails: CORRUPT, IO.
+skald_err ski_heads_find(ski_heads *heads, skald_str tenant, skald_str stream,
+                         ski_index_head *ret_head, skald_error *reterr_error) SKALD_CHECK;
+
+// ski_lookup_old_id finds an id in index files, from the newest before a position on. The record is
+// verified; free *ret_bytes with ski_free. Fails: NOTFOUND, CORRUPT, IO, NOMEM.
+skald_err ski_lookup_old_id(ski_engine *engine, skald_str tenant, skald_uuid id, uint64_t hash,
+                            uint64_t before, uint8_t **ret_bytes, ski_record *ret_record,
+                            skald_error *reterr_error) SKALD_CHECK;
+
+#endif
