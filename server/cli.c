@@ -34,6 +34,16 @@ int cli_fail_error(const skald_error *error)
     return cli_fail(exit, "%s", text);
 }
 
+// data_is_url: what begins with the name of a driver is a store's URL, anything else a directory.
+static bool data_is_url(const char *data)
+{
+    static const char *const schemes[] = {"log:", "memory:", "sqlite:"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (strncmp(data, schemes[i], strlen(schemes[i])) == 0) return true;
+    return false;
+}
+
 int cli_store_open(const cli_args *args, const skald_store_options *options,
                    skald_store **ret_store)
 {
@@ -41,9 +51,11 @@ int cli_store_open(const cli_args *args, const skald_store_options *options,
     skald_error error = {0};
     char url[4096 + 8];
     skald_err err;
+    int len;
 
-    if (!data[0] || (size_t)snprintf(url, sizeof url, "log:%s", data) >= sizeof url)
-        return cli_fail(CLI_USAGE, "--data must be the path of a directory");
+    len = snprintf(url, sizeof url, data_is_url(data) ? "%s" : "log:%s", data);
+    if (!data[0] || (size_t)len >= sizeof url)
+        return cli_fail(CLI_USAGE, "--data must be a directory or a store, as sqlite:FILE");
     err = skald_store_open(url, options, ret_store, &error);
     if (err == SKALD_ENOTFOUND) return cli_fail(CLI_CANNOT, "there is no store in '%s'", data);
     return err ? cli_fail_error(&error) : CLI_OK;
@@ -71,6 +83,41 @@ static const cli_option *find_option(const cli_verb *verb, const char *name, siz
     return NULL;
 }
 
+// take_setting reads --KEY VALUE or --KEY=VALUE; which keys there are the library knows.
+static int take_setting(const cli_verb *verb, int argc, char **argv, int *at, cli_args *args)
+{
+    char *name = argv[*at] + 2;
+    char *value = strchr(name, '=');
+
+    if (value) {
+        *value++ = 0;
+    } else if (*at + 1 >= argc) {
+        return cli_fail(CLI_USAGE, "%s: --%s needs a value", verb->name, name);
+    } else {
+        value = argv[++*at];
+    }
+    if (args->given_count == CLI_REPEAT_MAX)
+        return cli_fail(CLI_USAGE, "%s: more than %d options", verb->name, CLI_REPEAT_MAX);
+    args->given[args->given_count].name = name;
+    args->given[args->given_count++].value = value;
+    return CLI_OK;
+}
+
+void cli_settings_of(const cli_args *args, cli_settings *ret_settings)
+{
+    size_t count = 0;
+
+    *ret_settings = (cli_settings){.options.file = cli_get(args, "config")};
+    for (int i = 0; i < args->given_count; i++) {
+        const char *name = args->given[i].name;
+        const cli_option *option = find_option(args->verb, name, strlen(name));
+        if (strcmp(name, "config") == 0 || (option && !option->argument)) continue;
+        ret_settings->given[count++] = (skald_setting){name, args->given[i].value};
+    }
+    ret_settings->options.settings = ret_settings->given;
+    ret_settings->options.setting_count = count;
+}
+
 // take_option reads one option at argv[*at], and its value, which may stand behind '='.
 static int take_option(const cli_verb *verb, int argc, char **argv, int *at, cli_args *args)
 {
@@ -80,6 +127,7 @@ static int take_option(const cli_verb *verb, int argc, char **argv, int *at, cli
         find_option(verb, name, equals ? (size_t)(equals - name) : strlen(name));
     const char *value = "";
 
+    if (!option && verb->takes_settings && *name) return take_setting(verb, argc, argv, at, args);
     if (!option) {
         return cli_fail(CLI_USAGE, "%s: unknown option '%s'; see: skald %s --help", verb->name,
                         argv[*at], verb->name);

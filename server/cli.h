@@ -31,6 +31,7 @@ typedef struct cli_verb {
     const char *name, *summary, *rest, *example;
     const cli_option *options;
     int rest_min, rest_max; // rest_max -1: no end
+    bool takes_settings;    // any other --KEY VALUE is a setting
     int (*run)(const cli_args *args);
 } cli_verb;
 
@@ -82,7 +83,16 @@ typedef struct cli_bar {
 void cli_bar_show(cli_bar *bar, uint64_t done, const char *note);
 void cli_bar_end(cli_bar *bar);
 
+// cli_settings makes the options of a system from those of a verb with takes_settings; what it
+// gives borrows from args. --config is the file.
+typedef struct cli_settings {
+    skald_setting given[CLI_REPEAT_MAX];
+    skald_system_options options;
+} cli_settings;
+void cli_settings_of(const cli_args *args, cli_settings *ret_settings);
+
 extern const cli_verb cmd_serve, cmd_publish, cmd_tail, cmd_read, cmd_import, cmd_export,
-    cmd_verify, cmd_version;
+    cmd_verify, cmd_backup, cmd_store, cmd_version, cmd_types, cmd_schema, cmd_config, cmd_keys,
+    cmd_subscriptions, cmd_dead_letters, cmd_parked, cmd_trace, cmd_replay;
 
 #endif

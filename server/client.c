@@ -106,6 +106,13 @@ static bool prepare(cli_client *client, const char *method, const char *path)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "skald/" SKALD_VERSION_TEXT);
+    // Not an option: what stands on a command line, everybody on the machine can read.
+    const char *key = getenv("SKALD_API_KEY");
+
+    if (key && key[0]) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, key);
+    }
     return true;
 }
 

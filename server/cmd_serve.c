@@ -9,32 +9,29 @@ static void greet(const skald_system *system)
 {
     const char *name = skald_system_host(system);
     unsigned port = skald_system_port(system);
+    const char *scheme = skald_system_tls(system) ? "https" : "http";
     char host[64];
 
     // In an address, an IPv6 host stands in brackets.
     (void)snprintf(host, sizeof host, strchr(name, ':') ? "[%s]" : "%s", name);
     printf("skald %s is ready\n"
-           "  page     http://%s:%u/\n"
-           "  publish  curl -X POST http://%s:%u/api/events -H 'Content-Type: application/json' "
+           "  page     %s://%s:%u/\n"
+           "  publish  curl -X POST %s://%s:%u/api/events -H 'Content-Type: application/json' "
            "-d '{\"type\":\"order.created\",\"stream\":\"order-1\",\"data\":{\"total\":99}}'\n"
-           "  read     curl http://%s:%u/api/streams/order-1\n",
-           SKALD_VERSION_TEXT, host, port, host, port, host, port);
+           "  read     curl %s://%s:%u/api/streams/order-1\n",
+           SKALD_VERSION_TEXT, scheme, host, port, scheme, host, port, scheme, host, port);
     (void)fflush(stdout);
 }
 
 static int run(const cli_args *args)
 {
-    skald_system_options options = {
-        .preset = cli_get(args, "preset"),
-        .file = cli_get(args, "config"),
-        .data = cli_get(args, "data"),
-        .listen = cli_get(args, "listen"),
-        .port = cli_get(args, "port"),
-    };
+    cli_settings settings;
     skald_system *system = NULL;
     skald_error error = {0};
-    skald_err err = skald_system_start(&options, &system, &error);
+    skald_err err;
 
+    cli_settings_of(args, &settings);
+    err = skald_system_start(&settings.options, &system, &error);
     if (err) return cli_fail_error(&error);
     greet(system);
     skald_system_wait(system);
@@ -49,6 +46,7 @@ static const cli_option options[] = {
     {"listen", "HOST", "listen on this address (127.0.0.1)"},
     {"preset", "NAME", "development, production or testing"},
     {"config", "FILE", "read settings from a YAML file"},
+    {"KEY", "VALUE", "any setting: skald config list shows them"},
     {NULL, NULL, NULL},
 };
 
@@ -58,5 +56,6 @@ const cli_verb cmd_serve = {
     .rest = "",
     .example = "skald serve --data ./data --port 8000",
     .options = options,
+    .takes_settings = true,
     .run = run,
 };

@@ -8,7 +8,9 @@
 
 static const cli_verb *const verbs[] = {
     &cmd_serve,  &cmd_publish, &cmd_tail,   &cmd_read,
-    &cmd_import, &cmd_export,  &cmd_verify, &cmd_version,
+    &cmd_import, &cmd_export,  &cmd_verify, &cmd_backup, &cmd_store, &cmd_version, &cmd_types,
+    &cmd_schema, &cmd_config, &cmd_keys,
+    &cmd_subscriptions, &cmd_dead_letters, &cmd_parked, &cmd_trace, &cmd_replay,
 };
 enum { verb_count = sizeof verbs / sizeof *verbs };
 
@@ -16,7 +18,7 @@ static void help(void)
 {
     printf("skald remembers events and tells them.\n\nUsage: skald VERB [OPTIONS]\n\n");
     for (size_t i = 0; i < verb_count; i++)
-        printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+        printf("  %-13s %s\n", verbs[i]->name, verbs[i]->summary);
     printf("\nskald VERB --help shows the options of a verb and an example.\n"
            "Verbs talk to a server at --url (default http://127.0.0.1:8000).\n"
            "Exit: 0 done, 1 what was asked is not so, 2 wrong usage, 3 cannot.\n");

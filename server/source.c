@@ -44,6 +44,26 @@ static skald_texts texts_of(const cli_args *args, const char *name, skald_str *i
     return (skald_texts){.items = items, .count = count};
 }
 
+// open_cursor reads by every name the types asked for have in this directory.
+static int open_cursor(cli_source *source, skald_read *read)
+{
+    skald_types *types = NULL;
+    skald_arena *arena = NULL;
+    skald_error error = {0};
+    skald_err err = skald_types_new(0, &types);
+
+    if (!err) err = skald_arena_new(arena_bytes_max, &arena);
+    if (!err) err = skald_types_load(types, source->store, &error);
+    if (!err) err = skald_types_known(types);
+    if (!err)
+        err = skald_types_resolve(types, &read->filter, SIZE_MAX, arena, &read->filter, &error);
+    if (!err) err = skald_cursor_open(source->store, read, &source->cursor);
+    skald_arena_free(arena);
+    skald_types_free(types);
+    if (err && !error.err) (void)!skald_fail(&error, err, "%s", skald_err_text(err));
+    return err ? cli_fail_error(&error) : CLI_OK;
+}
+
 static int open_directory(cli_source *source, const cli_args *args)
 {
     skald_read read = {
@@ -62,9 +82,7 @@ static int open_directory(cli_source *source, const cli_args *args)
     exit = cli_store_open(args, &options, &source->store);
     if (exit) return exit;
     source->head = skald_store_head(source->store);
-    if (skald_cursor_open(source->store, &read, &source->cursor))
-        return cli_fail(CLI_CANNOT, "out of memory");
-    return CLI_OK;
+    return open_cursor(source, &read);
 }
 
 // put_range: one end of the range moves with the pages (cursor_position), the other stays.

@@ -75,7 +75,7 @@ static json_t *make_definition(const group_tail *tail)
     json_t *filter = json_object();
     json_t *where = NULL;
 
-    if (from && *from >= '0' && *from <= '9')
+    if (from && *from && !from[strspn(from, "0123456789")] && strlen(from) < 19)
         where = json_integer((json_int_t)strtoull(from, NULL, 10));
     else
         where = json_string(from ? from : "start");
@@ -85,7 +85,7 @@ static json_t *make_definition(const group_tail *tail)
     if (tenant) json_object_set_new(filter, "tenantId", json_string(tenant));
     return json_pack("{s:s, s:o, s:o, s:s, s:I}", "name", cli_get(args, "name"), "filter", filter,
                      "from", where, "order", "stream", "ackTimeoutMs",
-                     (json_int_t)((tail->options->timeout_s + grace_s) * 1000));
+                     (json_int_t)(tail->options->timeout_s + grace_s) * 1000);
 }
 
 static bool make_path(group_worker *worker, const char *what)
@@ -196,22 +196,58 @@ static int print_all(group_worker *worker)
     return CLI_OK;
 }
 
+// pass moves behind text, which must stand at *at.
+static bool pass(const char **at, const char *end, const char *text)
+{
+    size_t len = strlen(text);
+
+    if ((size_t)(end - *at) < len || memcmp(*at, text, len) != 0) return false;
+    *at += len;
+    return true;
+}
+
+// read_id copies what stands before the next quote.
+static bool read_id(const char **at, const char *end, char *ret_id, size_t size)
+{
+    const char *quote = memchr(*at, '"', (size_t)(end - *at));
+
+    if (!quote || quote == *at || (size_t)(quote - *at) >= size) return false;
+    memcpy(ret_id, *at, (size_t)(quote - *at));
+    ret_id[quote - *at] = 0;
+    *at = quote;
+    return true;
+}
+
+// read_digits reads a number of at most nine digits.
+static bool read_digits(const char **at, const char *end, unsigned *ret_number)
+{
+    const char *begin = *at;
+    unsigned number = 0;
+
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
+        if (*at - begin == 9) return false;
+        number = number * 10 + (unsigned)(**at - '0');
+    }
+    *ret_number = number;
+    return *at > begin;
+}
+
 // read_delivery takes one apart: {"deliveryId":"…","attempt":N,"event":{…}}. The text is the
 // server's, in this order.
 static bool read_delivery(const char *begin, const char *end, taken *ret_taken)
 {
-    static const char event_name[] = "\"event\":";
     static const char position_name[] = "\"position\":";
-    const char *event = strstr(begin, event_name);
+    const char *event = begin;
     const char *position;
-    unsigned attempt = 0;
 
-    if (!event || event >= end) return false;
-    if (sscanf(begin, "{\"deliveryId\":\"%95[^\"]\",\"attempt\":%u", ret_taken->id, &attempt) != 2)
+    if (!pass(&event, end, "{\"deliveryId\":\"") ||
+        !read_id(&event, end, ret_taken->id, sizeof ret_taken->id) ||
+        !pass(&event, end, "\",\"attempt\":") ||
+        !read_digits(&event, end, &ret_taken->attempt) || !pass(&event, end, ",\"event\":{"))
         return false;
-    event += sizeof event_name - 1;
-    ret_taken->attempt = attempt;
+    event--; // the brace is the event's
     ret_taken->event = (skald_str){event, (size_t)(end - 1 - event)};
+    ret_taken->position = 0;
     position = strstr(event, position_name);
     if (position && position < end)
         ret_taken->position = strtoull(position + sizeof position_name - 1, NULL, 10);

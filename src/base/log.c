@@ -43,6 +43,21 @@ static bool put_member_cut(skald_buf *line, skald_str name, skald_str value)
     return false;
 }
 
+skald_level ski_log_level(const skald_log *log)
+{
+    return __atomic_load_n(&log->level_min, __ATOMIC_RELAXED);
+}
+
+bool ski_log_takes(const skald_log *log, skald_level level)
+{
+    return log && log->line && level >= ski_log_level(log);
+}
+
+void ski_log_level_set(skald_log *log, skald_level level_min)
+{
+    __atomic_store_n(&log->level_min, level_min, __ATOMIC_RELAXED);
+}
+
 void ski_log_line(const skald_log *log, skald_level level, const char *message, ...)
 {
     static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -52,7 +67,7 @@ void ski_log_line(const skald_log *log, skald_level level, const char *message, 
     va_list args;
 
     assert(level >= SKALD_DEBUG && level <= SKALD_ERROR && message);
-    if (!log || !log->line || level < log->level_min) return;
+    if (!ski_log_takes(log, level)) return;
 
     line.size = line.bytes_max; // it is as large as it may be: it never allocates
     whole = put_member_cut(&line, SKALD_STR("level"), skald_str_of(level_names[level])) &&

@@ -16,7 +16,12 @@ enum {
     SKI_OPEN_WRITE = 1,  // else read only
     SKI_OPEN_CREATE = 2, // if it is not there
     SKI_OPEN_NEW = 4,    // with CREATE: EXISTS if it is there
+    // What is written bypasses the cache where the file system can do that; then memory, length and
+    // offset of every write are multiples of SKI_DIRECT_BYTES.
+    SKI_OPEN_DIRECT = 8,
 };
+
+enum { SKI_DIRECT_BYTES = 4096 };
 
 typedef struct ski_thread {
     uint64_t id; // 0: none
@@ -50,6 +55,9 @@ typedef struct ski_kernel {
 
     skald_err (*rename)(void *context, const char *from, const char *to); // replaces to
     skald_err (*unlink)(void *context, const char *path);
+    // link gives a file a second name: EXISTS; UNSUPPORTED: not here, or not from this file system
+    // to that one. NULL: this kernel has none.
+    skald_err (*link)(void *context, const char *path, const char *name);
     skald_err (*make_dir)(void *context, const char *path); // OK if it is there; parents are not
                                                             // made
     skald_err (*sync_dir)(void *context, const char *path); // names made, moved, removed in it are

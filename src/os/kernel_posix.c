@@ -43,6 +43,7 @@ const ski_kernel ski_kernel_system = {
     .lock = ski_posix_lock,
     .rename = ski_posix_rename,
     .unlink = ski_posix_unlink,
+    .link = ski_posix_link,
     .make_dir = ski_posix_make_dir,
     .sync_dir = ski_posix_sync_dir,
     .list = ski_posix_list,

@@ -26,6 +26,7 @@ skald_err ski_posix_lock(void *context, ski_file *file);
 
 skald_err ski_posix_rename(void *context, const char *from, const char *to);
 skald_err ski_posix_unlink(void *context, const char *path);
+skald_err ski_posix_link(void *context, const char *path, const char *name);
 skald_err ski_posix_make_dir(void *context, const char *path);
 skald_err ski_posix_sync_dir(void *context, const char *path);
 skald_err ski_posix_list(void *context, const char *path,

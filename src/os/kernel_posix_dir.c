@@ -24,6 +24,18 @@ skald_err ski_posix_unlink(void *context SKALD_UNUSED, const char *path)
     return unlink(path) ? ski_posix_err(errno) : SKALD_OK;
 }
 
+skald_err ski_posix_link(void *context SKALD_UNUSED, const char *path, const char *name)
+{
+    if (link(path, name) == 0) return SKALD_OK;
+    switch (errno) {
+    case EXDEV:
+    case EPERM: // the file system has no links, or a rule of the machine is against it
+    case EOPNOTSUPP:
+    case EMLINK: return SKALD_EUNSUPPORTED;
+    default: return ski_posix_err(errno);
+    }
+}
+
 skald_err ski_posix_make_dir(void *context SKALD_UNUSED, const char *path)
 {
     struct stat status;

@@ -34,7 +34,18 @@ static int open_flags(unsigned flags)
     native |= flags & SKI_OPEN_WRITE ? O_RDWR : O_RDONLY;
     if (flags & SKI_OPEN_CREATE) native |= O_CREAT;
     if (flags & SKI_OPEN_NEW) native |= O_EXCL;
+    if (flags & SKI_OPEN_DIRECT) native |= O_DIRECT;
     return native;
+}
+
+static int descriptor_open(const char *path, int flags)
+{
+    int fd = -1;
+
+    do {
+        fd = open(path, flags, file_mode);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
 }
 
 skald_err ski_posix_open(void *context SKALD_UNUSED, const char *path, unsigned flags,
@@ -45,9 +56,11 @@ skald_err ski_posix_open(void *context SKALD_UNUSED, const char *path, unsigned 
     ski_file *file = ski_alloc(sizeof *file);
 
     if (!file) return ski_posix_fail(reterr_error, path, ENOMEM);
-    do {
-        file->fd = open(path, open_flags(flags), file_mode);
-    } while (file->fd < 0 && errno == EINTR);
+    file->fd = descriptor_open(path, open_flags(flags));
+    if (file->fd < 0 && errno == EINVAL && (flags & SKI_OPEN_DIRECT)) { // it cannot
+        // It may have been made before that was found out.
+        file->fd = descriptor_open(path, open_flags(flags & ~(unsigned)(SKI_OPEN_DIRECT)));
+    }
     if (file->fd < 0) {
         skald_err err = ski_posix_fail(reterr_error, path, errno);
 

@@ -24,8 +24,15 @@ static void a_held_signal_waits_to_be_asked_for(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(kill(getpid(), SIGPIPE), 0); // held, but nothing to stop for
         assert_int_equal(kill(getpid(), asked[i]), 0);
-        assert_int_equal(ski_signals_wait(), asked[i]);
+        assert_int_equal(ski_signals_wait(0), asked[i]);
     }
+}
+
+static void waiting_ends_with_its_time(void **state)
+{
+    (void)state;
+    ski_signals_hold();
+    assert_int_equal(ski_signals_wait(1), 0);
 }
 
 static void ask(void *argument)
@@ -41,7 +48,7 @@ static void threads_of_the_kernel_do_not_take_it(void **state)
     (void)state;
     ski_signals_hold();
     assert_int_equal(kernel->spawn(NULL, "asks", ask, NULL, &thread), SKALD_OK);
-    assert_int_equal(ski_signals_wait(), SIGTERM);
+    assert_int_equal(ski_signals_wait(0), SIGTERM);
     kernel->join(NULL, thread);
 }
 
@@ -49,6 +56,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_signal_waits_to_be_asked_for),
+        cmocka_unit_test(waiting_ends_with_its_time),
         cmocka_unit_test(threads_of_the_kernel_do_not_take_it),
     };
 

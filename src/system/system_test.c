@@ -182,19 +182,16 @@ static void an_open_server_keeps_to_loopback(void **state)
 {
     static const char *const hosts[] = {"0.0.0.0",     "::",        "10.0.0.1",
                                         "example.org", "128.0.0.1", "1270.0.0.1"};
-    char never[80];
 
     (void)state;
-    (void)snprintf(never, sizeof never, "%s/never", folder);
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-        skald_system_options options = options_of(never, NULL);
+        skald_system_options options = options_of(NULL, NULL);
         skald_system *system = NULL;
         skald_error error = {0};
         options.listen = hosts[i];
         assert_int_equal(skald_system_start(&options, &system, &error), SKALD_EDENIED);
         assert_non_null(strstr(error.text, hosts[i]));
-        assert_non_null(strstr(error.text, "Listen on 127.0.0.1"));
-        assert_int_equal(access(never, F_OK), -1);
+        assert_non_null(strstr(error.text, "skald keys create"));
     }
 }
 

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// skald subscriptions: every consumer of a server, how it is doing, and what may be done to it.
+#include "ask.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int show_json(const cli_asking *asking)
+{
+    printf("%s\n", asking->text);
+    return CLI_OK;
+}
+
+static void show_row(const json_t *row)
+{
+    const char *name = ask_text(row, "name");
+
+    ask_show(name && name[0] ? name : "(unnamed)");
+    printf("  ");
+    ask_show(ask_text(row, "kind"));
+    printf("  ");
+    ask_show(ask_text(row, "state"));
+    printf("%s  at %lld", json_is_true(json_object_get(row, "stale")) ? ", stale" : "",
+           ask_whole(row, "position"));
+    if (ask_whole(row, "lag")) printf("  %lld behind", ask_whole(row, "lag"));
+    if (ask_whole(row, "inFlight")) printf("  %lld out", ask_whole(row, "inFlight"));
+    if (ask_whole(row, "parked")) printf("  %lld keys parked", ask_whole(row, "parked"));
+    if (ask_whole(row, "dead")) printf("  %lld dead", ask_whole(row, "dead"));
+    (void)putchar('\n');
+}
+
+static int list(cli_asking *asking)
+{
+    const json_t *rows;
+    size_t i;
+    json_t *row;
+    int exit = ask(asking, "GET", NULL, (const char *const[]){"/api/subscriptions", NULL});
+
+    if (exit) return exit;
+    if (cli_flag(asking->args, "json")) return show_json(asking);
+    rows = json_object_get(asking->answer, "data");
+    json_array_foreach (rows, i, row) show_row(row);
+    if (!json_array_size(rows)) printf("there is none\n");
+    return CLI_OK;
+}
+
+static void show_list(const json_t *filter, const char *name)
+{
+    const json_t *texts = json_object_get(filter, name);
+    json_t *text;
+    size_t i;
+
+    json_array_foreach (texts, i, text) {
+        printf("%s%s", i ? " " : "  ", i ? "" : name);
+        if (!i) printf(" ");
+        ask_show(json_string_value(text));
+    }
+}
+
+static int show(cli_asking *asking, const char *name)
+{
+    static const char *const counts[] = {"acked",  "retried", "rejected", "timedOut", "expired",
+                                         "parked", "dead",    "inFlight", "retrying", NULL};
+    const json_t *data, *last, *rates;
+    char at[24];
+    int exit = ask(asking, "GET", NULL, (const char *const[]){"/api/subscriptions/", name, NULL});
+
+    if (exit) return exit;
+    if (cli_flag(asking->args, "json")) return show_json(asking);
+    data = json_object_get(asking->answer, "data");
+    show_row(data);
+    printf("  order %s, when attempts end %s\n",
+           ask_text(data, "order") ? ask_text(data, "order") : "not known",
+           ask_text(data, "onExhausted") ? ask_text(data, "onExhausted") : "not known");
+    printf(" ");
+    for (size_t i = 0; counts[i]; i++)
+        printf("%s %s %lld", i ? "," : "", counts[i], ask_whole(data, counts[i]));
+    rates = json_object_get(data, "rates");
+    printf("\n  %.1f a second in, %.1f out; last sign of a consumer %s\n",
+           json_number_value(json_object_get(rates, "inPerSecond")),
+           json_number_value(json_object_get(rates, "outPerSecond")),
+           ask_time(data, "activeAt", at));
+    const json_t *filter = json_object_get(data, "filter");
+    if (filter) {
+        show_list(filter, "types");
+        show_list(filter, "streams");
+        show_list(filter, "categories");
+        printf("\n");
+    }
+    last = json_object_get(data, "lastError");
+    if (json_is_object(last)) {
+        printf("  last error %s: ", ask_time(last, "at", at));
+        ask_show(ask_text(last, "message"));
+        (void)putchar('\n');
+    }
+    return CLI_OK;
+}
+
+static int do_to(cli_asking *asking, const char *what, const char *name)
+{
+    bool deletes = strcmp(what, "delete") == 0;
+    char path[32];
+    int exit;
+
+    (void)snprintf(path, sizeof path, "/%s", what);
+    exit = deletes ? ask(asking, "DELETE", NULL,
+                         (const char *const[]){"/api/subscriptions/", name, NULL})
+                   : ask(asking, "POST", "",
+                         (const char *const[]){"/api/subscriptions/", name, path, NULL});
+    if (exit) return exit;
+    if (cli_flag(asking->args, "json")) return show_json(asking);
+    ask_show(name);
+    printf(" is ");
+    ask_show(deletes ? "deleted" : ask_text(json_object_get(asking->answer, "data"), "state"));
+    (void)putchar('\n');
+    return CLI_OK;
+}
+
+static bool known(const char *what)
+{
+    static const char *const deeds[] = {"show",  "pause",  "resume", "drain",
+                                        "reset", "delete", NULL};
+    size_t i = 0;
+
+    while (deeds[i] && strcmp(what, deeds[i]) != 0) i++;
+    return deeds[i] != NULL;
+}
+
+static int run_one(cli_asking *asking, const char *what, const char *name)
+{
+    if (!name) return list(asking);
+    if (strcmp(what, "show") == 0) return show(asking, name);
+    if (strcmp(what, "reset") == 0) return replay_run(asking, name);
+    return do_to(asking, what, name);
+}
+
+static int run(const cli_args *args)
+{
+    const char *what = args->rest_count ? args->rest[0] : "list";
+    bool lists = strcmp(what, "list") == 0;
+    cli_asking asking;
+    int exit;
+
+    if (!lists && !known(what))
+        return cli_fail(CLI_USAGE,
+                        "subscriptions: '%s' is none of list, show, pause, resume, drain, reset "
+                        "and delete",
+                        what);
+    if (args->rest_count != (lists ? args->rest_count > 0 : 2))
+        return cli_fail(CLI_USAGE,
+                        lists ? "subscriptions: list takes no name; did you mean show?"
+                              : "subscriptions: %s needs one NAME",
+                        what);
+    exit = ask_open(args, &asking);
+    if (exit) return exit;
+    exit = run_one(&asking, what, lists ? NULL : args->rest[1]);
+    ask_close(&asking);
+    return exit;
+}
+
+static const cli_option options[] = {
+    {"from-start", NULL, "reset: everything comes again"},
+    {"from-end", NULL, "reset: only what comes from now on"},
+    {"position", "N", "reset: what is behind this position comes again"},
+    {"time", "TIME", "reset: what was recorded then or later comes again"},
+    {"json", NULL, "the server's answer as JSON"},
+    {"url", "URL", "the server (http://127.0.0.1:8000)"},
+    {NULL, NULL, NULL},
+};
+
+const cli_verb cmd_subscriptions = {
+    .name = "subscriptions",
+    .summary = "Show every consumer; pause, resume, drain, reset, delete one.",
+    .rest = "[list | show|pause|resume|drain|reset|delete NAME]",
+    .example = "skald subscriptions pause mailer",
+    .options = options,
+    .rest_max = 2,
+    .run = run,
+};

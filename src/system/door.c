@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lets a server listen.
+//
+// Nothing here guesses: half a certificate, or production in the clear before the world, is refused
+// and the error says what to write instead.
+#include "system/door.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "os/kernel.h"
+
+#include <string.h>
+
+bool ski_door_loopback(const char *host)
+{
+    skald_str text = skald_str_of(host);
+
+    return ski_str_begins(text, SKALD_STR("127.")) ||
+           skald_str_equal(text, SKALD_STR("localhost")) ||
+           skald_str_equal(text, SKALD_STR("::1")) || skald_str_equal(text, SKALD_STR("[::1]"));
+}
+
+bool ski_door_has_tls(const ski_config *config)
+{
+    return config->tls_certificate[0] && strcmp(config->tls, "off") != 0;
+}
+
+static skald_err check_limits(const ski_config *config, skald_error *reterr_error)
+{
+    if (config->bodies_bytes_max < config->body_bytes_max) {
+        return skald_fail(reterr_error, SKALD_EINVALID,
+                          "bodies_bytes_max is less than body_bytes_max: no body of that size "
+                          "could ever be taken");
+    }
+    if (config->append_bytes_max < config->event_bytes_max) {
+        return skald_fail(reterr_error, SKALD_EINVALID,
+                          "append_bytes_max is less than event_bytes_max: no event of that size "
+                          "could ever be stored");
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_door_check(const ski_config *config, skald_error *reterr_error)
+{
+    SKALD_TRY(check_limits(config, reterr_error));
+    if (!config->tls_certificate[0] != !config->tls_key[0]) {
+        return skald_fail(reterr_error, SKALD_EINVALID,
+                          "tls.certificate and tls.key are given together: %s is missing",
+                          config->tls_key[0] ? "tls.certificate" : "tls.key");
+    }
+    if (strcmp(config->preset, "production") != 0 || ski_door_loopback(config->listen) ||
+        ski_door_has_tls(config) || strcmp(config->tls, "off") == 0)
+        return SKALD_OK;
+    return skald_fail(reterr_error, SKALD_EDENIED,
+                      "will not listen on %s in the clear: keys and events could be read on the "
+                      "way. Give tls.certificate and tls.key, or say tls: off when a proxy in "
+                      "front does TLS",
+                      config->listen);
+}
+
+skald_err ski_door_proxies(const ski_config *config, ski_proxies *ret_proxies,
+                           skald_error *reterr_error)
+{
+    ret_proxies->forwarded = strcmp(config->proxy_header, "forwarded") == 0;
+    return ski_proxies_read(skald_str_of(config->proxy_trusted), ret_proxies, reterr_error);
+}
+
+static skald_err read_pem(const char *path, skald_buf *buf, skald_error *reterr_error)
+{
+    *buf = (skald_buf){.bytes_max = SKI_TLS_PEM_BYTES_MAX};
+    return ski_kernel_read_file(&ski_kernel_system, path, buf, reterr_error);
+}
+
+// buf_wipe forgets what a buffer held before it goes back to the heap: it may have been a key.
+static void buf_wipe(skald_buf *buf)
+{
+    if (buf->ptr) explicit_bzero(buf->ptr, buf->size);
+    skald_buf_fini(buf);
+}
+
+skald_err ski_door_tls(const ski_config *config, ski_tls_context **ret_context,
+                       skald_error *reterr_error)
+{
+    skald_buf certificate = {0}, key = {0};
+    skald_error cause = {0};
+    skald_err err;
+
+    if (!ski_door_has_tls(config)) {
+        *ret_context = NULL;
+        return SKALD_OK;
+    }
+    err = read_pem(config->tls_certificate, &certificate, reterr_error);
+    if (!err) err = read_pem(config->tls_key, &key, reterr_error);
+    if (!err) {
+        err =
+            ski_tls_context_new(ski_buf_str(&certificate), ski_buf_str(&key), ret_context, &cause);
+        if (err) {
+            bool of_key = strcmp(cause.field, "key") == 0;
+            (void)!skald_fail(reterr_error, err, "tls.%s: %s: %s", of_key ? "key" : "certificate",
+                              of_key ? config->tls_key : config->tls_certificate, cause.text);
+        }
+    }
+    buf_wipe(&key);
+    buf_wipe(&certificate);
+    return err;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// One value: read from text, checked, and shown. Numbers may have units: "10s", "16MiB".
+#include "base/str.h"
+#include "system/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { quoted_max = 60, meant_distance_max = 3, name_bytes_max = 48 };
+
+typedef struct unit_name {
+    ski_unit unit;
+    const char *name;
+    uint64_t worth; // of the unit a setting is kept in
+} unit_name;
+
+// Each kind from the largest; those that are shown come before those that are only understood.
+static const unit_name unit_names[] = {
+    {SKI_UNIT_BYTES, "GiB", 1024 * 1024 * 1024},
+    {SKI_UNIT_BYTES, "MiB", 1024 * 1024},
+    {SKI_UNIT_BYTES, "KiB", 1024},
+    {SKI_UNIT_BYTES, "B", 1},
+    {SKI_UNIT_BYTES, "GB", 1000000000},
+    {SKI_UNIT_BYTES, "MB", 1000000},
+    {SKI_UNIT_BYTES, "kB", 1000},
+    {SKI_UNIT_MS, "d", 86400000},
+    {SKI_UNIT_MS, "h", 3600000},
+    {SKI_UNIT_MS, "m", 60000},
+    {SKI_UNIT_MS, "s", 1000},
+    {SKI_UNIT_MS, "ms", 1},
+    {SKI_UNIT_SECONDS, "d", 86400},
+    {SKI_UNIT_SECONDS, "h", 3600},
+    {SKI_UNIT_SECONDS, "m", 60},
+    {SKI_UNIT_SECONDS, "s", 1},
+};
+enum { unit_name_count = sizeof unit_names / sizeof *unit_names };
+
+static char *place(const ski_setting *setting, ski_config *config)
+{
+    return (char *)config + setting->offset;
+}
+
+static const char *place_of(const ski_setting *setting, const ski_config *config)
+{
+    return (const char *)config + setting->offset;
+}
+
+void ski_number_text(ski_unit unit, uint64_t number, char ret_text[SKI_CONFIG_SHOWN_MAX])
+{
+    const unit_name *shown = NULL;
+
+    for (size_t i = 0; i < unit_name_count && number && !shown; i++) {
+        if (unit_names[i].unit == unit && number % unit_names[i].worth == 0) shown = &unit_names[i];
+    }
+    (void)snprintf(ret_text, SKI_CONFIG_SHOWN_MAX, "%llu%s",
+                   (unsigned long long)(shown ? number / shown->worth : number),
+                   shown ? shown->name : "");
+}
+
+// read_number takes digits and perhaps a unit behind them, which is case-sensitive: 10m is ten
+// minutes.
+static skald_err read_number(ski_unit unit, skald_str text, uint64_t *ret_number)
+{
+    skald_str digits = text;
+    uint64_t worth = 1;
+    uint64_t number = 0;
+
+    for (digits.len = 0; digits.len < text.len; digits.len++) {
+        if (text.ptr[digits.len] < '0' || text.ptr[digits.len] > '9') break;
+    }
+    if (digits.len < text.len) {
+        skald_str name = ski_str_trim(ski_str(text.ptr + digits.len, text.len - digits.len)); // "10
+                                                                                              // s",
+                                                                                              // too
+        worth = 0;
+        for (size_t i = 0; i < unit_name_count; i++) {
+            if (unit_names[i].unit == unit &&
+                skald_str_equal(skald_str_of(unit_names[i].name), name))
+                worth = unit_names[i].worth;
+        }
+    }
+    SKALD_TRY(ski_str_u64(digits, &number));
+    if (!worth || number > UINT64_MAX / worth) return SKALD_EINVALID;
+    *ret_number = number * worth;
+    return SKALD_OK;
+}
+
+static skald_err refuse_number(const ski_setting *setting, skald_str value, const char *where,
+                               skald_error *reterr_error)
+{
+    static const char *const kinds[] = {"whole number", "size", "time", "time"};
+    static const char *const examples[] = {"", ", as in 16MiB", ", as in 500ms, 10s or 5m",
+                                           ", as in 10s, 5m or 30d"};
+    char min[SKI_CONFIG_SHOWN_MAX], max[SKI_CONFIG_SHOWN_MAX];
+
+    ski_number_text(setting->unit, setting->min, min);
+    ski_number_text(setting->unit, setting->max, max);
+    return skald_fail(reterr_error, SKALD_EINVALID,
+                      "%s: %s is '%.*s' but must be a %s from %s to %s%s", where, setting->key,
+                      (int)(value.len > quoted_max ? quoted_max : value.len),
+                      value.len ? value.ptr : "", kinds[setting->unit], min, max,
+                      examples[setting->unit]);
+}
+
+static skald_err put_number(const ski_setting *setting, ski_config *config, skald_str value,
+                            const char *where, skald_error *reterr_error)
+{
+    uint64_t number = 0;
+
+    if (read_number(setting->unit, value, &number) || number < setting->min ||
+        number > setting->max)
+        return refuse_number(setting, value, where, reterr_error);
+    memcpy(place(setting, config), &number, sizeof number);
+    return SKALD_OK;
+}
+
+static bool choice_allows(const char *choices, skald_str value)
+{
+    skald_str rest = skald_str_of(choices);
+
+    while (rest.len) {
+        skald_str next;
+        if (skald_str_equal(ski_str_cut(rest, ' ', &next), value)) return true;
+        rest = next;
+    }
+    return false;
+}
+
+// check_text looks at what no text may be. What a secret is does not go into an error.
+static skald_err check_text(const ski_setting *setting, skald_str value, size_t size,
+                            const char *where, skald_error *reterr_error)
+{
+    if (setting->kind == SKI_KIND_CHOICE && !choice_allows(setting->takes, value)) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s is '%.*s' but must be one of: %s",
+                          where, setting->key,
+                          (int)(value.len > quoted_max ? quoted_max : value.len),
+                          value.len ? value.ptr : "", setting->takes);
+    }
+    if (!value.len && setting->otherwise[0])
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s is empty", where, setting->key);
+    if (value.len && memchr(value.ptr, 0, value.len)) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s holds a NUL byte", where,
+                          setting->key);
+    }
+    if (value.len >= size) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s is longer than %zu bytes", where,
+                          setting->key, size - 1);
+    }
+    return SKALD_OK;
+}
+
+static skald_err put_text(const ski_setting *setting, ski_config *config, skald_str value,
+                          const char *where, skald_error *reterr_error)
+{
+    size_t size =
+        setting->kind == SKI_KIND_CHOICE ? sizeof(ski_config_choice) : sizeof(ski_config_text);
+    char *to = place(setting, config);
+
+    SKALD_TRY(check_text(setting, value, size, where, reterr_error));
+    if (value.len) memcpy(to, value.ptr, value.len);
+    to[value.len] = 0;
+    return SKALD_OK;
+}
+
+// put_list takes items between commas, white space around them being nothing.
+static skald_err put_list(const ski_setting *setting, ski_config *config, skald_str value,
+                          const char *where, skald_error *reterr_error)
+{
+    char *to = place(setting, config);
+    ski_config_list list;
+    skald_str rest = value;
+    size_t len = 0;
+
+    SKALD_TRY(check_text(setting, value, sizeof list, where, reterr_error));
+    while (rest.len) {
+        skald_str next = {0};
+        skald_str item = ski_str_trim(ski_str_cut(rest, ',', &next));
+        if (!item.len || (next.ptr && !next.len)) {
+            return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s has an empty item", where,
+                              setting->key);
+        }
+        if (len) list[len++] = ',';
+        memcpy(list + len, item.ptr, item.len);
+        len += item.len;
+        rest = next;
+    }
+    list[len] = 0;
+    memcpy(to, list, len + 1);
+    return SKALD_OK;
+}
+
+skald_err ski_setting_put(const ski_setting *setting, ski_config *config, skald_str value,
+                          const char *where, skald_error *reterr_error)
+{
+    switch (setting->kind) {
+    case SKI_KIND_NUMBER: return put_number(setting, config, value, where, reterr_error);
+    case SKI_KIND_LIST: return put_list(setting, config, value, where, reterr_error);
+    case SKI_KIND_TEXT:
+    case SKI_KIND_CHOICE: break;
+    }
+    return put_text(setting, config, value, where, reterr_error);
+}
+
+void ski_setting_text(const ski_setting *setting, const ski_config *config,
+                      char ret_text[SKI_CONFIG_SHOWN_MAX])
+{
+    const char *from = place_of(setting, config);
+    uint64_t number = 0;
+
+    switch (setting->kind) {
+    case SKI_KIND_NUMBER:
+        memcpy(&number, from, sizeof number);
+        ski_number_text(setting->unit, number, ret_text);
+        return;
+    case SKI_KIND_LIST:
+    case SKI_KIND_TEXT:
+    case SKI_KIND_CHOICE: (void)snprintf(ret_text, SKI_CONFIG_SHOWN_MAX, "%s", from);
+    }
+}
+
+// hide_password makes scheme://user:password@host to scheme://user:***@host.
+static void hide_password(char text[SKI_CONFIG_SHOWN_MAX])
+{
+    char kept[SKI_CONFIG_SHOWN_MAX];
+    char *authority = strstr(text, "://");
+    char *at = authority ? strrchr(authority, '@') : NULL;
+    char *colon = authority ? strchr(authority + 3, ':') : NULL;
+
+    if (!at || !colon || colon > at) return;
+    (void)snprintf(kept, sizeof kept, "%s", at);
+    (void)snprintf(colon, SKI_CONFIG_SHOWN_MAX - (size_t)(colon - text), ":***%s", kept);
+}
+
+void ski_setting_shown(const ski_setting *setting, const ski_config *config,
+                       char ret_text[SKI_CONFIG_SHOWN_MAX])
+{
+    ski_setting_text(setting, config, ret_text);
+    if (setting->flags & SKI_FLAG_URL) hide_password(ret_text);
+}
+
+bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b)
+{
+    char text_a[SKI_CONFIG_SHOWN_MAX];
+    char text_b[SKI_CONFIG_SHOWN_MAX];
+
+    ski_setting_text(setting, a, text_a);
+    ski_setting_text(setting, b, text_b);
+    return strcmp(text_a, text_b) == 0;
+}
+
+void ski_setting_variable(const ski_setting *setting, char ret_name[SKI_CONFIG_VARIABLE_MAX])
+{
+    const char *key = setting->key;
+    size_t len = (size_t)snprintf(ret_name, SKI_CONFIG_VARIABLE_MAX, "SKALD_");
+
+    for (; *key && len + 1 < SKI_CONFIG_VARIABLE_MAX; key++) {
+        char byte = *key == '.' ? '_' : *key;
+        ret_name[len++] = (char)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
+    }
+    ret_name[len] = 0;
+}
+
+void ski_setting_origin(const ski_config *config, size_t index,
+                        char ret_text[SKI_CONFIG_ORIGIN_MAX])
+{
+    const ski_origin *origin = &config->origins[index];
+    const char *behind = origin->secret_file ? "_file" : "";
+    char variable[SKI_CONFIG_VARIABLE_MAX];
+
+    switch (origin->source) {
+    case SKI_SOURCE_DEFAULT: (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "default"); break;
+    case SKI_SOURCE_PRESET:
+        (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "preset %s", config->preset);
+        break;
+    case SKI_SOURCE_FILE:
+        (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "%s:%u", config->file, origin->line);
+        break;
+    case SKI_SOURCE_ENVIRONMENT:
+        ski_setting_variable(&ski_settings[index], variable);
+        (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "%s%s", variable, *behind ? "_FILE" : "");
+        break;
+    case SKI_SOURCE_OPTION:
+        (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "--%s%s", ski_settings[index].key, behind);
+    }
+}
+
+// Levenshtein's distance; of long names that of their beginnings.
+unsigned ski_setting_distance(skald_str a, skald_str b)
+{
+    unsigned row[name_bytes_max + 1];
+    size_t b_len = b.len < name_bytes_max ? b.len : name_bytes_max;
+
+    for (unsigned j = 0; j <= b_len; j++) row[j] = j;
+    for (unsigned i = 1; i <= a.len && i <= name_bytes_max; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            unsigned change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < change) change = row[j] + 1;
+            if (row[j - 1] + 1 < change) change = row[j - 1] + 1;
+            row[j] = change;
+        }
+    }
+    return row[b_len];
+}
+
+const char *ski_setting_meant(skald_str key)
+{
+    const char *best = NULL;
+    unsigned best_distance = meant_distance_max + 1;
+
+    for (size_t i = 0; i < SKI_SETTINGS; i++) {
+        unsigned now = ski_setting_distance(key, skald_str_of(ski_settings[i].key));
+        if (now >= best_distance) continue;
+        best = ski_settings[i].key;
+        best_distance = now;
+    }
+    return best;
+}
