@@ -18,6 +18,7 @@
 #ifndef SKALD_SKALD_H
 #define SKALD_SKALD_H
 
+#include <skald/keys.h>
 #include <skald/limit.h>
 #include <skald/schema.h>
 #include <skald/system.h>

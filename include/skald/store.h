@@ -61,7 +61,11 @@ typedef struct skald_store_options {
     uint64_t dedup_events_max; // ids remembered: 16 million
     bool read_only;            // nothing is written, not even to recover; no lock is taken over
     uint32_t stream_metas_max; // streams with metadata, some 400 bytes of memory each: 250,000
+    uint64_t scrub_bytes_per_s; // log driver: read and verified again in the background: 4 MiB
+    uint64_t compact_every_s; // compacted in the background so often, if anything is hidden; 0: only
+                              // when skald_store_compact or _later is called
 } skald_store_options;
+#define SKALD_SCRUB_OFF UINT64_MAX // as scrub_bytes_per_s: nothing is
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
 // "sqlite:/var/lib/skald.db". Waits.
@@ -153,7 +157,16 @@ SKALD_API SKALD_CHECK skald_err skald_store_types(skald_store *store, skald_str 
                                                   const skald_counted **ret_types,
                                                   size_t *ret_count);
 
-// skald_store_state says how the store is doing, for /ready and /metrics. Never waits.
+// skald_store_state says how the store is doing, for /ready and /metrics. It waits for no append,
+// but asks the file system how much is free.
+enum { SKALD_SYNC_BUCKETS = 16, SKALD_DAMAGES_SHOWN = 8 };
+// skald_damaged is a range of stored data that cannot be read. Everything outside of it can be.
+typedef struct skald_damaged {
+    char file[64];
+    uint64_t offset, length;
+    uint64_t position_first, position_last; // first > last: no events; last UINT64_MAX: all from
+                                            // first on
+} skald_damaged;
 typedef struct skald_store_state {
     uint64_t head;         // last durable position
     uint64_t bytes_stored; // in files or memory
@@ -176,6 +189,19 @@ typedef struct skald_store_state {
     uint64_t directory_runs;
     uint64_t seals;          // segments indexed since it was opened
     uint64_t index_rebuilds; // index files made again since, for they were lost or damaged
+    // Since it was opened: segments rewritten without what is dead, those of them of which no event
+    // was left, events erased, bytes that files became less by.
+    uint64_t compactions, segments_dropped, events_erased, bytes_freed;
+    uint64_t bytes_waiting, bytes_waiting_max; // of appends_waiting; the limit, 0: there is none
+    uint64_t bytes_free; // for this user on the file system of the store; UINT64_MAX: not known
+    // Syncs that took at most 50 us, 100 us, 250 us, 500 us, 1 ms, 2.5, 5, 10, 25, 50, 100, 250,
+    // 500 ms, 2.5 s, 10 s; the last: longer. Each is counted once.
+    uint64_t sync_counts[SKALD_SYNC_BUCKETS];
+    // Damage that is known: found when it was opened, read, verified or scrubbed. The first ranges.
+    uint64_t damages;
+    skald_damaged damage[SKALD_DAMAGES_SHOWN];
+    uint64_t scrub_bytes;    // verified in the background since it was opened
+    uint64_t scrub_segments; // verified so to their end
 } skald_store_state;
 SKALD_API void skald_store_state_get(const skald_store *store, skald_store_state *ret_state);
 
@@ -244,6 +270,10 @@ SKALD_API SKALD_CHECK skald_err skald_store_compact(skald_store *store,
                                                     const skald_compact_options *options,
                                                     skald_compacted *ret_compacted,
                                                     skald_error *reterr_error);
+// skald_store_compact_later has a thread of the store compact it soon, slowly, and returns at once;
+// asked again meanwhile it does so again. Fails: UNSUPPORTED, READONLY, CLOSED, NOMEM.
+SKALD_API SKALD_CHECK skald_err skald_store_compact_later(skald_store *store, bool erase,
+                                                          skald_error *reterr_error);
 
 // skald_snapshot is what a stream amounts to up to a version, in the words of whoever folds it.
 typedef struct skald_snapshot {
@@ -281,19 +311,90 @@ typedef struct skald_damage {
     uint64_t offset, length;
     uint64_t position_first, position_last; // 0: not known
     const char *why;
+    bool repairable; // made of the events, and can be made of them again: nothing is lost
 } skald_damage;
 typedef struct skald_verify_options {
     void (*damaged)(void *context, const skald_damage *damage);
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all);
     void *context;
+    bool repair; // what is repairable is made again; the store was not opened read-only
 } skald_verify_options;
 typedef struct skald_verified {
     uint64_t events, bytes, segments, position_last, damaged;
+    uint64_t repairable, repaired; // of damaged
 } skald_verified;
 SKALD_API SKALD_CHECK skald_err skald_store_verify(skald_store *store,
                                                    const skald_verify_options *options,
                                                    skald_verified *ret_verified,
                                                    skald_error *reterr_error);
+
+// skald_store_backup copies a store that may be in use, as it stands at one moment, into a
+// directory that is empty or not there: a store of its own, of the same uuid, which is opened by
+// naming it ("log:DIRECTORY"; of a sqlite store the file in it). Appends go on meanwhile. What
+// never changes again is linked where the file system can, so that it costs nothing, and copied
+// elsewhere. It is on the device when this returns; when it fails, what is in the directory is no
+// store and can be removed. progress false ends it with CLOSED. Waits, long. Fails: EXISTS (the
+// directory is not empty), UNSUPPORTED (by this driver), CORRUPT (the end of the log is damaged:
+// see skald_store_salvage), READONLY (no room), UNAVAILABLE (too much changes meanwhile, again and
+// again), CLOSED, IO.
+typedef struct skald_backup_options {
+    bool (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all); // may be NULL
+    void *context;
+} skald_backup_options;
+typedef struct skald_backed_up {
+    uint64_t position_last; // everything up to here is in it
+    uint64_t bytes, bytes_linked; // in all; of these shared with the store's own files
+    uint64_t files;
+    uint64_t damages; // ranges known to be damaged, in the copy as in the store
+} skald_backed_up;
+SKALD_API SKALD_CHECK skald_err skald_store_backup(skald_store *store, const char *directory,
+                                                   const skald_backup_options *options,
+                                                   skald_backed_up *ret_backed_up,
+                                                   skald_error *reterr_error);
+
+// skald_store_salvage makes, of a store opened read-only because it is damaged, a new one in a
+// directory that is empty or not there: everything that can be read, at its position and version,
+// with its id and times. Positions that are lost stay empty, as erased ones do, and are never given
+// again; lost is told of each range and may be NULL. Named values are those of the last state that
+// can be read. Waits, long. Fails: as skald_store_backup; STATE (the store is open for writing).
+typedef struct skald_salvage_options {
+    void (*lost)(void *context, const skald_damage *damage);
+    bool (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all); // may be NULL
+    void *context;
+} skald_salvage_options;
+typedef struct skald_salvaged {
+    uint64_t events, position_last, bytes;
+    uint64_t ranges_lost, positions_lost;
+} skald_salvaged;
+SKALD_API SKALD_CHECK skald_err skald_store_salvage(skald_store *store, const char *directory,
+                                                    const skald_salvage_options *options,
+                                                    skald_salvaged *ret_salvaged,
+                                                    skald_error *reterr_error);
+
+// skald_store_parts_each tells of every file a store consists of, oldest first; visit false stops.
+// Its texts are borrowed for the call. Waits. Fails: UNSUPPORTED (by this driver).
+typedef enum skald_store_part_kind {
+    SKALD_PART_SEGMENT, // events
+    SKALD_PART_RUN,     // where streams stand
+    SKALD_PART_STATE,   // named values and totals
+} skald_store_part_kind;
+typedef struct skald_store_part {
+    skald_store_part_kind kind;
+    const char *file;
+    uint32_t number, generation; // of a segment; of a run or a state: its number
+    uint64_t bytes;              // of its file
+    uint64_t position_first, position_last; // last < first: none
+    skald_time recorded_first, recorded_last; // 0: no events, or not known
+    bool sealed;                              // it is full, and answered from its index
+    // Of a sealed segment; 0 otherwise.
+    uint64_t events, erased, damaged; // positions
+    uint64_t live_bytes;              // of the events that are there
+    uint64_t index_bytes;             // of its index file
+    uint64_t streams, types, tenants, correlations;
+} skald_store_part;
+SKALD_API SKALD_CHECK skald_err skald_store_parts_each(
+    skald_store *store, bool (*visit)(void *context, const skald_store_part *part), void *context,
+    skald_error *reterr_error);
 
 #ifdef __cplusplus
 }

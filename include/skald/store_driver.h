@@ -203,6 +203,17 @@ typedef struct skald_store_driver {
     // flush: any thread, never waits. What was submitted with more set is begun now. NULL: submit
     // takes no notice of more.
     void (*flush)(void *driver);
+
+    // What follows may be left out, too: skald_store_backup, _salvage and _parts_each then say
+    // UNSUPPORTED. backup: caller, long, several at once, never stops appends; legal while segments
+    // are sealed, merged and compacted. salvage: of an instance opened read-only; NULL is what
+    // a driver without readable damage has. parts: caller.
+    skald_err (*backup)(void *driver, const char *directory, const skald_backup_options *options,
+                        skald_backed_up *ret_backed_up, skald_error *reterr_error);
+    skald_err (*salvage)(void *driver, const char *directory, const skald_salvage_options *options,
+                         skald_salvaged *ret_salvaged, skald_error *reterr_error);
+    skald_err (*parts)(void *driver, bool (*visit)(void *context, const skald_store_part *part),
+                       void *context);
 } skald_store_driver;
 
 #ifdef __cplusplus

@@ -1,123 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of routes, and the door: who may come in at all.
-//
-// Invariants:
-//   1. Open mode answers only requests whose Host names this machine's loopback, and no request
-//   that a page of
-//      another origin made: a web page must not read a developer's events by DNS rebinding.
-//   2. A handler that waits for the disk is a worker route; the others run on the loop.
+// The API as one object: a bus, a door (api_auth.c), the table of routes (routes.c), a server.
+#include "api/api_idempotency.h"
 #include "api/api_parts.h"
+#include "api/api_span.h"
+#include "api/seed_types.h"
 #include "base/alloc.h"
-#include "base/str.h"
 
-static const ski_http_route routes[] = {
-    {.method = "GET", .path = "/api/events", .handle = ski_get_events, .worker = true},
-    {.method = "POST",
-     .path = "/api/events",
-     .handle = ski_post_events,
-     .body = &ski_ndjson_body,
-     .body_bytes_max = UINT64_MAX, // of lines; a body read whole keeps the server's limit
+#include <skald/typed.h>
 
-     .streams = ski_post_events_streams},
-    {.method = "GET", .path = "/api/events/stream", .handle = ski_get_event_stream},
-    {.method = "GET", .path = "/api/events/stats", .handle = ski_get_stats, .worker = true},
-    {.method = "GET", .path = "/api/events/history", .handle = ski_get_history, .worker = true},
-    {.method = "POST", .path = "/api/events/test", .handle = ski_post_test},
-    {.method = "GET", .path = "/api/events/{id}", .handle = ski_get_event, .worker = true},
-    {.method = "GET", .path = "/api/streams", .handle = ski_get_streams, .worker = true},
-    {.method = "GET", .path = "/api/streams/{stream}", .handle = ski_get_stream, .worker = true},
-    {.method = "POST", .path = "/api/streams/{stream}", .handle = ski_post_stream},
-    {.method = "GET",
-     .path = "/api/subscriptions",
-     .handle = ski_get_subscriptions,
-     .worker = true},
-    {.method = "POST",
-     .path = "/api/subscriptions",
-     .handle = ski_post_subscription,
-     .worker = true},
-    {.method = "GET",
-     .path = "/api/subscriptions/{name}",
-     .handle = ski_get_subscription,
-     .worker = true},
-    {.method = "DELETE",
-     .path = "/api/subscriptions/{name}",
-     .handle = ski_delete_subscription,
-     .worker = true},
-    {.method = "GET", .path = "/api/subscriptions/{name}/deliveries", .handle = ski_get_deliveries},
-    {.method = "POST", .path = "/api/subscriptions/{name}/ack", .handle = ski_post_ack},
-    {.method = "POST", .path = "/api/subscriptions/{name}/nack", .handle = ski_post_nack},
-    {.method = "GET", .path = "/health", .handle = ski_get_health},
-    {.method = "GET", .path = "/ready", .handle = ski_get_ready},
-    {.method = "GET", .path = "/metrics", .handle = ski_get_metrics, .worker = true},
-    {.method = "GET", .path = "/", .handle = ski_get_asset},
-    {.method = "GET", .path = "/assets/{name}", .handle = ski_get_asset},
-    {.method = NULL},
-};
-
-const ski_http_route *ski_api_routes(void)
+// is_quiet: health checks, scrapes and pages begin no trace.
+static bool is_quiet(const ski_http_request *request)
 {
-    return routes;
+    const ski_route *route = request->route ? request->route->of : NULL;
+
+    return !route || route->rate == SKI_RATE_NONE;
 }
 
-// host_is_loopback: host is a Host header, or the host of an Origin, with or without a port.
-static bool host_is_loopback(skald_str host)
+// guard: whoever may not come in is told so before anything else is looked at.
+static skald_err guard(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        skald_str name = skald_str_of(names[i]);
-        if (host.len < name.len || !ski_str_equal_nocase(ski_str(host.ptr, name.len), name))
-            continue;
-        skald_str rest = ski_str(host.ptr + name.len, host.len - name.len);
-        uint64_t port = 0;
-        if (!rest.len) return true;
-        if (rest.ptr[0] != ':') continue;
-        return !ski_str_u64(ski_str(rest.ptr + 1, rest.len - 1), &port) && port <= UINT16_MAX;
-    }
-    return false;
-}
-
-// origin_is_own: the page that made the request came from the very host and port it asks now.
-static bool origin_is_own(skald_str origin, skald_str host)
-{
-    skald_str scheme = SKALD_STR("http://");
-
-    if (!ski_str_begins(origin, scheme)) return false;
-    return ski_str_equal_nocase(ski_str(origin.ptr + scheme.len, origin.len - scheme.len), host);
-}
-
-// take_correlation keeps the caller's id of what it is doing: it is given back with every reply,
-// and to events that state none.
-static skald_err take_correlation(ski_http_request *request, skald_error *reterr_error)
-{
-    skald_str correlation = ski_http_header_get(request, "x-correlation-id");
-
-    if (correlation.len > SKALD_CORRELATION_BYTES_MAX || !ski_str_utf8(correlation)) {
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "X-Correlation-ID",
-                             "must be UTF-8 text of at most %d bytes", SKALD_CORRELATION_BYTES_MAX);
-    }
-    request->correlation_id = correlation;
-    return SKALD_OK;
-}
-
-static skald_err guard_open(ski_http_request *request, skald_error *reterr_error)
-{
-    skald_str host = ski_http_header_get(request, "host");
-    skald_str origin = ski_http_header_get(request, "origin");
-
-    if (!host_is_loopback(host)) {
-        return skald_fail_at(
-            reterr_error, SKALD_EDENIED, "Host",
-            "this server runs without keys and answers only to localhost, 127.0.0.1 "
-            "and [::1], not to '%.*s'",
-            (int)(host.len > 100 ? 100 : host.len), host.ptr ? host.ptr : "");
-    }
-    if (origin.ptr && !origin_is_own(origin, host)) {
-        return skald_fail_at(reterr_error, SKALD_EDENIED, "Origin",
-                             "this server runs without keys and does not answer pages of another "
-                             "origin");
-    }
-    return take_correlation(request, reterr_error);
+    ski_proxies_peer(ski_api_of(request)->options.proxies, request);
+    ski_span_begin(request, ski_api_of(request)->options.otlp, is_quiet(request));
+    SKALD_TRY(ski_call_begin(request, reterr_error));
+    SKALD_TRY(ski_auth_guard(request, reterr_error));
+    return ski_call_admit(request, reterr_error);
 }
 
 static void observe(void *context, const ski_http_request *request, unsigned status,
@@ -126,8 +32,13 @@ static void observe(void *context, const ski_http_request *request, unsigned sta
     ski_api *api = context;
     size_t index = SIZE_MAX;
 
-    if (request && request->route) index = (size_t)(request->route - routes);
+    if (request && request->route)
+        index = (size_t)((const ski_route *)request->route->of - ski_routes);
     ski_metrics_count(&api->metrics, index, status, took_ns);
+    if (!request) return;
+    ski_span_end(request, api->options.otlp, index == SIZE_MAX ? NULL : ski_routes[index].path,
+                 status, took_ns);
+    ski_api_log_request(api->options.log, request, status, took_ns);
 }
 
 skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api)
@@ -139,13 +50,28 @@ skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api)
     api->options = *options;
     api->bus = options->bus;
     api->store = ski_bus_store(options->bus);
-    err = ski_pulls_new(api, &api->pulls);
+    ski_usage_init(&api->usage);
+    ski_mutex_init(&api->wait_lock);
+    ski_cond_init(&api->wait_cond);
+    api->routes = ski_routes_http();
+    err = api->routes ? ski_seed_types_add(skald_bus_types(api->bus), options->log) : SKALD_ENOMEM;
+    if (!err) err = ski_replays_new(api, &api->replays);
+    if (!err) err = ski_auth_new(options, &api->auth);
+    if (!err) err = ski_pulls_new(api, &api->pulls);
     if (err) {
-        ski_free(api);
+        ski_api_free(api);
         return err;
     }
     *ret_api = api;
     return SKALD_OK;
+}
+
+// turned: the requests of one turn of the loop are stored together.
+static void turned(void *context)
+{
+    ski_api *api = context;
+
+    skald_bus_flush(api->bus);
 }
 
 skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
@@ -153,13 +79,20 @@ skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
 {
     ski_http_options options = *http_options;
 
-    options.routes = routes;
+    SKALD_TRY(ski_auth_serve(api->auth, options.host, reterr_error));
+    options.routes = api->routes;
     options.context = api;
-    options.guard = guard_open;
+    options.guard = guard;
     options.observe = observe;
+    options.turned = turned;
     SKALD_TRY(ski_http_start(&options, &api->http, reterr_error));
     ski_pulls_attach(api->pulls, api->http);
     return SKALD_OK;
+}
+
+ski_http *ski_api_http(const ski_api *api)
+{
+    return api->http;
 }
 
 uint16_t ski_api_port(const ski_api *api)
@@ -183,5 +116,12 @@ void ski_api_free(ski_api *api)
 {
     if (!api) return;
     ski_pulls_free(api->pulls);
+    ski_auth_free(api->auth);
+    ski_replays_free(api->replays);
+    ski_usage_fini(&api->usage);
+    ski_cond_fini(&api->wait_cond);
+    ski_mutex_fini(&api->wait_lock);
+    ski_free(api->routes);
+    ski_free(api->origins);
     ski_free(api);
 }

@@ -3,9 +3,10 @@
 #include "api/api_parts.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/str.h"
 
-static skald_err put_events(skald_cursor *cursor, skald_buf *buf, uint64_t *ret_count,
-                            bool *ret_cut, skald_error *reterr_error)
+static skald_err put_events(skald_cursor *cursor, bool cloudevents, skald_buf *buf,
+                            uint64_t *ret_count, bool *ret_cut, skald_error *reterr_error)
 {
     const skald_event *event = NULL;
     uint64_t count = 0;
@@ -15,7 +16,7 @@ static skald_err put_events(skald_cursor *cursor, skald_buf *buf, uint64_t *ret_
         SKALD_TRY(skald_cursor_next(cursor, &event, reterr_error));
         if (!event) break;
         if (count++) SKALD_TRY(ski_buf_byte(buf, ','));
-        SKALD_TRY(skald_event_json(event, false, buf));
+        SKALD_TRY(skald_event_json(event, cloudevents, buf));
     }
     *ret_cut = event != NULL;
     *ret_count = count;
@@ -34,7 +35,7 @@ skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
     read.events_max = query->limit;
     SKALD_TRY(skald_cursor_open(api->store, &read, &cursor));
     err = skald_buf_put(buf, SKALD_STR("{\"data\":["));
-    if (!err) err = put_events(cursor, buf, &count, &cut, reterr_error);
+    if (!err) err = put_events(cursor, false, buf, &count, &cut, reterr_error);
     if (!err)
         err = ski_buf_print(buf, "],\"pagination\":{\"limit\":%u,\"nextCursor\":", query->limit);
     if (!err && (cut || count == query->limit)) {
@@ -47,16 +48,77 @@ skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
     return err;
 }
 
+// put_query writes the query string but for one name.
+static skald_err put_query(skald_buf *buf, skald_str query, skald_str but)
+{
+    skald_str value;
+
+    while (query.len) {
+        skald_str item = ski_str_cut(query, '&', &query);
+        if (!item.len || skald_str_equal(ski_str_cut(item, '=', &value), but)) continue;
+        SKALD_TRY(skald_buf_put(buf, item));
+        SKALD_TRY(ski_buf_byte(buf, '&'));
+    }
+    return SKALD_OK;
+}
+
+// link_next adds where the next page is, for a form that has no place for it. Bytes that do not
+// belong in a URL were refused by the server.
+static skald_err link_next(ski_http_request *request, const ski_query *query, uint64_t position)
+{
+    const char *name = query->read.backwards ? "before" : "after";
+    skald_buf buf = {.bytes_max = 16 * 1024};
+    skald_err err = ski_buf_print(&buf, "<%.*s?", SKALD_FMT(request->path));
+
+    if (!err) err = put_query(&buf, request->query, skald_str_of(name));
+    if (!err)
+        err = ski_buf_print(&buf, "%s=%llu>; rel=\"next\"", name, (unsigned long long)position);
+    if (!err) {
+        skald_str link = skald_arena_print(request->scratch, "%.*s", (int)buf.len, buf.ptr);
+        if (link.ptr) ski_call_header(request, SKALD_STR("Link"), link);
+    }
+    skald_buf_fini(&buf);
+    return err;
+}
+
+// reply_batch answers with a page as a batch of CloudEvents; Link says where the next one is.
+static skald_err reply_batch(ski_http_request *request, const ski_query *query,
+                             skald_error *reterr_error)
+{
+    skald_buf buf = ski_reply_buf();
+    skald_read read = query->read;
+    skald_cursor *cursor = NULL;
+    uint64_t count = 0;
+    bool cut = false;
+    skald_err err;
+
+    read.events_max = query->limit;
+    SKALD_TRY(skald_cursor_open(ski_api_of(request)->store, &read, &cursor));
+    err = ski_buf_byte(&buf, '[');
+    if (!err) err = put_events(cursor, true, &buf, &count, &cut, reterr_error);
+    if (!err) err = ski_buf_byte(&buf, ']');
+    if (!err && (cut || count == query->limit))
+        err = link_next(request, query, skald_cursor_position(cursor));
+    if (!err)
+        err = ski_reply_send(request, &(ski_http_reply){
+                                          .status = 200,
+                                          .content_type = "application/cloudevents-batch+json",
+                                          .body = ski_buf_str(&buf),
+                                      });
+    skald_cursor_close(cursor);
+    skald_buf_fini(&buf);
+    return err;
+}
+
 skald_err ski_get_events(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"type",     "stream",    "category", "correlationId",
-                                          "tenantId", "from",      "to",       "after",
-                                          "before",   "direction", "limit",    NULL};
     ski_query query;
     skald_buf buf = ski_reply_buf();
     skald_err err;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
+    if (ski_call_of(request)->media == SKI_CLOUDEVENTS)
+        return reply_batch(request, &query, reterr_error);
     err = ski_list_events(ski_api_of(request), &query, &buf, reterr_error);
     if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
     skald_buf_fini(&buf);
@@ -65,14 +127,13 @@ skald_err ski_get_events(ski_http_request *request, skald_error *reterr_error)
 
 skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"tenantId", NULL};
     ski_query query;
     skald_buf buf = ski_reply_buf();
     skald_event event;
     skald_uuid id;
     skald_err err;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
     if (skald_uuid_parse(request->parameters[0], &id)) {
         return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "id",
                              "there is no event of that id; ids are UUIDs");
@@ -81,6 +142,20 @@ skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
                             request->scratch, &event);
     if (err == SKALD_ENOTFOUND) {
         return skald_fail_at(reterr_error, err, "id", "there is no event of that id");
+    }
+    if (!err && !ski_auth_sees_event(request, &event)) {
+        return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "id", "there is no event of that id");
+    }
+    if (!err && ski_call_of(request)->media == SKI_CLOUDEVENT) {
+        err = skald_event_json(&event, true, &buf);
+        if (!err)
+            err = ski_reply_send(request, &(ski_http_reply){
+                                              .status = 200,
+                                              .content_type = "application/cloudevents+json",
+                                              .body = ski_buf_str(&buf),
+                                          });
+        skald_buf_fini(&buf);
+        return err;
     }
     if (!err) err = skald_buf_put(&buf, SKALD_STR("{\"data\":"));
     if (!err) err = skald_event_json(&event, false, &buf);
@@ -103,10 +178,10 @@ static skald_err reply_report(ski_http_request *request, skald_report report, sk
 
 skald_err ski_get_stats(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"scope", "tenantId", NULL};
     ski_query query;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
+    SKALD_TRY(ski_auth_whole(request, true, true, "these counts", reterr_error));
     if (skald_str_equal(query.scope, SKALD_STR("history"))) {
         return reply_report(request, SKALD_STATS_HISTORY, query.read.filter.tenant, 10);
     }
@@ -115,9 +190,9 @@ skald_err ski_get_stats(ski_http_request *request, skald_error *reterr_error)
 
 skald_err ski_get_history(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"limit", "tenantId", NULL};
     ski_query query;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
+    SKALD_TRY(ski_auth_whole(request, true, true, "this list", reterr_error));
     return reply_report(request, SKALD_HISTORY, query.read.filter.tenant, query.limit);
 }

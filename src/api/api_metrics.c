@@ -2,30 +2,45 @@
 // Counts of HTTP requests: how many, how they ended, how long they took. The label is the route's
 // pattern, never the path that was asked for, so their number is bounded.
 #include "api/api_metrics.h"
+#include "api/metrics_text.h"
 #include "base/buf.h"
 
-// Upper bounds of the buckets, in microseconds: from a request answered out of memory to one that
-// waited for a busy disk.
-static const uint64_t bounds_us[SKI_METRICS_BUCKETS] = {
-    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000, 500000, 2500000, 10000000,
-};
+#include <stdatomic.h>
+#include <stdio.h>
+
+enum { labels_bytes = 256 };
+
+static void refusal_count(ski_metrics *metrics, unsigned status)
+{
+    ski_metrics_refusal refusal;
+
+    switch (status) {
+    case 401: refusal = SKI_REFUSED_UNKNOWN; break;
+    case 403: refusal = SKI_REFUSED_DENIED; break;
+    case 429: refusal = SKI_REFUSED_RATE; break;
+    case 503: refusal = SKI_REFUSED_OVERLOAD; break;
+    default: return;
+    }
+    atomic_fetch_add_explicit(&metrics->refused[refusal], 1, memory_order_relaxed);
+}
 
 void ski_metrics_count(ski_metrics *metrics, size_t route_index, unsigned status, uint64_t took_ns)
 {
     size_t index = route_index < SKI_METRICS_ROUTES_MAX ? route_index : SKI_METRICS_ROUTES_MAX;
     ski_metrics_route *route = &metrics->routes[index];
-    size_t bucket = 0;
 
-    while (bucket < SKI_METRICS_BUCKETS && took_ns > bounds_us[bucket] * 1000) bucket++;
-    atomic_fetch_add_explicit(&route->bucket[bucket], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&route->took_ns, took_ns, memory_order_relaxed);
+    ski_histogram_add(&route->took, took_ns);
     atomic_fetch_add_explicit(&route->status[status / 100 % 6], 1, memory_order_relaxed);
+    refusal_count(metrics, status);
 }
 
 static uint64_t got(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
+
+typedef skald_err put_fn(const ski_metrics_route *route, const char *method, const char *path,
+                         skald_buf *buf);
 
 static skald_err put_statuses(const ski_metrics_route *route, const char *method, const char *path,
                               skald_buf *buf)
@@ -44,49 +59,54 @@ static skald_err put_statuses(const ski_metrics_route *route, const char *method
 static skald_err put_times(const ski_metrics_route *route, const char *method, const char *path,
                            skald_buf *buf)
 {
-    const char *name = "skald_http_request_duration_seconds";
-    uint64_t sum = 0;
-    uint64_t all = 0;
+    char labels[labels_bytes];
+    ski_histogram_seen seen;
 
-    for (size_t i = 0; i <= SKI_METRICS_BUCKETS; i++) all += got(&route->bucket[i]);
-    if (!all) return SKALD_OK;
-    for (size_t i = 0; i < SKI_METRICS_BUCKETS; i++) {
-        sum += got(&route->bucket[i]);
-        SKALD_TRY(ski_buf_print(buf, "%s_bucket{method=\"%s\",route=\"%s\",le=\"%g\"} %llu\n", name,
-                                method, path, (double)bounds_us[i] / 1e6, (unsigned long long)sum));
-    }
-    return ski_buf_print(buf,
-                         "%s_bucket{method=\"%s\",route=\"%s\",le=\"+Inf\"} %llu\n"
-                         "%s_sum{method=\"%s\",route=\"%s\"} %.6f\n"
-                         "%s_count{method=\"%s\",route=\"%s\"} %llu\n",
-                         name, method, path, (unsigned long long)all, name, method, path,
-                         (double)got(&route->took_ns) / 1e9, name, method, path,
-                         (unsigned long long)all);
+    ski_histogram_see(&route->took, &seen);
+    if (!seen.all) return SKALD_OK;
+    (void)snprintf(labels, sizeof labels, "method=\"%s\",route=\"%s\"", method, path);
+    return ski_metric_times("skald_http_request_duration_seconds", labels, &seen, buf);
 }
 
-skald_err ski_metrics_put(const ski_metrics *metrics, const ski_http_route *routes, skald_buf *buf)
+static skald_err put_routes(const ski_metrics *metrics, ski_metrics_route_of *route_of, put_fn *put,
+                            skald_buf *buf)
 {
-    typedef skald_err put_fn(const ski_metrics_route *, const char *, const char *, skald_buf *);
-    static const struct {
-        const char *head;
-        put_fn *put;
-    } families[] = {
-        {"# HELP skald_http_requests_total Requests answered.\n"
-         "# TYPE skald_http_requests_total counter\n",
-         put_statuses},
-        {"# HELP skald_http_request_duration_seconds From the head of a request to its reply.\n"
-         "# TYPE skald_http_request_duration_seconds histogram\n",
-         put_times},
-    };
+    const char *method;
+    const char *path;
 
-    for (size_t family = 0; family < sizeof families / sizeof *families; family++) {
-        SKALD_TRY(skald_buf_put(buf, skald_str_of(families[family].head)));
-        for (size_t i = 0; routes[i].method && i < SKI_METRICS_ROUTES_MAX; i++) {
-            SKALD_TRY(
-                families[family].put(&metrics->routes[i], routes[i].method, routes[i].path, buf));
-        }
-        SKALD_TRY(
-            families[family].put(&metrics->routes[SKI_METRICS_ROUTES_MAX], "other", "none", buf));
+    for (size_t i = 0; i < SKI_METRICS_ROUTES_MAX && route_of(i, &method, &path); i++)
+        SKALD_TRY(put(&metrics->routes[i], method, path, buf));
+    return put(&metrics->routes[SKI_METRICS_ROUTES_MAX], "other", "none", buf);
+}
+
+static skald_err put_refused(const ski_metrics *metrics, skald_buf *buf)
+{
+    static const char *const reasons[SKI_REFUSALS] = {"unknown", "denied", "rate", "overload"};
+
+    SKALD_TRY(ski_metric_head("skald_http_refused_total",
+                              "Requests answered with 401 (unknown), 403 (denied), 429 (rate) or "
+                              "503 (overload).",
+                              "counter", buf));
+    for (size_t i = 0; i < SKI_REFUSALS; i++) {
+        SKALD_TRY(ski_buf_print(buf, "skald_http_refused_total{reason=\"%s\"} %llu\n", reasons[i],
+                                (unsigned long long)got(&metrics->refused[i])));
     }
     return SKALD_OK;
+}
+
+skald_err ski_metrics_put(const ski_metrics *metrics, ski_metrics_route_of *route_of,
+                          skald_buf *buf)
+{
+    const ski_metric live[] = {
+        {"skald_live_events_total", "Events written to live streams (SSE).", "counter",
+         (double)got(&metrics->live_events)},
+    };
+
+    SKALD_TRY(ski_metric_head("skald_http_requests_total", "Requests answered.", "counter", buf));
+    SKALD_TRY(put_routes(metrics, route_of, put_statuses, buf));
+    SKALD_TRY(ski_metric_head("skald_http_request_duration_seconds",
+                              "From the head of a request to its reply.", "histogram", buf));
+    SKALD_TRY(put_routes(metrics, route_of, put_times, buf));
+    SKALD_TRY(put_refused(metrics, buf));
+    return ski_metrics_write(live, sizeof live / sizeof *live, buf);
 }

@@ -205,6 +205,7 @@ static bool group_send(ndjson_intake *intake, size_t first, size_t count)
         .append = {.durability = intake->durability},
         .reterr_error = &intake->outcome_error,
     };
+    skald_str correlation = intake->request->correlation_id, trace = intake->request->traceparent;
     skald_expect *expects = &group->expects[first];
     size_t expect_count = 0;
     skald_err err;
@@ -214,6 +215,11 @@ static bool group_send(ndjson_intake *intake, size_t first, size_t count)
     skald_expect *dense = skald_arena_get(group->arena, count * sizeof *dense);
     for (size_t i = 0; dense && i < count; i++) {
         if (group->expecting[first + i]) dense[expect_count++] = expects[i];
+    }
+    for (size_t i = first; i < first + count; i++) {
+        skald_event *event = &group->events[i];
+        if (!event->correlation_id.len && correlation.len) event->correlation_id = correlation;
+        if (!event->traceparent.len && trace.len) event->traceparent = trace;
     }
     options.append.expect = dense;
     options.append.expect_count = expect_count;
@@ -275,9 +281,14 @@ static void take_line(ndjson_intake *intake, skald_str line)
         err = skald_fail(&error, SKALD_EINVALID, "a line must be one event, a JSON object");
     }
     if (!err) err = ski_event_read(text, 0, group->arena, event, &expect, &error);
+    if (!err) err = ski_auth_stamp(intake->request, event, group->arena, &error);
     if (!err && event->data.len > api->options.event_bytes_max) {
         err = skald_fail_at(&error, SKALD_ETOOBIG, "data", "%zu bytes, at most %u are allowed",
                             event->data.len, api->options.event_bytes_max);
+    }
+    if (!err && (expect.deliver_at || expect.expires_at)) {
+        err = skald_fail_at(&error, SKALD_EINVALID, expect.deliver_at ? "deliverAt" : "expiresAt",
+                            "cannot be given in a stream of lines; publish it as JSON");
     }
     group->expecting[group->count] = !err && expect.expected != SKI_EXPECT_ANY;
     if (group->expecting[group->count]) {
@@ -430,14 +441,13 @@ bool ski_post_events_streams(const ski_http_request *request)
 
 skald_err ski_post_events(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"ack", NULL};
     ndjson_intake *intake;
     ski_query query;
 
     if (!ski_post_events_streams(request)) {
         return ski_events_publish(request, (skald_str){0}, reterr_error);
     }
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
     intake = ski_alloc_zeroed(1, sizeof *intake);
     if (!intake) return SKALD_ENOMEM;
     intake->request = request;

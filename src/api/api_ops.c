@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /health, /ready and /metrics.
+//
+// /health: the process answers. /ready: reads work; each part says how it is. Who may not ask for
+// more than that sees how many subscriptions are in trouble, and nobody's names.
 #include "api/api_parts.h"
+#include "api/metrics_text.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include <skald/base.h>
+#include "base/str.h"
+#include <skald/keys.h>
+
+#include <string.h>
+
+enum { disk_low_bytes = 256 << 20, troubled_max = 100 };
+
+#define OPEN_METRICS "application/openmetrics-text"
 
 skald_err ski_get_health(ski_http_request *request, skald_error *reterr_error)
 {
@@ -12,186 +23,231 @@ skald_err ski_get_health(ski_http_request *request, skald_error *reterr_error)
                           SKALD_STR("{\"status\":\"ok\",\"version\":\"" SKALD_VERSION_TEXT "\"}"));
 }
 
+// What readiness is made of.
+typedef struct readiness {
+    skald_store_state store;
+    ski_bus_queues bus;
+    const skald_subscription_state *states;
+    size_t count;
+    size_t faulted, stale; // of durable subscriptions
+    bool damaged;          // the newest event cannot be read
+    bool named;            // names may be told
+} readiness;
+
+static bool is_faulted(const skald_subscription_state *state)
+{
+    return state->durable && skald_str_equal(state->state, SKALD_STR("faulted"));
+}
+
+static bool is_stale(const skald_subscription_state *state)
+{
+    return state->durable && state->stale;
+}
+
+// store_reads tries it: the newest event.
+static bool store_reads(skald_store *store)
+{
+    skald_read read = {.events_max = 1, .backwards = true};
+    skald_store_page page = {0};
+
+    if (ski_store_page(store, &read, &page, NULL)) return false;
+    ski_store_page_free(store, &page);
+    return true;
+}
+
+static skald_err readiness_find(ski_http_request *request, readiness *ret_ready)
+{
+    ski_api *api = ski_api_of(request);
+    const ski_identity *identity = ski_identity_of(request);
+    readiness ready = {.named = identity && identity->everywhere &&
+                                identity->scopes & (SKALD_SCOPE_ADMIN | SKALD_SCOPE_METRICS)};
+
+    skald_store_state_get(api->store, &ready.store);
+    ski_bus_queues_get(api->bus, &ready.bus);
+    ready.damaged = !store_reads(api->store);
+    SKALD_TRY(skald_bus_subscriptions(api->bus, request->scratch, &ready.states, &ready.count));
+    for (size_t i = 0; i < ready.count; i++) {
+        ready.faulted += is_faulted(&ready.states[i]);
+        ready.stale += is_stale(&ready.states[i]);
+    }
+    *ret_ready = ready;
+    return SKALD_OK;
+}
+
+// put_damages names the first ranges that cannot be read. A range without events has no positions.
+static skald_err put_damages(const skald_store_state *store, skald_buf *buf)
+{
+    SKALD_TRY(
+        ski_buf_print(buf, ",\"damages\":%llu,\"damaged\":[", (unsigned long long)store->damages));
+    for (size_t i = 0; i < store->damages && i < SKALD_DAMAGES_SHOWN; i++) {
+        const skald_damaged *damage = &store->damage[i];
+
+        SKALD_TRY(ski_buf_print(buf, "%s{\"file\":\"%s\",\"offset\":%llu,\"length\":%llu",
+                                i ? "," : "", damage->file, (unsigned long long)damage->offset,
+                                (unsigned long long)damage->length));
+        if (damage->position_first <= damage->position_last) {
+            SKALD_TRY(ski_buf_print(buf, ",\"firstPosition\":%llu",
+                                    (unsigned long long)damage->position_first));
+            if (damage->position_last != UINT64_MAX) {
+                SKALD_TRY(ski_buf_print(buf, ",\"lastPosition\":%llu",
+                                        (unsigned long long)damage->position_last));
+            }
+        }
+        SKALD_TRY(ski_buf_byte(buf, '}'));
+    }
+    return ski_buf_byte(buf, ']');
+}
+
+static skald_err put_store_part(const readiness *ready, skald_buf *buf)
+{
+    const char *status = ready->damaged || ready->store.damages ? "damaged"
+                         : ready->store.read_only               ? "read_only"
+                                                                : "ok";
+
+    SKALD_TRY(ski_buf_print(buf, "\"store\":{\"status\":\"%s\",\"position\":%llu", status,
+                            (unsigned long long)ready->store.head));
+    if (ready->store.read_only) {
+        SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"why\":")));
+        SKALD_TRY(ski_json_put_string(buf, skald_str_of(ready->store.read_only_why)));
+    }
+    if (ready->store.damages) SKALD_TRY(put_damages(&ready->store, buf));
+    SKALD_TRY(ski_buf_byte(buf, '}'));
+    if (ready->store.bytes_free == UINT64_MAX) return SKALD_OK;
+    return ski_buf_print(buf, ",\"disk\":{\"status\":\"%s\",\"freeBytes\":%llu}",
+                         ready->store.bytes_free < disk_low_bytes ? "low" : "ok",
+                         (unsigned long long)ready->store.bytes_free);
+}
+
+static skald_err put_names(const readiness *ready, const char *member,
+                           bool (*is)(const skald_subscription_state *state), skald_buf *buf)
+{
+    size_t told = 0;
+
+    SKALD_TRY(ski_buf_print(buf, ",\"%s\":[", member));
+    for (size_t i = 0; i < ready->count && told < troubled_max; i++) {
+        if (!is(&ready->states[i])) continue;
+        if (told++) SKALD_TRY(ski_buf_byte(buf, ','));
+        SKALD_TRY(ski_json_put_string(buf, ready->states[i].name));
+    }
+    return ski_buf_byte(buf, ']');
+}
+
+static skald_err put_subscriptions_part(const readiness *ready, skald_buf *buf)
+{
+    SKALD_TRY(ski_buf_print(buf,
+                            ",\"subscriptions\":{\"status\":\"%s\",\"faultedCount\":%zu,"
+                            "\"staleCount\":%zu",
+                            ready->faulted ? "faulted"
+                            : ready->stale ? "stale"
+                                           : "ok",
+                            ready->faulted, ready->stale));
+    if (ready->named) {
+        SKALD_TRY(put_names(ready, "faulted", is_faulted, buf));
+        SKALD_TRY(put_names(ready, "stale", is_stale, buf));
+    }
+    return ski_buf_byte(buf, '}');
+}
+
+static skald_err put_ready(const ski_http *http, const readiness *ready, bool down, skald_buf *buf)
+{
+    bool degraded =
+        ready->store.read_only || ready->store.damages || ready->faulted || ready->stale;
+    ski_http_counters counters = {0};
+
+    if (http) ski_http_counters_get(http, &counters);
+    SKALD_TRY(ski_buf_print(buf, "{\"status\":\"%s\",\"parts\":{",
+                            down       ? "down"
+                            : degraded ? "degraded"
+                                       : "ok"));
+    SKALD_TRY(put_store_part(ready, buf));
+    SKALD_TRY(ski_buf_print(buf,
+                            ",\"bus\":{\"status\":\"%s\",\"subscriptions\":%llu},"
+                            "\"http\":{\"status\":\"ok\",\"connections\":%llu}",
+                            ready->bus.stopping ? "stopping" : "ok",
+                            (unsigned long long)ready->bus.subscriptions,
+                            (unsigned long long)counters.connections_now));
+    SKALD_TRY(put_subscriptions_part(ready, buf));
+    return skald_buf_put(buf, SKALD_STR("}}"));
+}
+
 // A store that takes no writes still reads: the server is degraded, not down.
 skald_err ski_get_ready(ski_http_request *request, skald_error *reterr_error)
 {
     skald_buf buf = ski_reply_buf();
-    skald_store_state state;
-    skald_err err;
+    readiness ready = {0};
+    skald_err err = readiness_find(request, &ready);
+    // Of a store that is known to be damaged everything else can be read.
+    bool down = (ready.damaged && !ready.store.damages) || ready.bus.stopping;
 
     (void)reterr_error;
-    skald_store_state_get(ski_api_of(request)->store, &state);
-    err = ski_buf_print(
-        &buf, "{\"status\":\"%s\",\"parts\":{\"store\":{\"status\":\"%s\",\"position\":%llu",
-        state.read_only ? "degraded" : "ok", state.read_only ? "read_only" : "ok",
-        (unsigned long long)state.head);
-    if (!err && state.read_only) {
-        err = skald_buf_put(&buf, SKALD_STR(",\"why\":"));
-        if (!err) err = ski_json_put_string(&buf, skald_str_of(state.read_only_why));
-    }
-    if (!err) err = skald_buf_put(&buf, SKALD_STR("}}}"));
-    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    if (!err) err = put_ready(request->http, &ready, down, &buf);
+    if (!err) err = ski_reply_json(request, down ? 503 : 200, ski_buf_str(&buf));
     skald_buf_fini(&buf);
     return err;
 }
 
-// A metric without labels: its name, what it is, its kind and value.
-typedef struct metric {
-    const char *name, *help, *kind;
-    double value;
-} metric;
-
-static skald_err put_metrics(const metric *metrics, size_t count, skald_buf *buf)
+static bool route_of(size_t index, const char **ret_method, const char **ret_path)
 {
-    for (size_t i = 0; i < count; i++) {
-        SKALD_TRY(ski_buf_print(buf, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", metrics[i].name,
-                                metrics[i].help, metrics[i].name, metrics[i].kind, metrics[i].name,
-                                metrics[i].value));
-    }
-    return SKALD_OK;
+    if (!ski_routes[index].method) return false; // the end: they are asked for in order
+    *ret_method = ski_routes[index].method;
+    *ret_path = ski_routes[index].path;
+    return true;
 }
 
-static skald_err put_store(skald_store *store, skald_buf *buf)
+static skald_err put_all(ski_http_request *request, skald_buf *buf)
 {
-    skald_store_state state;
-
-    skald_store_state_get(store, &state);
-    const metric metrics[] = {
-        {"skald_store_position", "Last durable position.", "gauge", (double)state.head},
-        {"skald_store_bytes", "Bytes stored.", "gauge", (double)state.bytes_stored},
-        {"skald_store_index_bytes", "Memory of the indexes.", "gauge", (double)state.index_bytes},
-        {"skald_store_segments", "Segment files.", "gauge", (double)state.segments},
-        {"skald_store_appends_waiting", "Appends taken and not yet durable.", "gauge",
-         (double)state.appends_waiting},
-        {"skald_store_syncs_total", "Times the disk was waited for.", "counter",
-         (double)state.syncs},
-        {"skald_store_sync_seconds_total", "Time spent waiting for the disk.", "counter",
-         (double)state.sync_ns / 1e9},
-        {"skald_store_read_only", "1 while appends are refused.", "gauge", state.read_only ? 1 : 0},
+    ski_api *api = ski_api_of(request);
+    const ski_measured measured = {
+        .bus = api->bus,
+        .store = api->store,
+        .http = request->http,
+        .otlp = api->options.otlp,
+        .scratch = request->scratch,
     };
-    return put_metrics(metrics, sizeof metrics / sizeof *metrics, buf);
+
+    SKALD_TRY(ski_measures_put(&measured, buf));
+    SKALD_TRY(ski_measures_subscriptions_put(&measured, buf));
+    SKALD_TRY(ski_auth_metrics(api->auth, buf));
+    SKALD_TRY(ski_usage_put(&api->usage, buf));
+    return ski_metrics_put(&api->metrics, route_of, buf);
 }
 
-static skald_err put_bus(const skald_bus *bus, skald_buf *buf)
+// wants_open: Accept names OpenMetrics, and does not give it no weight.
+static bool wants_open(const ski_http_request *request)
 {
-    skald_bus_counters counters;
+    skald_str rest = ski_http_header_get(request, "accept");
 
-    skald_bus_counters_get(bus, &counters);
-    const metric metrics[] = {
-        {"skald_events_published_total", "Events published.", "counter",
-         (double)counters.published},
-        {"skald_events_publish_failed_total", "Events refused or not stored.", "counter",
-         (double)counters.publish_failed},
-        {"skald_deliveries_total", "Deliveries made.", "counter", (double)counters.delivered},
-        {"skald_deliveries_acked_total", "Deliveries done.", "counter", (double)counters.acked},
-        {"skald_deliveries_retried_total", "Deliveries to be made again.", "counter",
-         (double)counters.retried},
-        {"skald_deliveries_rejected_total", "Deliveries refused for good.", "counter",
-         (double)counters.rejected},
-        {"skald_deliveries_timed_out_total", "Deliveries nobody ended in time.", "counter",
-         (double)counters.timed_out},
-    };
-    return put_metrics(metrics, sizeof metrics / sizeof *metrics, buf);
-}
+    while (rest.len) {
+        skald_str parameters;
+        skald_str range = ski_str_cut(rest, ',', &rest);
+        skald_str media = ski_str_trim(ski_str_cut(range, ';', &parameters));
 
-static skald_err put_http(const ski_http *http, skald_buf *buf)
-{
-    ski_http_counters counters;
-
-    ski_http_counters_get(http, &counters);
-    const metric metrics[] = {
-        {"skald_http_connections", "Connections open now.", "gauge",
-         (double)counters.connections_now},
-        {"skald_http_connections_accepted_total", "Connections taken.", "counter",
-         (double)counters.connections_accepted},
-        {"skald_http_connections_refused_total", "Connections beyond the limit.", "counter",
-         (double)counters.connections_refused},
-        {"skald_http_received_bytes_total", "Bytes read from clients.", "counter",
-         (double)counters.bytes_in},
-        {"skald_http_sent_bytes_total", "Bytes written to clients.", "counter",
-         (double)counters.bytes_out},
-        {"skald_http_body_bytes", "Bytes of request bodies held now.", "gauge",
-         (double)counters.bodies_bytes_now},
-        {"skald_http_streams", "Streaming replies open now.", "gauge",
-         (double)counters.streams_now},
-        {"skald_http_timeouts_total", "Connections cut for being slow.", "counter",
-         (double)counters.timeouts},
-        {"skald_http_bad_requests_total", "Requests that were not HTTP as it should be.", "counter",
-         (double)counters.bad_requests},
-    };
-    return put_metrics(metrics, sizeof metrics / sizeof *metrics, buf);
-}
-
-// put_label writes a label's value: Prometheus escapes backslash, quote and line feed.
-static skald_err put_label(skald_str text, skald_buf *buf)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (byte == '\n') {
-            SKALD_TRY(skald_buf_put(buf, SKALD_STR("\\n")));
-            continue;
-        }
-        if (byte == '\\' || byte == '"') SKALD_TRY(ski_buf_byte(buf, '\\'));
-        SKALD_TRY(ski_buf_byte(buf, byte));
+        if (ski_str_equal_nocase(media, SKALD_STR(OPEN_METRICS)))
+            return !parameters.ptr || !memmem(parameters.ptr, parameters.len, "q=0,", 4);
     }
-    return SKALD_OK;
-}
-
-// put_subscriptions: one series each for the durable ones only, whose number is small and whose
-// names last.
-static skald_err put_subscriptions(skald_bus *bus, skald_arena *scratch, skald_buf *buf)
-{
-    const skald_subscription_state *states = NULL;
-    size_t count = 0;
-    size_t live = 0;
-
-    SKALD_TRY(skald_bus_subscriptions(bus, scratch, &states, &count));
-    SKALD_TRY(
-        skald_buf_put(buf, SKALD_STR("# HELP skald_subscription_lag Events behind the log's end.\n"
-                                     "# TYPE skald_subscription_lag gauge\n")));
-    for (size_t i = 0; i < count; i++) {
-        if (!states[i].durable) {
-            live++;
-            continue;
-        }
-        SKALD_TRY(skald_buf_put(buf, SKALD_STR("skald_subscription_lag{name=\"")));
-        SKALD_TRY(put_label(states[i].name, buf));
-        SKALD_TRY(ski_buf_print(buf, "\"} %llu\n", (unsigned long long)states[i].lag));
-    }
-    return ski_buf_print(buf,
-                         "# HELP skald_subscriptions Subscriptions that run.\n"
-                         "# TYPE skald_subscriptions gauge\n"
-                         "skald_subscriptions{durable=\"true\"} %zu\n"
-                         "skald_subscriptions{durable=\"false\"} %zu\n",
-                         count - live, live);
+    return false;
 }
 
 skald_err ski_get_metrics(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {NULL};
-    ski_api *api = ski_api_of(request);
-    skald_buf buf = ski_reply_buf();
-    ski_query query;
-    skald_err err;
+    bool open = wants_open(request);
+    skald_buf text = ski_reply_buf();
+    skald_buf opened = ski_reply_buf();
+    skald_err err = put_all(request, &text);
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
-    err = ski_buf_print(&buf,
-                        "# HELP skald_build_info What runs.\n# TYPE skald_build_info gauge\n"
-                        "skald_build_info{version=\"%s\"} 1\n",
-                        SKALD_VERSION_TEXT);
-    if (!err) err = put_store(api->store, &buf);
-    if (!err) err = put_bus(api->bus, &buf);
-    if (!err) err = put_http(request->http, &buf);
-    if (!err) err = put_subscriptions(api->bus, request->scratch, &buf);
-    if (!err) err = ski_metrics_put(&api->metrics, ski_api_routes(), &buf);
+    (void)reterr_error;
+    if (!err && open) err = ski_metrics_open(ski_buf_str(&text), &opened);
     if (!err) {
         err = ski_http_reply_send(request->http, request->id,
                                   &(ski_http_reply){
                                       .status = 200,
-                                      .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                                      .body = ski_buf_str(&buf),
+                                      .content_type =
+                                          open ? OPEN_METRICS "; version=1.0.0; charset=utf-8"
+                                               : "text/plain; version=0.0.4; charset=utf-8",
+                                      .body = ski_buf_str(open ? &opened : &text),
                                   });
     }
-    skald_buf_fini(&buf);
+    skald_buf_fini(&text);
+    skald_buf_fini(&opened);
     return err;
 }

@@ -3,6 +3,8 @@
 //
 // The body passes the JSON door once; its events are then read as text in place and borrow from it
 // until the reply, which leaves when the store says that they are durable. The loop never waits.
+#include "api/api_cloudevents.h"
+#include "api/api_idempotency.h"
 #include "api/api_parts.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -19,6 +21,7 @@ typedef struct body_reader {
     skald_event *events;
     skald_expect *expects;
     size_t count, expect_count, count_max;
+    skald_time deliver_at, expires_at; // of all of them
     skald_error *error;
 } body_reader;
 
@@ -68,6 +71,20 @@ static skald_err keep_stream(body_reader *reader, skald_event *event)
     return SKALD_OK;
 }
 
+// keep_times: what is published as one is delivered as one.
+static skald_err keep_times(body_reader *reader, const ski_event_expect *expect)
+{
+    if (!reader->count) {
+        reader->deliver_at = expect->deliver_at;
+        reader->expires_at = expect->expires_at;
+    }
+    if (reader->deliver_at == expect->deliver_at && reader->expires_at == expect->expires_at)
+        return SKALD_OK;
+    return skald_fail_at(reader->error, SKALD_EINVALID,
+                         reader->deliver_at == expect->deliver_at ? "expiresAt" : "deliverAt",
+                         "must be the same for every event of one array, or left out of each");
+}
+
 static skald_err read_event(body_reader *reader, skald_str text)
 {
     skald_event *event = &reader->events[reader->count];
@@ -77,6 +94,8 @@ static skald_err read_event(body_reader *reader, skald_str text)
                                    reader->cloudevents ? NULL : &expect, reader->error);
 
     if (!err) err = keep_stream(reader, event);
+    if (!err) err = ski_auth_stamp(reader->request, event, reader->request->scratch, reader->error);
+    if (!err) err = keep_times(reader, &expect);
     if (!err && event->data.len > ski_api_of(reader->request)->options.event_bytes_max) {
         err =
             skald_fail_at(reader->error, SKALD_ETOOBIG, "data", "%zu bytes, at most %u are allowed",
@@ -116,7 +135,8 @@ static skald_err make_room(body_reader *reader, size_t count)
             count, SKI_API_ARRAY_MAX);
     }
     reader->events = skald_arena_get(reader->request->scratch, count * sizeof *reader->events);
-    reader->expects = skald_arena_get(reader->request->scratch, count * sizeof *reader->expects);
+    reader->expects =
+        skald_arena_get(reader->request->scratch, (count + 1) * sizeof *reader->expects);
     reader->count_max = count;
     return reader->events && reader->expects ? SKALD_OK : SKALD_ENOMEM;
 }
@@ -126,7 +146,11 @@ static skald_err read_body(body_reader *reader)
     skald_str body = reader->request->body;
     ski_json_item item;
 
-    SKALD_TRY(ski_json_door_check(body, true, reader->error));
+    if (ski_body_media(reader->request) == SKI_MEDIA_BINARY) {
+        SKALD_TRY(ski_cloudevent_structured(reader->request, &body, reader->error));
+    } else {
+        SKALD_TRY(ski_json_door_check(body, true, reader->error));
+    }
     switch (ski_json_kind_of(body)) {
     case SKI_JSON_OBJECT: SKALD_TRY(make_room(reader, 1)); return read_event(reader, body);
     case SKI_JSON_ARRAY:
@@ -145,6 +169,13 @@ static skald_err read_body(body_reader *reader)
     }
 }
 
+// put_count: 0 is null. What is not stored, or not yet, has no place.
+static skald_err put_count(skald_buf *buf, skald_str name, uint64_t count)
+{
+    SKALD_TRY(skald_buf_put(buf, name));
+    return count ? ski_buf_u64(buf, count) : skald_buf_put(buf, SKALD_STR("null"));
+}
+
 static skald_err put_appended(const skald_published *published, skald_buf *buf)
 {
     char id[SKALD_UUID_TEXT + 1];
@@ -157,21 +188,36 @@ static skald_err put_appended(const skald_published *published, skald_buf *buf)
         skald_uuid_print(event->id, id);
         SKALD_TRY(skald_buf_put(buf, i ? SKALD_STR(",{\"id\":\"") : SKALD_STR("{\"id\":\"")));
         SKALD_TRY(skald_buf_put(buf, (skald_str){id, SKALD_UUID_TEXT}));
-        SKALD_TRY(skald_buf_put(buf, SKALD_STR("\",\"position\":")));
-        SKALD_TRY(ski_buf_u64(buf, event->position));
+        SKALD_TRY(put_count(buf, SKALD_STR("\",\"position\":"), event->position));
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"stream\":")));
-        if (event->stream.len) {
-            SKALD_TRY(ski_json_put_string(buf, event->stream));
-            SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"streamVersion\":")));
-            SKALD_TRY(ski_buf_u64(buf, event->stream_version));
-        } else {
-            SKALD_TRY(skald_buf_put(buf, SKALD_STR("null,\"streamVersion\":null")));
-        }
+        SKALD_TRY(ski_json_put_string(buf, event->stream.len ? event->stream : (skald_str){0}));
+        SKALD_TRY(put_count(buf, SKALD_STR(",\"streamVersion\":"), event->stream_version));
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"correlationId\":")));
         SKALD_TRY(ski_json_put_string(buf, event->correlation_id));
         SKALD_TRY(ski_buf_byte(buf, '}'));
     }
     return skald_buf_put(buf, SKALD_STR("]}"));
+}
+
+// reply_version gives the ETag of the stream in the path as it is behind the last event.
+static void reply_version(ski_http_request *request, const skald_event *event)
+{
+    skald_str etag;
+
+    if (!ski_call_of(request)->route->matched || !event->stream_version) return;
+    etag =
+        skald_arena_print(request->scratch, "\"%llu\"", (unsigned long long)event->stream_version);
+    if (etag.ptr) ski_call_header(request, SKALD_STR("ETag"), etag);
+    if (ski_replay_again(request))
+        ski_call_header(request, SKALD_STR("Idempotency-Replayed"), SKALD_STR("true"));
+}
+
+// matches: the request says where its stream must stand in a header.
+static bool matches(const ski_http_request *request)
+{
+    return ski_call_of(request)->route->matched &&
+           (ski_http_header_get(request, "if-match").ptr ||
+            ski_http_header_get(request, "if-none-match").ptr);
 }
 
 // published_reply answers the request, on whichever thread made its events durable.
@@ -184,10 +230,13 @@ static void published_reply(void *context, const skald_published *published)
 
     if (!err) err = put_appended(published, &buf);
     if (!err) {
-        err = ski_reply_position(request, published->appended.repeated ? 200 : 201,
-                                 ski_buf_str(&buf), published->appended.position_last,
+        bool repeated = published->appended.repeated && !ski_replay_again(request);
+        reply_version(request, &published->events[published->count - 1]);
+        err = ski_reply_position(request, repeated ? 200 : 201, ski_buf_str(&buf),
+                                 published->appended.position_last,
                                  published->events[published->count - 1].correlation_id);
     }
+    if (err == SKALD_ECONFLICT && matches(request)) memcpy(error.code, "PRECONDITION_FAILED", 20);
     if (err && err != SKALD_ESTALE) ski_reply_fail(request, err, &error);
     skald_buf_fini(&buf);
 }
@@ -196,9 +245,8 @@ static void published_reply(void *context, const skald_published *published)
 static void stamp_events(body_reader *reader)
 {
     skald_str correlation = reader->request->correlation_id;
-    skald_str trace = ski_http_header_get(reader->request, "traceparent");
+    skald_str trace = reader->request->traceparent;
 
-    if (trace.len > SKALD_TRACEPARENT_BYTES_MAX) trace = (skald_str){0};
     for (size_t i = 0; i < reader->count; i++) {
         skald_event *event = &reader->events[i];
         if (!event->correlation_id.len && correlation.len) event->correlation_id = correlation;
@@ -238,48 +286,57 @@ static void published_test(void *context, const skald_published *published)
 
 static skald_err publish(body_reader *reader, skald_durability durability, skald_published_fn *done)
 {
+    skald_store_value value;
+    bool kept;
     skald_publish_options options = {
         .append = {.durability = durability,
                    .expect = reader->expects,
                    .expect_count = reader->expect_count},
+        .deliver_at = reader->deliver_at,
+        .expires_at = reader->expires_at,
         .reterr_error = reader->error,
+        .more = ski_http_turn(reader->request->http),
     };
 
     stamp_events(reader);
-    return ski_publish_checked_start(ski_api_of(reader->request)->bus, reader->events,
-                                     reader->count, &options, done, reader->request);
+    kept = ski_replay_stamp(reader->request, reader->events, reader->count, &value);
+    return ski_publish_kept_start(ski_api_of(reader->request)->bus, reader->events, reader->count,
+                                  kept ? &value : NULL, &options, done, reader->request);
+}
+
+// read_match makes If-Match and If-None-Match what they mean for a stream.
+static skald_err read_match(body_reader *reader)
+{
+    skald_expect *expect = &reader->expects[reader->expect_count];
+
+    *expect = (skald_expect){.tenant = reader->events->tenant, .stream = reader->stream};
+    SKALD_TRY(ski_api_match(reader->request, expect, reader->error));
+    reader->expect_count++;
+    return SKALD_OK;
 }
 
 skald_err ski_events_publish(ski_http_request *request, skald_str stream, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"ack", NULL};
     body_reader reader = {.request = request, .stream = stream, .error = reterr_error};
     ski_media media = ski_body_media(request);
     ski_query query;
 
-    if (media == SKI_MEDIA_NDJSON || media == SKI_MEDIA_OTHER) {
-        skald_err err = skald_fail_at(reterr_error, SKALD_EINVALID, "Content-Type",
-                                      "this route takes application/json%s and CloudEvents as "
-                                      "application/cloudevents+json or -batch+json",
-                                      stream.ptr ? "" : ", application/x-ndjson");
-        if (reterr_error) memcpy(reterr_error->code, "UNSUPPORTED_MEDIA_TYPE", 23);
-        return err;
-    }
-    reader.cloudevents = media == SKI_MEDIA_CLOUDEVENT || media == SKI_MEDIA_CLOUDEVENTS;
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    reader.cloudevents = media == SKI_MEDIA_CLOUDEVENT || media == SKI_MEDIA_CLOUDEVENTS ||
+                         media == SKI_MEDIA_BINARY;
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
     SKALD_TRY(read_body(&reader));
+    if (matches(request)) SKALD_TRY(read_match(&reader));
     return publish(&reader, query.durability, published_reply);
 }
 
 skald_err ski_post_test(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {NULL};
     body_reader reader = {.request = request, .error = reterr_error};
     ski_json_item item;
     ski_query query;
     skald_event *event;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
     SKALD_TRY(make_room(&reader, 1));
     event = reader.events;
     *event = (skald_event){
@@ -308,5 +365,6 @@ skald_err ski_post_test(ski_http_request *request, skald_error *reterr_error)
         SKALD_TRY(
             skald_event_check(event, ski_api_of(request)->options.event_bytes_max, reterr_error));
     }
+    SKALD_TRY(ski_auth_stamp(request, event, request->scratch, reterr_error));
     return publish(&reader, SKALD_DURABLE, published_test);
 }

@@ -7,16 +7,19 @@
 // Invariants:
 //   1. The list of groups is guarded by pulls->lock; a group's polls are touched on the loop only.
 //   2. A group lives until its subscription has ended (group_end); deleting only asks for that.
-//   3. A delivery id names this run of the server, the group's subscription and the delivery: an
-//   old one, or another
-//      group's, is refused.
+//   3. A delivery id can be made by this run of the server alone and names the subscription
+//      (api_pull_id.c): an old one, or another group's, is refused.
+//   4. A group that was drained stays in the list, ended, until its definition is posted again or
+//   it
+//      is deleted.
 #include "api/api_pull.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -24,7 +27,6 @@ enum {
     polls_max = 256,               // waiting at once, of one group
     ends_max = 10000,              // deliveries in one ack or nack
     reply_bytes = 4 * 1024 * 1024, // a reply is cut behind the delivery that passes this
-    delivery_id_max = 80,
     kept_bytes_max = 64 * 1024 * 1024,
 };
 
@@ -42,10 +44,11 @@ typedef struct pull_poll {
 typedef struct pull_group {
     ski_pulls *pulls;
     ski_pull_definition definition;
-    ski_http_request *deleting; // asked for the end of it, and is waiting
+    ski_http_request *deleting; // asked for the end of it, and is waiting; under the lock
     skald_subscription subscription;
     pull_poll *polls; // oldest first
     size_t poll_count;
+    _Atomic bool ended;  // nothing comes any more; written under the lock
     _Atomic bool posted; // group_serve is on its way
     _Atomic int owners;  // the list, the subscription, each poll and each posted call
     struct pull_group *next;
@@ -56,8 +59,8 @@ struct ski_pulls {
     ski_mutex lock;
     pull_group *groups;
     size_t group_count;
-    uint64_t boot;  // random, of this run
-    ski_http *http; // NULL: not serving; then nobody polls
+    ski_pull_secret secret; // of delivery ids
+    ski_http *http;         // NULL: not serving; then nobody polls
 };
 
 static void group_leave(pull_group *group)
@@ -65,13 +68,6 @@ static void group_leave(pull_group *group)
     if (atomic_fetch_sub(&group->owners, 1) > 1) return;
     ski_pull_definition_fini(&group->definition);
     ski_free(group);
-}
-
-static skald_err put_delivery_id(const ski_pulls *pulls, skald_subscription subscription,
-                                 skald_delivery_id delivery, skald_buf *buf)
-{
-    return ski_buf_print(buf, "%016llx-%llx-%llx", (unsigned long long)pulls->boot,
-                         (unsigned long long)subscription.id, (unsigned long long)delivery.id);
 }
 
 typedef struct pull_taking {
@@ -87,8 +83,8 @@ static skald_err put_delivery(const pull_taking *taking, const skald_delivery *d
 
     SKALD_TRY(skald_buf_put(buf, first ? SKALD_STR("{\"deliveryId\":\"")
                                        : SKALD_STR(",{\"deliveryId\":\"")));
-    SKALD_TRY(
-        put_delivery_id(taking->group->pulls, taking->group->subscription, delivery->id, buf));
+    SKALD_TRY(ski_pull_id_put(&taking->group->pulls->secret, taking->group->subscription,
+                              delivery->id, buf));
     SKALD_TRY(ski_buf_print(buf, "\",\"attempt\":%u,\"event\":", delivery->attempt));
     SKALD_TRY(skald_event_json(delivery->event, false, buf));
     return ski_buf_byte(buf, '}');
@@ -153,6 +149,14 @@ static void poll_answer(pull_poll *poll, skald_buf *buf)
     reply_deliveries(request, buf);
 }
 
+// poll_holds: its key is still good.
+static bool poll_holds(const pull_poll *poll)
+{
+    ski_auth_ticket ticket = ski_auth_ticket_of(poll->request);
+
+    return ski_auth_ticket_holds(ski_api_of(poll->request)->auth, &ticket);
+}
+
 // group_serve gives waiting polls what there is. On the loop.
 static void group_serve(void *context)
 {
@@ -162,7 +166,9 @@ static void group_serve(void *context)
     while (group->polls) {
         pull_poll *poll = group->polls;
         skald_buf buf = ski_reply_buf();
-        bool alive = ski_http_alive(poll->request->http, poll->request->id);
+        bool alive =
+            !atomic_load(&group->ended) && ski_http_alive(poll->request->http, poll->request->id) &&
+            poll_holds(poll);
         uint32_t count = alive ? take(group, poll->count_max, &buf) : 0;
 
         if (!alive) (void)!skald_buf_put(&buf, SKALD_STR("{\"data\":["));
@@ -190,13 +196,23 @@ static void group_ready(void *context)
     group_leave(group);
 }
 
+static skald_err reply_deleted(ski_http_request *request)
+{
+    return ski_reply_json(request, 200, SKALD_STR("{\"data\":{\"deleted\":true}}"));
+}
+
 static void group_end(void *context)
 {
     pull_group *group = context;
+    ski_pulls *pulls = group->pulls;
+    ski_http_request *deleting;
 
-    if (group->deleting) {
-        (void)!ski_reply_json(group->deleting, 200, SKALD_STR("{\"data\":{\"deleted\":true}}"));
-    }
+    ski_mutex_lock(&pulls->lock);
+    atomic_store(&group->ended, true);
+    deleting = group->deleting;
+    ski_mutex_unlock(&pulls->lock);
+    if (deleting) (void)!reply_deleted(deleting);
+    group_ready(group); // nothing comes any more to those that wait
     group_leave(group);
 }
 
@@ -223,11 +239,29 @@ static pull_group *pulls_find(ski_pulls *pulls, skald_str name)
     return found;
 }
 
+// pulls_find_seen finds the group that the path names, if the asker may see what it delivers.
+static pull_group *pulls_find_seen(const ski_http_request *request)
+{
+    pull_group *group = pulls_find(ski_api_of(request)->pulls, request->parameters[0]);
+
+    if (!group || ski_auth_sees_all(request, &group->definition.options.filter)) return group;
+    group_leave(group);
+    return NULL;
+}
+
 static skald_err not_found(skald_str name, skald_error *reterr_error)
 {
     return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "name",
                          "there is no pull group '%.*s'; POST /api/subscriptions makes one",
                          SKALD_FMT(name));
+}
+
+static skald_err has_ended(const pull_group *group, skald_error *reterr_error)
+{
+    return skald_fail_at(reterr_error, SKALD_ESTATE, "name",
+                         "the group '%.*s' was drained; POST /api/subscriptions with its "
+                         "definition lets it go on",
+                         SKALD_FMT(group->definition.name));
 }
 
 static skald_err poll_wait(pull_group *group, ski_http_request *request, const ski_query *query,
@@ -258,14 +292,14 @@ static skald_err poll_wait(pull_group *group, ski_http_request *request, const s
 
 skald_err ski_get_deliveries(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"max", "waitMs", NULL};
-    pull_group *group = pulls_find(ski_api_of(request)->pulls, request->parameters[0]);
+    pull_group *group = pulls_find_seen(request);
     skald_buf buf = ski_reply_buf();
     ski_query query;
     skald_err err = SKALD_OK;
 
     if (!group) return not_found(request->parameters[0], reterr_error);
-    err = ski_query_read(request, allowed, &query, reterr_error);
+    err = ski_query_read(request, &query, reterr_error);
+    if (!err && atomic_load(&group->ended)) err = has_ended(group, reterr_error);
     if (!err && (take(group, query.count_max, &buf) || !query.wait_ms)) {
         reply_deliveries(request, &buf);
     } else if (!err) {
@@ -331,52 +365,12 @@ static skald_err keep_value(ski_pulls *pulls, skald_str name, skald_str bytes)
 static skald_err reply_definition(ski_http_request *request, unsigned status, skald_str text)
 {
     skald_buf buf = ski_reply_buf();
-    skald_err err = ski_buf_print(&buf, "{\"data\":%.*s}", SKALD_FMT(text));
+    skald_str shown = ski_pull_definition_shown(request, text);
+    skald_err err = shown.ptr ? ski_buf_print(&buf, "{\"data\":%.*s}", SKALD_FMT(shown))
+                              : SKALD_ENOMEM;
 
     if (!err) err = ski_reply_json(request, status, ski_buf_str(&buf));
     skald_buf_fini(&buf);
-    return err;
-}
-
-static skald_err make_group(ski_http_request *request, ski_pull_definition *definition,
-                            skald_error *reterr_error)
-{
-    ski_pulls *pulls = ski_api_of(request)->pulls;
-    skald_str text = skald_arena_copy(request->scratch, definition->text);
-    skald_str name = skald_arena_copy(request->scratch, definition->name);
-
-    if (!text.ptr || !name.ptr) return SKALD_ENOMEM;
-    if (pulls->group_count >= groups_max) {
-        return skald_fail(reterr_error, SKALD_EFULL, "there are %d pull groups already",
-                          groups_max);
-    }
-    SKALD_TRY(pulls_start(pulls, definition, reterr_error));
-    // Kept last: what could not start is not there after a restart either.
-    SKALD_TRY(keep_value(pulls, name, text));
-    return reply_definition(request, 201, text);
-}
-
-skald_err ski_post_subscription(ski_http_request *request, skald_error *reterr_error)
-{
-    ski_pulls *pulls = ski_api_of(request)->pulls;
-    ski_pull_definition definition = {0};
-    pull_group *there;
-    skald_err err;
-
-    SKALD_TRY(ski_pull_definition_read(request->body, &definition, reterr_error));
-    there = pulls_find(pulls, definition.name);
-    if (!there) {
-        err = make_group(request, &definition, reterr_error);
-    } else if (skald_str_equal(there->definition.text, definition.text)) {
-        err = reply_definition(request, 200, definition.text);
-    } else {
-        err = skald_fail_at(reterr_error, SKALD_EEXISTS, "name",
-                            "there is a group '%.*s' with another definition; delete it first or "
-                            "choose another name",
-                            SKALD_FMT(definition.name));
-    }
-    if (there) group_leave(there);
-    ski_pull_definition_fini(&definition);
     return err;
 }
 
@@ -397,58 +391,189 @@ static bool pulls_remove(ski_pulls *pulls, pull_group *group)
     return there;
 }
 
-skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr_error)
+// pulls_full: as many as there may be.
+static bool pulls_full(ski_pulls *pulls)
+{
+    ski_mutex_lock(&pulls->lock);
+    bool full = pulls->group_count >= groups_max;
+
+    ski_mutex_unlock(&pulls->lock);
+    return full;
+}
+
+// group_cancel ends a group whose definition could not be kept: it must not run until the next
+// start and then be gone. forget: it began with it.
+static void group_cancel(ski_pulls *pulls, skald_str name, bool forget)
+{
+    pull_group *group = pulls_find(pulls, name);
+
+    if (!group) return;
+    if (pulls_remove(pulls, group)) {
+        (void)skald_unsubscribe(pulls->api->bus, group->subscription, forget);
+    }
+    group_leave(group);
+}
+
+static skald_err make_group(ski_http_request *request, ski_pull_definition *definition,
+                            skald_error *reterr_error)
 {
     ski_pulls *pulls = ski_api_of(request)->pulls;
-    pull_group *group = pulls_find(pulls, request->parameters[0]);
+    skald_str text = skald_arena_copy(request->scratch, definition->text);
+    skald_str name = skald_arena_copy(request->scratch, definition->name);
+    skald_subscription_state known;
     skald_err err;
 
-    if (!group && skald_bus_find(pulls->api->bus, request->parameters[0]).id) {
+    if (!text.ptr || !name.ptr) return SKALD_ENOMEM;
+    if (pulls_full(pulls)) {
+        return skald_fail(reterr_error, SKALD_EFULL, "there are %d pull groups already",
+                          groups_max);
+    }
+    bool is_new = ski_subscription_state(request, name, &known, NULL) == SKALD_ENOTFOUND;
+
+    SKALD_TRY(pulls_start(pulls, definition, reterr_error));
+    // Kept last: what could not start is not there after a restart either.
+    err = keep_value(pulls, name, text);
+    if (err) {
+        group_cancel(pulls, name, is_new);
+        return err;
+    }
+    return reply_definition(request, 201, text);
+}
+
+// group_again answers for a definition that is there; one that was drained goes on.
+static skald_err group_again(ski_http_request *request, pull_group *there,
+                             ski_pull_definition *definition, skald_error *reterr_error)
+{
+    ski_pulls *pulls = there->pulls;
+    skald_str text = there->definition.text;
+
+    if (!skald_str_equal(text, definition->text)) {
+        return skald_fail_at(reterr_error, SKALD_EEXISTS, "name",
+                             "there is a group '%.*s' with another definition; delete it first or "
+                             "choose another name",
+                             SKALD_FMT(definition->name));
+    }
+    if (atomic_load(&there->ended) && pulls_remove(pulls, there))
+        SKALD_TRY(pulls_start(pulls, definition, reterr_error));
+    return reply_definition(request, 200, text);
+}
+
+skald_err ski_post_subscription(ski_http_request *request, skald_error *reterr_error)
+{
+    ski_pulls *pulls = ski_api_of(request)->pulls;
+    ski_pull_definition definition = {0};
+    pull_group *there;
+    skald_err err;
+
+    SKALD_TRY(ski_pull_definition_own(request, &definition, reterr_error));
+    there = pulls_find(pulls, definition.name);
+    if (there)
+        err = group_again(request, there, &definition, reterr_error);
+    else
+        err = make_group(request, &definition, reterr_error);
+    if (there) group_leave(there);
+    ski_pull_definition_fini(&definition);
+    return err;
+}
+
+static void pulls_add(ski_pulls *pulls, pull_group *group)
+{
+    ski_mutex_lock(&pulls->lock);
+    group->next = pulls->groups;
+    pulls->groups = group;
+    pulls->group_count++;
+    atomic_fetch_add(&group->owners, 1);
+    ski_mutex_unlock(&pulls->lock);
+}
+
+// deletes says who is answered when the group has ended. False: it has.
+static bool deletes(pull_group *group, ski_http_request *request)
+{
+    ski_mutex_lock(&group->pulls->lock);
+    bool runs = !atomic_load(&group->ended);
+
+    if (runs) group->deleting = request;
+    ski_mutex_unlock(&group->pulls->lock);
+    return runs;
+}
+
+// delete_group: the definition goes first. Whatever fails then, the same call can be made again,
+// and the group does not begin anew meanwhile.
+static skald_err delete_group(ski_http_request *request, pull_group *group,
+                              skald_error *reterr_error)
+{
+    ski_pulls *pulls = group->pulls;
+    skald_actor by = ski_api_actor(request);
+    skald_str name = group->definition.name;
+
+    SKALD_TRY(keep_value(pulls, name, (skald_str){0}));
+    if (!pulls_remove(pulls, group)) return not_found(name, reterr_error); // another was first
+    bool runs = deletes(group, request);
+    skald_err err = skald_subscription_delete(pulls->api->bus, name, &by);
+
+    // It ended by itself just now; or it had ended before anything was kept of it.
+    if (err == SKALD_ESTALE) err = skald_subscription_delete(pulls->api->bus, name, NULL);
+    if (err == SKALD_ENOTFOUND) err = SKALD_OK;
+    if (!err) return runs ? SKALD_OK : reply_deleted(request);
+    (void)deletes(group, NULL);
+    pulls_add(pulls, group);
+    return err;
+}
+
+// delete_other: nobody runs it here, or a program does, which would go on handling into the void.
+static skald_err delete_other(ski_http_request *request, skald_error *reterr_error)
+{
+    skald_bus *bus = ski_api_of(request)->bus;
+    skald_actor by = ski_api_actor(request);
+    skald_subscription_state state;
+
+    SKALD_TRY(ski_subscription_state(request, request->parameters[0], &state, reterr_error));
+    if (state.id.id) {
         return skald_fail_at(
             reterr_error, SKALD_ESTATE, "name",
-            "'%.*s' belongs to a program that runs here; only pull groups can be deleted",
-            SKALD_FMT(request->parameters[0]));
+            "'%.*s' belongs to a program that runs here; only pull groups, and what nobody runs, "
+            "can be deleted",
+            SKALD_FMT(state.name));
     }
-    if (!group) return not_found(request->parameters[0], reterr_error);
-    err = keep_value(pulls, group->definition.name, (skald_str){0});
-    if (!err && pulls_remove(pulls, group)) {
-        // Answered when the subscription has ended and its name is free again.
-        group->deleting = request;
-        (void)skald_unsubscribe(pulls->api->bus, group->subscription, true);
-    } else if (!err) {
-        err = not_found(request->parameters[0], reterr_error); // another delete was first
-    }
+    SKALD_TRY(skald_subscription_delete(bus, request->parameters[0], &by));
+    return reply_deleted(request);
+}
+
+skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr_error)
+{
+    pull_group *group = pulls_find_seen(request);
+    skald_err err;
+
+    if (!group) return delete_other(request, reterr_error);
+    err = delete_group(request, group, reterr_error);
     group_leave(group);
     return err;
 }
 
-// parse_delivery_id: false for one that is not of this run and this group.
-static bool parse_delivery_id(const pull_group *group, skald_str text,
-                              skald_delivery_id *ret_delivery)
+// end_one ends a delivery; NULL: done, else why not.
+static const char *end_one(pull_group *group, skald_str text, const ski_pull_ending *ending)
 {
-    char copy[delivery_id_max];
-    unsigned long long boot = 0;
-    unsigned long long subscription = 0;
-    unsigned long long delivery = 0;
-    int used = 0;
+    skald_subscription subscription = {0};
+    skald_delivery_id delivery = {0};
 
-    if (text.len >= sizeof copy) return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = 0;
-    if (sscanf(copy, "%16llx-%16llx-%16llx%n", &boot, &subscription, &delivery, &used) != 3)
-        return false;
-    if ((size_t)used != text.len || boot != group->pulls->boot) return false;
-    ret_delivery->id = delivery;
-    return subscription == group->subscription.id;
+    switch (ski_pull_id_parse(&group->pulls->secret, text, &subscription, &delivery)) {
+    case SKALD_OK: break;
+    case SKALD_ESTALE: return "STALE"; // of a server that is gone, or of nobody's
+    default: return "INVALID";
+    }
+    if (subscription.id != group->subscription.id) return "NOT_FOUND"; // another group's
+    skald_err err = skald_delivery_end(group->pulls->api->bus, delivery, ending->outcome,
+                                       ending->delay_ms, ending->reason[0] ? ending->reason : NULL);
+
+    return err ? "STALE" : NULL;
 }
 
-static skald_err end_one(pull_group *group, skald_str text, const ski_pull_ending *ending)
+static skald_err put_refused(skald_buf *buf, skald_str text, const char *code)
 {
-    skald_delivery_id delivery;
-
-    if (!parse_delivery_id(group, text, &delivery)) return SKALD_ESTALE;
-    return skald_delivery_end(group->pulls->api->bus, delivery, ending->outcome, ending->delay_ms,
-                              ending->reason[0] ? ending->reason : NULL);
+    if (buf->len) SKALD_TRY(ski_buf_byte(buf, ','));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("{\"deliveryId\":")));
+    SKALD_TRY(ski_json_put_string(buf, text));
+    return ski_buf_print(buf, ",\"code\":\"%s\"}", code);
 }
 
 static skald_err end_all(pull_group *group, ski_http_request *request,
@@ -456,23 +581,18 @@ static skald_err end_all(pull_group *group, ski_http_request *request,
 {
     skald_buf refused = ski_reply_buf();
     skald_buf buf = ski_reply_buf();
-    uint64_t accepted = 0;
+    size_t accepted = 0;
     skald_err err = SKALD_OK;
 
     for (size_t i = 0; i < ending->count && !err; i++) {
-        if (!end_one(group, ending->deliveries[i], ending)) {
+        const char *code = end_one(group, ending->deliveries[i], ending);
+
+        if (code)
+            err = put_refused(&refused, ending->deliveries[i], code);
+        else
             accepted++;
-            continue;
-        }
-        err = skald_buf_put(&refused, refused.len ? SKALD_STR(",{\"deliveryId\":")
-                                                  : SKALD_STR("{\"deliveryId\":"));
-        if (!err) err = ski_json_put_string(&refused, ending->deliveries[i]);
-        if (!err) err = skald_buf_put(&refused, SKALD_STR(",\"code\":\"STALE\"}"));
     }
-    if (!err) {
-        err = ski_buf_print(&buf, "{\"data\":{\"accepted\":%llu,\"refused\":[",
-                            (unsigned long long)accepted);
-    }
+    if (!err) err = ski_buf_print(&buf, "{\"data\":{\"accepted\":%zu,\"refused\":[", accepted);
     if (!err) err = skald_buf_put(&buf, ski_buf_str(&refused));
     if (!err) err = skald_buf_put(&buf, SKALD_STR("]}}"));
     if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
@@ -484,7 +604,7 @@ static skald_err end_all(pull_group *group, ski_http_request *request,
 static skald_err end_deliveries(ski_http_request *request, skald_outcome outcome,
                                 skald_error *reterr_error)
 {
-    pull_group *group = pulls_find(ski_api_of(request)->pulls, request->parameters[0]);
+    pull_group *group = pulls_find_seen(request);
     ski_pull_ending ending = {.outcome = outcome};
     skald_err err;
 
@@ -527,11 +647,20 @@ static skald_err run_kept(ski_pulls *pulls, const kept_texts *kept)
 {
     for (size_t i = 0; i < kept->count; i++) {
         ski_pull_definition definition = {0};
-        skald_err err = ski_pull_definition_read(kept->texts[i], &definition, NULL);
+        skald_error error = {0};
+        skald_err err = ski_pull_definition_kept(kept->texts[i], &definition, &error);
 
-        if (!err) err = pulls_start(pulls, &definition, NULL);
+        if (!err) err = pulls_start(pulls, &definition, &error);
         ski_pull_definition_fini(&definition);
-        if (err) return err;
+        if (err) {
+            skald_str text = kept->texts[i];
+
+            ski_log_line(ski_store_log_hook(pulls->api->store), SKALD_ERROR,
+                         "a stored pull group cannot be run", "definition",
+                         skald_arena_print(kept->arena, "%.*s", SKALD_FMT(text)).ptr, "error",
+                         error.text[0] ? error.text : skald_err_text(err), NULL);
+            return err;
+        }
     }
     return SKALD_OK;
 }
@@ -557,7 +686,7 @@ skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls)
     if (!pulls) return SKALD_ENOMEM;
     pulls->api = api;
     ski_mutex_init(&pulls->lock);
-    kernel->random(kernel->context, &pulls->boot, sizeof pulls->boot);
+    kernel->random(kernel->context, &pulls->secret, sizeof pulls->secret);
     err = run_all_kept(pulls);
     if (err)
         ski_pulls_free(pulls);

@@ -22,6 +22,7 @@ typedef struct doc_reader {
     skald_arena *arena;
     skald_subscription_options *options;
     skald_error *error;
+    bool kept; // it is our own: its name may have a tenant before it, "acme/mailer"
 } doc_reader;
 
 // A member of a document: how it is read. A table ends with a NULL name.
@@ -145,11 +146,11 @@ static skald_err read_name(doc_reader *reader, const char *name, const json_t *v
     if (!json_is_string(value))
         return skald_fail_at(reader->error, SKALD_EINVALID, name, "%s", bad);
     SKALD_TRY(copy_text(reader, value, &text));
-    if (!text.len || text.len > name_bytes_max)
+    if (!text.len || text.len > name_bytes_max + (reader->kept ? SKALD_TENANT_BYTES_MAX + 1 : 0))
         return skald_fail_at(reader->error, SKALD_EINVALID, name, "%s", bad);
     for (size_t i = 0; i < text.len; i++) {
         unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte <= ' ' || byte == '/' || byte == 0x7f)
+        if (byte <= ' ' || (byte == '/' && !reader->kept) || byte == 0x7f)
             return skald_fail_at(reader->error, SKALD_EINVALID, name, "%s", bad);
     }
     reader->options->name = skald_arena_print(reader->arena, "%.*s%c", SKALD_FMT(text), 0).ptr;
@@ -183,8 +184,11 @@ static skald_err read_order(doc_reader *reader, const char *name, const json_t *
         reader->options->order = SKALD_BY_STREAM;
     else if (text && strcmp(text, "none") == 0)
         reader->options->order = SKALD_UNORDERED;
+    else if (text && strcmp(text, "key") == 0)
+        reader->options->order = SKALD_BY_KEY;
     else
-        return skald_fail_at(reader->error, SKALD_EINVALID, name, "must be \"stream\" or \"none\"");
+        return skald_fail_at(reader->error, SKALD_EINVALID, name,
+                             "must be \"stream\", \"key\" or \"none\"");
     return SKALD_OK;
 }
 
@@ -239,14 +243,43 @@ static skald_err read_exhausted(doc_reader *reader, const char *name, const json
 {
     const char *text = json_string_value(value);
 
-    if (text && strcmp(text, "halt") == 0) return SKALD_OK;
-    if (text && (strcmp(text, "dead_letter") == 0 || strcmp(text, "park_key") == 0)) {
-        return skald_fail_at(
-            reader->error, SKALD_EUNSUPPORTED, name,
-            "'%s' is not built yet; 'halt' is, and attemptsMax 0 tries without end", text);
+    if (text && strcmp(text, "halt") == 0)
+        reader->options->on_exhausted = SKALD_HALT;
+    else if (text && strcmp(text, "dead_letter") == 0)
+        reader->options->on_exhausted = SKALD_DEAD_LETTER;
+    else if (text && strcmp(text, "park_key") == 0)
+        reader->options->on_exhausted = SKALD_PARK_KEY;
+    else
+        return skald_fail_at(reader->error, SKALD_EINVALID, name,
+                             "must be \"halt\", \"dead_letter\" or \"park_key\"");
+    return SKALD_OK;
+}
+
+// read_key reads a JSON pointer into data; whether it is one the bus says.
+static skald_err read_key(doc_reader *reader, const char *name, const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    if (!text || text[0] != '/' || strlen(text) != json_string_length(value)) {
+        return skald_fail_at(reader->error, SKALD_EINVALID, name,
+                             "must be a JSON pointer into data, as \"/order/id\"");
     }
-    return skald_fail_at(reader->error, SKALD_EINVALID, name,
-                         "must be \"halt\", \"dead_letter\" or \"park_key\"");
+    reader->options->key_pointer = skald_arena_print(reader->arena, "%s%c", text, 0).ptr;
+    return reader->options->key_pointer ? SKALD_OK : SKALD_ENOMEM;
+}
+
+// check_whole says what members do not go together.
+static skald_err check_whole(const skald_subscription_options *options, skald_error *reterr_error)
+{
+    bool by_key = options->order == SKALD_BY_KEY;
+
+    if (!options->name) return skald_fail_at(reterr_error, SKALD_EINVALID, "name", "is missing");
+    if (by_key && !options->key_pointer)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "key",
+                             "is missing: order \"key\" needs to know where in data the key is");
+    if (!by_key && options->key_pointer)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "key", "goes with order \"key\" only");
+    return SKALD_OK;
 }
 
 // parse takes a text through the door and into a tree, which the caller ends with json_decref.
@@ -271,26 +304,31 @@ static skald_err keep_canonical(ski_pull_definition *definition, const json_t *t
     return definition->text.ptr ? SKALD_OK : SKALD_ENOMEM;
 }
 
-skald_err ski_pull_definition_read(skald_str body, ski_pull_definition *ret_definition,
-                                   skald_error *reterr_error)
+static skald_err definition_read(skald_str body, bool kept, ski_pull_definition *ret_definition,
+                                 skald_error *reterr_error)
 {
     static const doc_member members[] = {
-        {"name", read_name},   {"filter", read_filter},         {"from", read_from},
-        {"order", read_order}, {"inFlightMax", read_in_flight}, {"ackTimeoutMs", read_ack_timeout},
-        {"retry", read_retry}, {"onExhausted", read_exhausted}, {NULL, NULL},
+        {"name", read_name},
+        {"filter", read_filter},
+        {"from", read_from},
+        {"order", read_order},
+        {"key", read_key},
+        {"inFlightMax", read_in_flight},
+        {"ackTimeoutMs", read_ack_timeout},
+        {"retry", read_retry},
+        {"onExhausted", read_exhausted},
+        {NULL, NULL},
     };
     ski_pull_definition definition = {0};
     json_t *tree = NULL;
-    doc_reader reader = {.options = &definition.options, .error = reterr_error};
+    doc_reader reader = {.options = &definition.options, .error = reterr_error, .kept = kept};
     skald_err err;
 
     SKALD_TRY(parse(body, &tree, reterr_error));
     err = skald_arena_new(definition_arena_max, &definition.arena);
     reader.arena = definition.arena;
     if (!err) err = read_members(&reader, "", tree, members);
-    if (!err && !definition.options.name) {
-        err = skald_fail_at(reterr_error, SKALD_EINVALID, "name", "is missing");
-    }
+    if (!err) err = check_whole(&definition.options, reterr_error);
     if (!err) err = keep_canonical(&definition, tree);
     json_decref(tree);
     if (err) {
@@ -300,6 +338,18 @@ skald_err ski_pull_definition_read(skald_str body, ski_pull_definition *ret_defi
     definition.name = skald_str_of(definition.options.name);
     *ret_definition = definition;
     return SKALD_OK;
+}
+
+skald_err ski_pull_definition_read(skald_str body, ski_pull_definition *ret_definition,
+                                   skald_error *reterr_error)
+{
+    return definition_read(body, false, ret_definition, reterr_error);
+}
+
+skald_err ski_pull_definition_kept(skald_str text, ski_pull_definition *ret_definition,
+                                   skald_error *reterr_error)
+{
+    return definition_read(text, true, ret_definition, reterr_error);
 }
 
 void ski_pull_definition_fini(ski_pull_definition *definition)

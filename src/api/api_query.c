@@ -6,11 +6,15 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+#include <skald/typed.h>
 #include <string.h>
 
-enum { query_items_max = 256 }; // names in one query string
+enum {
+    query_items_max = 256, // names in one query string
+    name_bytes_max = 40,   // of one that is like one we know
+};
 
-typedef struct query_reader {
+typedef struct ski_query_reader {
     ski_http_request *request;
     ski_query *query;
     skald_error *error;
@@ -196,6 +200,18 @@ static skald_err read_after_name(query_reader *reader)
     return SKALD_OK;
 }
 
+static skald_err read_subscription(query_reader *reader)
+{
+    reader->query->subscription = reader->value;
+    return reader->value.len ? SKALD_OK : refuse(reader, "a name, not empty");
+}
+
+static skald_err read_after_id(query_reader *reader)
+{
+    reader->query->after_id = reader->value;
+    return SKALD_OK;
+}
+
 static skald_err read_scope(query_reader *reader)
 {
     reader->query->scope = reader->value;
@@ -205,87 +221,217 @@ static skald_err read_scope(query_reader *reader)
     return refuse(reader, "history or store");
 }
 
-static const struct {
-    const char *name;
-    skald_err (*read)(query_reader *reader);
-} names[] = {
-    {"type", read_type},
-    {"stream", read_stream},
-    {"category", read_category},
-    {"correlationId", read_correlation},
-    {"tenantId", read_tenant},
-    {"from", read_from},
-    {"to", read_to},
-    {"asOf", read_as_of},
-    {"after", read_after},
-    {"before", read_before},
-    {"direction", read_direction},
-    {"limit", read_limit},
-    {"fromVersion", read_version_from},
-    {"toVersion", read_version_to},
-    {"max", read_max},
-    {"waitMs", read_wait},
-    {"ack", read_ack},
-    {"prefix", read_prefix},
-    {"afterName", read_after_name},
-    {"scope", read_scope},
+static skald_err read_format(query_reader *reader)
+{
+    reader->query->format = reader->value;
+    return SKALD_OK;
+}
+
+static skald_err read_expected(query_reader *reader)
+{
+    static const struct {
+        const char *name;
+        skald_expected expected;
+    } words[] = {{"any", SKALD_ANY}, {"none", SKALD_NONE}, {"exists", SKALD_PRESENT}};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!skald_str_equal(reader->value, skald_str_of(words[i].name))) continue;
+        reader->query->expected = words[i].expected;
+        return SKALD_OK;
+    }
+    reader->query->expected = SKALD_AT;
+    if (!ski_str_u64(reader->value, &reader->query->expected_version)) return SKALD_OK;
+    return refuse(reader, "any, none, exists or a whole number");
+}
+
+static skald_err read_schema_version(query_reader *reader)
+{
+    uint64_t version = 0;
+
+    SKALD_TRY(read_u64(reader, 1, UINT32_MAX, &version));
+    reader->query->schema_version = (uint32_t)version;
+    return SKALD_OK;
+}
+
+static skald_err read_erase(query_reader *reader)
+{
+    reader->query->erase = skald_str_equal(reader->value, SKALD_STR("true"));
+    if (reader->query->erase || skald_str_equal(reader->value, SKALD_STR("false"))) return SKALD_OK;
+    return refuse(reader, "true or false");
+}
+
+static skald_err read_tombstone(query_reader *reader)
+{
+    reader->query->tombstone = skald_str_equal(reader->value, SKALD_STR("true"));
+    if (reader->query->tombstone || skald_str_equal(reader->value, SKALD_STR("false")))
+        return SKALD_OK;
+    return refuse(reader, "true or false");
+}
+
+#define TEXT(name, read, words)                                        \
+    {                                                                  \
+        name, read, SKI_PARAMETER_TEXT, false, 0, 0, NULL, NULL, words \
+    }
+#define TEXTS(name, read, words)                                      \
+    {                                                                 \
+        name, read, SKI_PARAMETER_TEXT, true, 0, 0, NULL, NULL, words \
+    }
+#define TIME(name, read, words)                                        \
+    {                                                                  \
+        name, read, SKI_PARAMETER_TIME, false, 0, 0, NULL, NULL, words \
+    }
+#define NUMBER(name, read, min, max, standard, words)                            \
+    {                                                                            \
+        name, read, SKI_PARAMETER_NUMBER, false, min, max, NULL, standard, words \
+    }
+#define CHOICE(name, read, choices, standard, words)                            \
+    {                                                                           \
+        name, read, SKI_PARAMETER_CHOICE, false, 0, 0, choices, standard, words \
+    }
+
+// What read_u64 and the others are given is what is said here: a test asks with values beyond.
+const ski_parameter ski_parameters[] = {
+    TEXTS("type", read_type, "A type by any of its names, or a prefix as order.*"),
+    TEXTS("stream", read_stream, "The name of a stream"),
+    TEXTS("category", read_category, "What the name of a stream begins with, before its first -"),
+    TEXT("correlationId", read_correlation, "The chain the events belong to"),
+    TEXT("tenantId", read_tenant, "The tenant the events belong to"),
+    TIME("from", read_from, "Recorded at that time or later"),
+    TIME("to", read_to, "Recorded before that time"),
+    TIME("asOf", read_as_of, "The stream as it was at that time"),
+    NUMBER("after", read_after, 0, UINT64_MAX, NULL, "Only positions above it"),
+    NUMBER("before", read_before, 1, UINT64_MAX, NULL, "Only positions below it"),
+    CHOICE("direction", read_direction, "forward backward", "forward", "Which way to read"),
+    NUMBER("limit", read_limit, 1, SKI_API_LIMIT_MAX, "100", "So many at most"),
+    NUMBER("fromVersion", read_version_from, 1, UINT64_MAX, NULL, "From that version on"),
+    NUMBER("toVersion", read_version_to, 1, UINT64_MAX, NULL, "Up to that version"),
+    NUMBER("max", read_max, 1, 1000, "10", "So many deliveries at most"),
+    NUMBER("waitMs", read_wait, 0, 30000, "0", "Milliseconds to wait for the first"),
+    CHOICE("ack", read_ack, "durable written memory", "durable",
+           "Answer when the events are on the disk, with the operating system, or readable"),
+    TEXT("prefix", read_prefix, "What the names begin with"),
+    TEXT("afterName", read_after_name, "The nextCursor of the page before"),
+    TEXT("afterId", read_after_id, "The nextCursor of the page before"),
+    TEXT("subscription", read_subscription, "The name of a subscription"),
+    CHOICE("scope", read_scope, "history store", "store", "What is counted"),
+    CHOICE("format", read_format, "json json-schema asyncapi typescript", "json",
+           "The form of the answer"),
+    {"expectedVersion", read_expected, SKI_PARAMETER_VERSION, false, 0, UINT64_MAX,
+     "any none exists", "any", "Where the stream must stand"},
+    NUMBER("schemaVersion", read_schema_version, 1, UINT32_MAX, NULL,
+           "Only a snapshot of that version of its schema"),
+    CHOICE("tombstone", read_tombstone, "true false", "false", "Never again"),
+    CHOICE("erase", read_erase, "true false", "false", "From the disk, too, soon"),
+    {NULL, NULL, SKI_PARAMETER_TEXT, false, 0, 0, NULL, NULL, NULL},
 };
 
-static skald_err refuse_name(const query_reader *reader, const char *const *allowed)
+// distance is how many bytes are changed, added or left out between two names (Levenshtein); both
+// are short.
+static size_t distance(skald_str a, skald_str b)
 {
+    size_t row[name_bytes_max + 1];
+
+    for (size_t j = 0; j <= b.len; j++) row[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < change) change = row[j] + 1;
+            if (row[j - 1] + 1 < change) change = row[j - 1] + 1;
+            row[j] = change;
+        }
+    }
+    return row[b.len];
+}
+
+// closest is the one of words that name was meant to be; not given: none is like it.
+static skald_str closest(const char *words, skald_str name)
+{
+    skald_str word, meant = {0};
+    size_t best = SIZE_MAX;
+
+    if (name.len > name_bytes_max) return meant;
+    while (ski_words_next(&words, &word)) {
+        size_t far = word.len > name_bytes_max ? SIZE_MAX : distance(name, word);
+        if (far >= best || far * 2 > word.len) continue;
+        best = far;
+        meant = word;
+    }
+    return meant;
+}
+
+static skald_err refuse_name(const query_reader *reader, const char *allowed)
+{
+    skald_str meant = closest(allowed, reader->name), word;
     skald_buf buf = {.bytes_max = 400};
+    const char *words = allowed;
     skald_err err = SKALD_OK;
 
-    for (size_t i = 0; allowed[i] && !err; i++) {
-        err = ski_buf_print(&buf, "%s%s", i ? ", " : "", allowed[i]);
+    if (meant.len) {
+        err = ski_buf_print(&buf, ": did you mean '%.*s'? This route knows ", SKALD_FMT(meant));
+    } else {
+        err = skald_buf_put(&buf, SKALD_STR("; this route knows "));
     }
+    for (bool first = true; !err && ski_words_next(&words, &word); first = false) {
+        err = ski_buf_print(&buf, "%s%.*s", first ? "" : ", ", SKALD_FMT(word));
+    }
+    if (!err && !allowed) err = skald_buf_put(&buf, SKALD_STR("none"));
     if (!err) err = ski_buf_byte(&buf, 0);
-    err = skald_fail_at(reader->error, SKALD_EINVALID, "query",
-                        "unknown parameter '%.*s'; this route knows %s",
+    err = skald_fail_at(reader->error, SKALD_EINVALID, "query", "unknown parameter '%.*s'%s",
                         (int)(reader->name.len > 60 ? 60 : reader->name.len), reader->name.ptr,
-                        !allowed[0] ? "none"
-                        : err       ? "others"
-                                    : buf.ptr);
+                        err ? "" : buf.ptr);
     skald_buf_fini(&buf);
     return err;
 }
 
-static skald_err read_item(query_reader *reader, const char *const *allowed)
+// query_next gives the next name and value. False: there is none, or *ret_err.
+static bool query_next(query_reader *reader, skald_str *rest, skald_err *ret_err)
 {
-    size_t i = 0;
+    skald_str item = {0}, name, value;
 
-    while (allowed[i] && !skald_str_equal(reader->name, skald_str_of(allowed[i]))) i++;
-    if (!allowed[i]) return refuse_name(reader, allowed);
-    for (i = 0; i < sizeof names / sizeof *names; i++) {
-        if (skald_str_equal(reader->name, skald_str_of(names[i].name)))
-            return names[i].read(reader);
+    while (rest->len && !item.len) item = ski_str_cut(*rest, '&', rest);
+    if (!item.len) return false;
+    name = ski_str_cut(item, '=', &value);
+    if (ski_http_decode(name, true, reader->request->scratch, &reader->name) ||
+        ski_http_decode(value, true, reader->request->scratch, &reader->value)) {
+        *ret_err = skald_fail_at(reader->error, SKALD_EINVALID, "query",
+                                 "the query string has a bad percent escape or is not UTF-8");
+        return false;
     }
-    return refuse_name(reader, allowed);
+    if (!reader->value.ptr) reader->value = SKALD_STR("");
+    return true;
 }
 
-skald_err ski_query_read(ski_http_request *request, const char *const *allowed,
-                         ski_query *ret_query, skald_error *reterr_error)
+skald_err ski_query_check(ski_http_request *request, skald_error *reterr_error)
+{
+    query_reader reader = {.request = request, .error = reterr_error};
+    const char *allowed = ski_call_of(request)->route->query;
+    skald_str rest = request->query;
+    skald_err err = SKALD_OK;
+
+    while (query_next(&reader, &rest, &err)) {
+        if (!ski_words_have(allowed, reader.name)) return refuse_name(&reader, allowed);
+    }
+    return err;
+}
+
+skald_err ski_query_read(ski_http_request *request, ski_query *ret_query, skald_error *reterr_error)
 {
     ski_query query = {.limit = SKI_API_LIMIT_DEFAULT, .count_max = 10};
     query_reader reader = {.request = request, .query = &query, .error = reterr_error};
     skald_str rest = request->query;
+    skald_err err = SKALD_OK;
 
-    while (rest.len) {
-        skald_str next;
-        skald_str item = ski_str_cut(rest, '&', &next);
-        skald_str value;
-        skald_str name = ski_str_cut(item, '=', &value);
-
-        rest = next;
-        if (!item.len) continue;
-        if (ski_http_decode(name, true, request->scratch, &reader.name) ||
-            ski_http_decode(value, true, request->scratch, &reader.value)) {
-            return skald_fail_at(reterr_error, SKALD_EINVALID, "query",
-                                 "the query string has a bad percent escape or is not UTF-8");
-        }
-        if (!reader.value.ptr) reader.value = SKALD_STR("");
-        SKALD_TRY(read_item(&reader, allowed));
+    while (query_next(&reader, &rest, &err)) {
+        SKALD_TRY(ski_parameter_find(reader.name)->read(&reader)); // known: ski_query_check
     }
+    if (err) return err;
+    SKALD_TRY(skald_types_resolve(skald_bus_types(ski_api_of(request)->bus), &query.read.filter,
+                                  SKI_STORE_FILTER_ITEMS_MAX, request->scratch, &query.read.filter,
+                                  reterr_error));
+    SKALD_TRY(ski_auth_confine(request, &query.read.filter, reterr_error));
     *ret_query = query;
     return SKALD_OK;
 }

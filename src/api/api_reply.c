@@ -1,14 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every reply of the API has in common: JSON, the caller's correlation id given back, and one
 // way to say that something is wrong.
+#include "api/api_idempotency.h"
 #include "api/api_parts.h"
+#include "base/buf.h"
+#include "base/hash.h"
 #include "base/str.h"
 
 #include <stdio.h>
+#include <string.h>
 
 skald_buf ski_reply_buf(void)
 {
     return (skald_buf){.bytes_max = SKI_API_REPLY_BYTES_MAX};
+}
+
+const char *ski_call_json(const ski_http_request *request)
+{
+    const ski_call *call = ski_call_of(request);
+
+    if (!call->vendor) return NULL;
+    return call->version == 1 ? "application/vnd.skald.v1+json" : "application/vnd.skald.v2+json";
+}
+
+// etag_matches says whether one of If-None-Match is it, by the weak comparison.
+static bool etag_matches(skald_str list, skald_str etag)
+{
+    if (skald_str_equal(ski_str_trim(list), SKALD_STR("*"))) return true;
+    while (list.ptr) {
+        skald_str one = ski_str_trim(ski_str_cut(list, ',', &list));
+        if (ski_str_begins(one, SKALD_STR("W/"))) one = ski_str(one.ptr + 2, one.len - 2);
+        if (skald_str_equal(one, ski_str(etag.ptr + 2, etag.len - 2))) return true;
+    }
+    return false;
+}
+
+// reply_etag gives what is one thing an ETag, and leaves the body out when the client has it. It is
+// weak: the body may leave compressed or not. None without memory.
+static void reply_etag(ski_http_request *request, ski_http_reply *reply)
+{
+    const ski_call *call = ski_call_of(request);
+    uint64_t hash =
+        ski_hash64(call->version | (uint64_t)call->media << 8, reply->body.ptr, reply->body.len);
+    skald_str etag = skald_arena_print(request->scratch, "W/\"%016llx\"", (unsigned long long)hash);
+
+    if (!etag.ptr) return;
+    ski_call_header(request, SKALD_STR("ETag"), etag);
+    if (!etag_matches(ski_http_header_get(request, "if-none-match"), etag)) return;
+    reply->status = 304;
+    reply->body = (skald_str){0};
+    reply->content_type = NULL;
+}
+
+skald_err ski_reply_send(ski_http_request *request, const ski_http_reply *reply)
+{
+    const ski_call *call = ski_call_of(request);
+    skald_buf down = ski_reply_buf();
+    ski_http_reply made = *reply;
+    bool json = !made.content_type, changed = false;
+    skald_err err = SKALD_OK;
+
+    if (made.status < 300 && json) {
+        err = ski_version_down(call->route->gives, call->version, made.body, &down, &changed);
+        made.content_type = ski_call_json(request);
+    }
+    if (changed) made.body = ski_buf_str(&down);
+    if (!err && made.status == 200 && call->route->etag) reply_etag(request, &made);
+    if (!err) ski_replay_end(request, &made);
+    if (!err) err = ski_http_reply_send(request->http, request->id, &made);
+    skald_buf_fini(&down);
+    return err;
 }
 
 skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_str body,
@@ -26,18 +87,28 @@ skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_s
     if (correlation_id.len && !request->correlation_id.len) {
         headers[count++] = (ski_http_header){SKALD_STR("X-Correlation-ID"), correlation_id};
     }
-    return ski_http_reply_send(request->http, request->id,
-                               &(ski_http_reply){
-                                   .status = status,
-                                   .body = body,
-                                   .headers = headers,
-                                   .header_count = count,
-                               });
+    return ski_reply_send(request, &(ski_http_reply){
+                                       .status = status,
+                                       .body = body,
+                                       .headers = headers,
+                                       .header_count = count,
+                                   });
 }
 
 skald_err ski_reply_json(ski_http_request *request, unsigned status, skald_str body)
 {
     return ski_reply_position(request, status, body, 0, (skald_str){0});
+}
+
+void ski_reply_why(const ski_http_request *request, skald_err err, skald_error *error)
+{
+    skald_store_state state;
+
+    if (err != SKALD_EREADONLY || !error) return;
+    if (error->err && strcmp(error->text, skald_err_text(SKALD_EREADONLY)) != 0) return;
+    skald_store_state_get(ski_api_of(request)->store, &state);
+    if (!state.read_only_why[0]) return;
+    skald_fail(error, SKALD_EREADONLY, "the store takes no writes now: %s", state.read_only_why);
 }
 
 void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error)
@@ -48,6 +119,8 @@ void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error
         skald_fail(&plain, err, "%s", skald_err_text(err));
         error = &plain;
     }
+    ski_reply_why(request, error->err, error);
+    ski_replay_abandon(request);
     // STALE: somebody answered already, which is what we wanted.
     (void)!ski_http_problem(request->http, request->id, error);
 }
@@ -69,6 +142,11 @@ ski_media ski_body_media(const ski_http_request *request)
     skald_str type = ski_str_cut(ski_http_header_get(request, "content-type"), ';', &parameters);
 
     type = ski_str_trim(type);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (!ski_str_equal_nocase(type, skald_str_of(types[i].name))) continue;
+        if (types[i].media != SKI_MEDIA_JSON) return types[i].media;
+    }
+    if (ski_http_header_get(request, "ce-specversion").ptr) return SKI_MEDIA_BINARY;
     if (!type.len) return SKI_MEDIA_JSON;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (ski_str_equal_nocase(type, skald_str_of(types[i].name))) return types[i].media;

@@ -24,6 +24,9 @@ typedef struct sse_client {
     skald_bus *bus;
     ski_http *http;
     ski_http_request_id request;
+    ski_auth *auth;
+    ski_metrics *metrics;
+    ski_auth_ticket ticket; // it is still let in
     _Atomic int owners;
     ski_mutex lock; // of what follows
     skald_subscription subscription;
@@ -57,8 +60,14 @@ static skald_outcome client_handle(const skald_delivery *delivery)
     sse_client *client = delivery->context;
     skald_buf buf = ski_reply_buf();
     skald_outcome outcome = SKALD_ACK;
-    skald_err err = put_event(delivery->event, &buf);
+    skald_err err;
 
+    if (!ski_auth_ticket_holds(client->auth, &client->ticket)) {
+        // A key that was revoked, or has expired, meanwhile: nothing more is shown to its holder.
+        (void)!ski_http_stream_end(client->http, client->request);
+        return SKALD_ACK;
+    }
+    err = put_event(delivery->event, &buf);
     if (err) {
         skald_buf_fini(&buf);
         return skald_retry(delivery, 0, "cannot encode: %s", skald_err_text(err));
@@ -68,6 +77,8 @@ static skald_outcome client_handle(const skald_delivery *delivery)
     err = client->gone
               ? SKALD_ESTALE
               : ski_http_stream_write(client->http, client->request, ski_buf_str(&buf), NULL);
+    if (err != SKALD_ESTALE)
+        atomic_fetch_add_explicit(&client->metrics->live_events, 1, memory_order_relaxed);
     if (err == SKALD_EFULL) {
         client->waiting = delivery->id;
         client->held = buf;
@@ -123,6 +134,9 @@ static skald_err client_new(ski_http_request *request, sse_client **ret_client)
     client->bus = ski_api_of(request)->bus;
     client->http = request->http;
     client->request = request->id;
+    client->auth = ski_api_of(request)->auth;
+    client->metrics = &ski_api_of(request)->metrics;
+    client->ticket = ski_auth_ticket_of(request);
     atomic_init(&client->owners, 2);
     ski_mutex_init(&client->lock);
     *ret_client = client;
@@ -189,8 +203,6 @@ static skald_err begin_at_end(ski_http_request *request, ski_query *query)
 
 skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"type",     "stream", "category", "correlationId",
-                                          "tenantId", "from",   "after",    NULL};
     static const ski_http_header headers[] = {
         {{"Cache-Control", 13}, {"no-store", 8}},
         {{"X-Accel-Buffering", 17}, {"no", 2}},
@@ -212,7 +224,7 @@ skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_er
     ski_query query;
     skald_err err;
 
-    SKALD_TRY(ski_query_read(request, allowed, &query, reterr_error));
+    SKALD_TRY(ski_query_read(request, &query, reterr_error));
     SKALD_TRY(read_resume(request, &query, reterr_error));
     SKALD_TRY(client_new(request, &client));
     stream.context = client;

@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <string.h>
+
 enum { us_per_s = 1000000, body_members_max = 3 };
 
 // A member of a body: a whole number up to max, null for 0; or, with text, any value.
@@ -60,15 +62,15 @@ static skald_err read_body(const ski_http_request *request, const body_member *m
     return SKALD_OK;
 }
 
-static skald_err read_query(ski_http_request *request, const char *const *allowed,
-                            ski_query *ret_query, skald_error *reterr_error)
+static skald_err read_query(ski_http_request *request, ski_query *ret_query,
+                            skald_error *reterr_error)
 {
-    SKALD_TRY(ski_query_read(request, allowed, ret_query, reterr_error));
+    SKALD_TRY(ski_query_read(request, ret_query, reterr_error));
     if (!ret_query->read.filter.tenant.ptr) ret_query->read.filter.tenant = SKALD_STR("");
-    return SKALD_OK;
+    if (ski_auth_sees_stream(request, request->parameters[0])) return SKALD_OK;
+    return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "stream", "there is no stream '%.*s'",
+                         SKALD_FMT(request->parameters[0]));
 }
-
-static const char *const tenant_only[] = {"tenantId", NULL};
 
 static skald_err put_limit(skald_buf *buf, const char *name, uint64_t number)
 {
@@ -111,7 +113,7 @@ skald_err ski_get_stream_meta(ski_http_request *request, skald_error *reterr_err
 {
     ski_query query;
 
-    SKALD_TRY(read_query(request, tenant_only, &query, reterr_error));
+    SKALD_TRY(read_query(request, &query, reterr_error));
     return reply_stream_meta(request, query.read.filter.tenant);
 }
 
@@ -126,7 +128,7 @@ skald_err ski_put_stream_meta(ski_http_request *request, skald_error *reterr_err
     };
     ski_query query;
 
-    SKALD_TRY(read_query(request, tenant_only, &query, reterr_error));
+    SKALD_TRY(read_query(request, &query, reterr_error));
     SKALD_TRY(read_body(request, members, sizeof members / sizeof *members, reterr_error));
     meta.max_age = (skald_time)seconds * us_per_s;
     SKALD_TRY(skald_stream_meta_set(ski_api_of(request)->store, query.read.filter.tenant,
@@ -136,16 +138,21 @@ skald_err ski_put_stream_meta(ski_http_request *request, skald_error *reterr_err
 
 skald_err ski_delete_stream(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"expectedVersion", "tombstone", "tenantId", NULL};
     skald_expect expect = {.stream = request->parameters[0]};
     ski_query query;
 
-    SKALD_TRY(read_query(request, allowed, &query, reterr_error));
+    SKALD_TRY(read_query(request, &query, reterr_error));
     expect.tenant = query.read.filter.tenant;
     expect.expected = query.expected;
     expect.version = query.expected_version;
-    SKALD_TRY(
-        skald_stream_delete(ski_api_of(request)->store, &expect, query.tombstone, reterr_error));
+    bool match = ski_http_header_get(request, "if-match").ptr != NULL;
+    if (match) SKALD_TRY(ski_api_match(request, &expect, reterr_error));
+    skald_err err =
+        skald_stream_delete(ski_api_of(request)->store, &expect, query.tombstone, reterr_error);
+    if (err == SKALD_ECONFLICT && match) memcpy(reterr_error->code, "PRECONDITION_FAILED", 20);
+    if (!err && query.erase)
+        err = skald_store_compact_later(ski_api_of(request)->store, true, reterr_error);
+    if (err) return err;
     return reply_stream_meta(request, query.read.filter.tenant);
 }
 
@@ -190,11 +197,11 @@ static skald_err find_snapshot(ski_http_request *request, const ski_query *query
 
 skald_err ski_get_snapshot(ski_http_request *request, skald_error *reterr_error)
 {
-    static const char *const allowed[] = {"schemaVersion", "tenantId", NULL};
     skald_snapshot snapshot = {0};
     ski_query query;
 
-    SKALD_TRY(read_query(request, allowed, &query, reterr_error));
+    SKALD_TRY(read_query(request, &query, reterr_error));
+    SKALD_TRY(ski_auth_whole(request, true, false, "a snapshot", reterr_error));
     SKALD_TRY(find_snapshot(request, &query, &snapshot, reterr_error));
     return reply_snapshot(request, &snapshot);
 }
@@ -210,7 +217,8 @@ skald_err ski_put_snapshot(ski_http_request *request, skald_error *reterr_error)
     };
     ski_query query;
 
-    SKALD_TRY(read_query(request, tenant_only, &query, reterr_error));
+    SKALD_TRY(read_query(request, &query, reterr_error));
+    SKALD_TRY(ski_auth_whole(request, true, false, "a snapshot", reterr_error));
     SKALD_TRY(read_body(request, members, sizeof members / sizeof *members, reterr_error));
     if (!snapshot.bytes.ptr)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "data", "is required: the snapshot");

@@ -15,6 +15,7 @@
 #ifndef SKI_BUS_ENGINE_H
 #define SKI_BUS_ENGINE_H
 
+#include "base/histogram.h"
 #include "bus/aside.h"
 #include "bus/bus.h"
 #include "bus/checkpoint.h"
@@ -95,6 +96,7 @@ struct ski_delivery {
     ski_delivery *key_next, *key_tail, *bucket_next;
     uint64_t key_hash;
     uint64_t generation; // changes with every attempt, so that a late answer is stale
+    uint64_t began_ns;   // the attempt that is measured; 0: it is not
     uint32_t slot;
     uint32_t attempt; // of the call that runs, or ran last
     uint32_t early_delay_ms;
@@ -262,6 +264,7 @@ struct skald_bus {
     uint32_t deliveries_max; // SKI_DELIVERIES_MAX and
     size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX; less in tests
     bool stepped, system_events;
+    ski_tracer *tracer; // NULL: spans are not made
 
     // Any thread, no lock.
     _Atomic uint64_t head; // of the store, as told
@@ -269,6 +272,7 @@ struct skald_bus {
     _Atomic uint64_t published, publish_failed, delivered, acked, retried, rejected, timed_out;
     _Atomic uint64_t parked, dead, expired, transient_published, transient_dropped;
     _Atomic uint64_t notices_dropped;
+    ski_histogram attempts; // how long they took
 
     // The wake lock.
     ski_mutex wake_lock;
@@ -387,6 +391,20 @@ skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside
 void ski_subscription_error(ski_subscription *sub, const char *text);
 
 void ski_delivery_resume(ski_subscription *sub); // what halted it is tried anew
+
+// span.c: how long things take
+typedef struct ski_publish_spans ski_publish_spans; // ski_free ends them
+// ski_publish_spans_begin gives sampled events the span of their publish, whose text lives in what
+// is returned; NULL: there is none. roots: those that bring no trace may begin one.
+ski_publish_spans *ski_publish_spans_begin(skald_bus *bus, skald_event *events, size_t count,
+                                           bool roots);
+void ski_publish_spans_end(skald_bus *bus, const ski_publish_spans *spans,
+                           const skald_event *events, skald_err err);
+void ski_attempt_begins(ski_delivery *delivery, uint64_t number);  // the how manieth of all
+void ski_attempt_ends(ski_delivery *delivery, const char *failed); // NULL: acked
+// ski_delivery_trace makes cause, a copy of the delivery's event, be of the delivery's span.
+void ski_delivery_trace(const skald_delivery *delivery, skald_event *cause,
+                        char text[SKI_TRACE_TEXT + 1]);
 
 // park.c: set aside and released
 // ski_park gives a delivery no attempt will help its record, which takes it out of the window.

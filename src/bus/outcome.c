@@ -216,6 +216,28 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
         delivery_retry(delivery, delay_ms, reason);
 }
 
+// log_outcome tells how an attempt ended, at level debug; of the log's own subscription nothing is
+// told.
+static void log_outcome(const ski_delivery *delivery, skald_outcome outcome, const char *reason)
+{
+    const char *status = outcome == SKALD_REJECT ? "rejected" : "failed";
+    const ski_subscription *sub = delivery->subscription;
+    char position[24], attempt[12], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
+    char id[SKALD_UUID_TEXT + 1];
+
+    if (!ski_log_takes(sub->bus->log, SKALD_DEBUG)) return;
+    if (skald_str_equal(sub->kind, SKALD_STR("log"))) return;
+    skald_uuid_print(delivery->event->id, id);
+    snprintf(position, sizeof(position), "%" PRIu64, delivery->event->position);
+    snprintf(attempt, sizeof(attempt), "%" PRIu32, delivery->attempt);
+    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(delivery->event->type));
+    snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
+    ski_log_line(sub->bus->log, SKALD_DEBUG, "delivery", "subscription",
+                 sub->durable ? name : "(transient)", "type", type, "id", id, "position", position,
+                 "attempt", attempt, "status", outcome == SKALD_ACK ? "acked" : status, "reason",
+                 outcome == SKALD_ACK || !reason ? "" : reason, NULL);
+}
+
 static void attempt_after(ski_subscription *sub)
 {
     ski_feed(sub);
@@ -230,6 +252,8 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
     ski_subscription *sub = delivery->subscription;
 
     if (sub->pull) ski_active(sub);
+    log_outcome(delivery, outcome, reason);
+    ski_attempt_ends(delivery, outcome == SKALD_ACK ? NULL : reason ? reason : "no reason given");
     if (outcome == SKALD_ACK)
         delivery_acked(delivery);
     else
@@ -320,7 +344,8 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
     delivery->attempt++;
     sub->running++;
     bus->active++;
-    atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed);
+    ski_attempt_begins(delivery,
+                       atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed));
     call made; // the reason, which is long, is not cleared for nothing
 
     made.delivery = (skald_delivery){.context = context,
@@ -357,6 +382,7 @@ void ski_delivery_due(ski_delivery *delivery)
     sub->pending--;
     active_less(sub->bus);
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
+    ski_attempt_ends(delivery, reason);
     delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
     attempt_after(sub);
 }

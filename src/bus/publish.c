@@ -25,6 +25,7 @@ typedef struct publish {
     char *text;                // where the next text goes
     skald_buf expiry, wrapped; // what had to be written down of what expires, or comes later
     bool transient;            // nothing is appended
+    ski_publish_spans *spans;  // NULL: it is not traced
 } publish;
 
 // What is inherited, copied once.
@@ -185,6 +186,7 @@ static void publish_free(publish *made)
 {
     skald_buf_fini(&made->expiry);
     skald_buf_fini(&made->wrapped);
+    ski_free(made->spans);
     ski_free(made);
 }
 
@@ -195,6 +197,7 @@ static void publish_done(skald_store_batch *batch, skald_err err)
 
     made->err = err;
     publish_count(bus, batch, err);
+    ski_publish_spans_end(bus, made->spans, made->events, err);
     if (!made->done) return; // whoever waits goes on from here
     skald_published published = {
         .err = err, .appended = batch->appended, .events = made->events, .count = made->count};
@@ -291,6 +294,9 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
         publish *made = publish_new(bus, events, count, options);
 
         *ret_made = made;
+        if (made)
+            made->spans =
+                ski_publish_spans_begin(bus, made->events, count, !checked && !options->cause);
         if (!made)
             err = skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
         else if (made->events[0].transient || options->deliver_at || options->expires_at)
@@ -309,6 +315,7 @@ static skald_err publish_refused(publish *made, skald_err err, skald_error *rete
     skald_bus *bus = made->bus;
 
     publish_count(bus, &made->batch, err);
+    ski_publish_spans_end(bus, made->spans, made->events, err);
     err = ski_store_batch_fail(&made->batch, err, reterr_error);
     publish_free(made);
     publish_leave(bus);
@@ -316,8 +323,9 @@ static skald_err publish_refused(publish *made, skald_err err, skald_error *rete
 }
 
 static skald_err publish_start(skald_bus *bus, const skald_event *events, size_t count,
-                               bool checked, const skald_publish_options *options,
-                               skald_published_fn *done, void *context)
+                               bool checked, const skald_store_value *value,
+                               const skald_publish_options *options, skald_published_fn *done,
+                               void *context)
 {
     publish *made;
 
@@ -326,6 +334,8 @@ static skald_err publish_start(skald_bus *bus, const skald_event *events, size_t
     SKALD_TRY(publish_make(bus, events, count, checked, options, &made));
     made->done = done;
     made->context = context;
+    made->batch.values = value;
+    made->batch.value_count = value != NULL;
     if (made->transient) {
         publish_done_now(made);
         return SKALD_OK;
@@ -344,14 +354,22 @@ skald_err skald_publish_start(skald_bus *bus, const skald_event *events, size_t 
                               const skald_publish_options *options, skald_published_fn *done,
                               void *context)
 {
-    return publish_start(bus, events, count, false, options, done, context);
+    return publish_start(bus, events, count, false, NULL, options, done, context);
 }
 
 skald_err ski_publish_checked_start(skald_bus *bus, const skald_event *events, size_t count,
                                     const skald_publish_options *options, skald_published_fn *done,
                                     void *context)
 {
-    return publish_start(bus, events, count, true, options, done, context);
+    return publish_start(bus, events, count, true, NULL, options, done, context);
+}
+
+skald_err ski_publish_kept_start(skald_bus *bus, const skald_event *events, size_t count,
+                                 const skald_store_value *value,
+                                 const skald_publish_options *options, skald_published_fn *done,
+                                 void *context)
+{
+    return publish_start(bus, events, count, true, value, options, done, context);
 }
 
 skald_err skald_publish_all(skald_bus *bus, const skald_event *events, size_t count,
@@ -382,8 +400,11 @@ skald_err skald_delivery_publish(const skald_delivery *delivery, skald_event eve
                                  const skald_publish_options *options)
 {
     skald_publish_options caused = options ? *options : defaults;
+    skald_event cause = *delivery->event;
+    char trace[SKI_TRACE_TEXT + 1];
 
-    caused.cause = delivery->event;
+    ski_delivery_trace(delivery, &cause, trace);
+    caused.cause = &cause;
     return skald_publish_all(delivery->bus, &event, 1, &caused, NULL);
 }
 

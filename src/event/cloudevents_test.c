@@ -250,8 +250,6 @@ static const struct {
      "as a JSON value in \"data\""},
     {CE ",\"id\":\"1\",\"dataversion\":\"x\"}", SKALD_EINVALID, "dataversion", "whole number"},
     {CE ",\"id\":\"1\",\"priority\":\"7\"}", SKALD_EINVALID, "priority", "\"critical\""},
-    {CE ",\"id\":\"1\",\"persistent\":false}", SKALD_EUNSUPPORTED, "persistent",
-     "every event is stored"},
     {CE ",\"id\":\"1\",\"tags\":\"a  b\"}", SKALD_EINVALID, "tags", "one space"},
     {CE ",\"id\":\"1\",\"tags\":[\"a\"]}", SKALD_EINVALID, "tags", "must be a string"},
     {CE ",\"id\":\"1\",\"metadata\":{}}", SKALD_EINVALID, "metadata",

@@ -9,7 +9,7 @@
 
 // What ski_event_read is to take; 0: what a client may publish.
 enum {
-    SKI_EVENT_STORED = 1, // position, streamVersion, recordedAt and persistent: false are read too
+    SKI_EVENT_STORED = 1,      // position, streamVersion and recordedAt are read too
     SKI_EVENT_CLOUDEVENTS = 2, // it is in the CloudEvents 1.0 structured form
 };
 
@@ -24,13 +24,15 @@ typedef enum ski_event_expected {
 typedef struct ski_event_expect {
     ski_event_expected expected;
     uint64_t version; // with SKI_EXPECT_AT
+    // What else is asked of publishing, not kept in the event; 0: not given.
+    skald_time deliver_at, expires_at;
 } ski_event_expect;
 
 // ski_event_read reads one event from item, a JSON value the door has accepted (perhaps one item of
 // an array whose whole text it accepted). The event keeps every rule of skald_event_check but the
-// size of its data, which may still be limited further. ret_expect NULL: "expectedVersion" is
-// refused. Fails: INVALID (error->field is the member: "actor.userId"), TOOBIG, UNSUPPORTED, NOMEM
-// (arena).
+// size of its data, which may still be limited further. ret_expect NULL: "expectedVersion",
+// "deliverAt" and "expiresAt" are refused. Fails: INVALID (error->field is the member:
+// "actor.userId"), TOOBIG, UNSUPPORTED, NOMEM (arena).
 skald_err ski_event_read(skald_str item, unsigned flags, skald_arena *arena, skald_event *ret_event,
                          ski_event_expect *ret_expect, skald_error *reterr_error) SKALD_CHECK;
 

@@ -30,12 +30,44 @@ static skald_err read_given(ski_reader *reader, const ski_member *member, const 
                : ski_read_count(reader, member, item);
 }
 
-static skald_err read_reserved(ski_reader *reader, const ski_member *member,
-                               const ski_json_item *item)
+// publishing_only refuses what is no part of an event where nobody publishes.
+static skald_err publishing_only(ski_reader *reader, const ski_member *member)
 {
-    (void)item;
-    return ski_member_fails(reader, member, SKALD_EUNSUPPORTED,
-                            "is not supported yet; events are delivered at once and kept");
+    if (reader->expect) return SKALD_OK;
+    return ski_member_fails(reader, member, SKALD_EINVALID,
+                            "belongs to publishing; leave it out");
+}
+
+static skald_err read_asked_time(ski_reader *reader, const ski_member *member,
+                                 const ski_json_item *item, skald_time *ret_time)
+{
+    skald_str text;
+
+    SKALD_TRY(publishing_only(reader, member));
+    SKALD_TRY(ski_read_string(reader, member, item, &text));
+    if (!skald_time_parse(text, ret_time) && *ret_time > 0) return SKALD_OK;
+    return ski_member_fails(reader, member, SKALD_EINVALID,
+                            "must be a time of RFC 3339, as \"2030-01-02T03:04:05Z\"");
+}
+
+static skald_err read_deliver_at(ski_reader *reader, const ski_member *member,
+                                 const ski_json_item *item)
+{
+    skald_time at = 0;
+
+    SKALD_TRY(read_asked_time(reader, member, item, &at));
+    reader->expect->deliver_at = at;
+    return SKALD_OK;
+}
+
+static skald_err read_expires_at(ski_reader *reader, const ski_member *member,
+                                 const ski_json_item *item)
+{
+    skald_time at = 0;
+
+    SKALD_TRY(read_asked_time(reader, member, item, &at));
+    reader->expect->expires_at = at;
+    return SKALD_OK;
 }
 
 static skald_err read_expected(ski_reader *reader, const ski_member *member,
@@ -44,10 +76,7 @@ static skald_err read_expected(ski_reader *reader, const ski_member *member,
     ski_event_expect expect = {0};
     skald_str text = {NULL, 0};
 
-    if (!reader->expect) {
-        return ski_member_fails(reader, member, SKALD_EINVALID,
-                                "belongs to publishing; leave it out");
-    }
+    SKALD_TRY(publishing_only(reader, member));
     if (item->kind == SKI_JSON_STRING) SKALD_TRY(ski_read_string(reader, member, item, &text));
     if (item->kind == SKI_JSON_NUMBER && !ski_json_u64(item->value, &expect.version)) {
         expect.expected = expect.version ? SKI_EXPECT_AT : SKI_EXPECT_NONE;
@@ -60,7 +89,8 @@ static skald_err read_expected(ski_reader *reader, const ski_member *member,
                                 "must be \"any\", \"none\", \"exists\" or the stream's version as "
                                 "a whole number from 0");
     }
-    *reader->expect = expect;
+    reader->expect->expected = expect.expected;
+    reader->expect->version = expect.version;
     return SKALD_OK;
 }
 
@@ -132,8 +162,8 @@ static const ski_member envelope_rows[] = {
     {SKALD_STR("tags"), read_tags, 0},
     {SKALD_STR("data"), ski_read_data, 0},
     {SKALD_STR("metadata"), read_metadata, 0},
-    {SKALD_STR("deliverAt"), read_reserved, 0},
-    {SKALD_STR("expiresAt"), read_reserved, 0},
+    {SKALD_STR("deliverAt"), read_deliver_at, 0},
+    {SKALD_STR("expiresAt"), read_expires_at, 0},
 };
 
 static skald_err envelope_read(ski_reader *reader, skald_str item)

@@ -158,11 +158,9 @@ static const struct {
      "\"low\", \"normal\", \"high\" or \"critical\""},
     {"{\"type\":\"a\",\"priority\":1}", SKALD_EINVALID, "priority", "must be a string"},
     {"{\"type\":\"a\",\"persistent\":\"no\"}", SKALD_EINVALID, "persistent", "true or false"},
-    {"{\"type\":\"a\",\"persistent\":false}", SKALD_EUNSUPPORTED, "persistent",
-     "every event is stored"},
-    {"{\"type\":\"a\",\"deliverAt\":\"2030-01-01T00:00:00Z\"}", SKALD_EUNSUPPORTED, "deliverAt",
-     "not supported yet"},
-    {"{\"type\":\"a\",\"expiresAt\":1}", SKALD_EUNSUPPORTED, "expiresAt", "not supported yet"},
+    {"{\"type\":\"a\",\"deliverAt\":\"2030-01-01T00:00:00Z\"}", SKALD_EINVALID, "deliverAt",
+     "belongs to publishing"},
+    {"{\"type\":\"a\",\"expiresAt\":1}", SKALD_EINVALID, "expiresAt", "belongs to publishing"},
     {"{\"type\":\"a\",\"traceparent\":\"a b\"}", SKALD_EINVALID, "traceparent", "white space"},
     {"{\"type\":\"a\",\"tags\":\"x\"}", SKALD_EINVALID, "tags",
      "must be an array of strings, not a string"},
@@ -245,7 +243,7 @@ static void test_expected_version(void **state)
 
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
         snprintf(text, sizeof(text), "{\"type\":\"a\",\"expectedVersion\":%s}", taken[i].text);
-        expect = (ski_event_expect){SKI_EXPECT_AT, 99};
+        expect = (ski_event_expect){.expected = SKI_EXPECT_AT, .version = 99};
         assert_int_equal(ski_event_read(skald_str_of(text), 0, *state, &event, &expect, NULL),
                          SKALD_OK);
         assert_int_equal(expect.expected, taken[i].expected);
@@ -254,13 +252,49 @@ static void test_expected_version(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         skald_error error = {0};
         snprintf(text, sizeof(text), "{\"type\":\"a\",\"expectedVersion\":%s}", bad[i]);
-        expect = (ski_event_expect){SKI_EXPECT_AT, 99};
+        expect = (ski_event_expect){.expected = SKI_EXPECT_AT, .version = 99};
         assert_int_equal(ski_event_read(skald_str_of(text), 0, *state, &event, &expect, &error),
                          SKALD_EINVALID);
         assert_string_equal(error.field, "expectedVersion");
         assert_non_null(strstr(error.text, "\"any\", \"none\", \"exists\""));
         assert_true(expect.version == 99);
     }
+}
+
+static void test_asked_times(void **state)
+{
+    static const char *const bad[] = {"1", "\"\"", "\"soon\"", "\"1970-01-01T00:00:00Z\"",
+                                      "\"2030-01-01\"", "[]"};
+    static const char *const names[] = {"deliverAt", "expiresAt"};
+    ski_event_expect expect = {0};
+    skald_event event;
+    char text[100];
+
+    for (int n = 0; n < 2; n++) {
+        snprintf(text, sizeof(text), "{\"type\":\"a\",\"%s\":\"2030-01-01T01:00:00+01:00\"}",
+                 names[n]);
+        assert_int_equal(ski_event_read(skald_str_of(text), 0, *state, &event, &expect, NULL),
+                         SKALD_OK);
+        assert_int_equal(n ? expect.expires_at : expect.deliver_at, INT64_C(1893456000000000));
+        assert_int_equal(n ? expect.deliver_at : expect.expires_at, 0);
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+            skald_error error = {0};
+            snprintf(text, sizeof(text), "{\"type\":\"a\",\"%s\":%s}", names[n], bad[i]);
+            assert_int_equal(ski_event_read(skald_str_of(text), 0, *state, &event, &expect, &error),
+                             SKALD_EINVALID);
+            assert_string_equal(error.field, names[n]);
+        }
+    }
+}
+
+static void test_not_kept(void **state)
+{
+    skald_event event;
+
+    assert_int_equal(ski_event_read(SKALD_STR("{\"type\":\"a\",\"persistent\":false}"), 0, *state,
+                                    &event, NULL, NULL),
+                     SKALD_OK);
+    assert_true(event.transient);
 }
 
 // long_text makes {"type":"a","NAME":OPEN count times fill CLOSE}.
@@ -353,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_everything),       cmocka_unit_test(test_next_to_nothing),
         cmocka_unit_test(test_refusals),         cmocka_unit_test(test_refusals_of_stored),
         cmocka_unit_test(test_expected_version), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_asked_times),      cmocka_unit_test(test_not_kept),
         cmocka_unit_test(test_without_memory),   cmocka_unit_test(test_round_trip),
     };
 

@@ -155,10 +155,6 @@ skald_err ski_read_persistent(ski_reader *reader, const ski_member *member,
     if (item->kind != SKI_JSON_TRUE && item->kind != SKI_JSON_FALSE) {
         return ski_kind_fails(reader, member, "true or false", item);
     }
-    if (item->kind == SKI_JSON_FALSE && !(reader->flags & SKI_EVENT_STORED)) {
-        return ski_member_fails(reader, member, SKALD_EUNSUPPORTED,
-                                "false is not supported yet; every event is stored");
-    }
     reader->event->transient = item->kind == SKI_JSON_FALSE;
     return SKALD_OK;
 }

@@ -67,6 +67,7 @@ ski_exchange *ski_exchange_take(ski_http *http)
     *exchange = taken;
     ski_mutex_unlock(&http->lock);
     http->exchanges_now++;
+    ski_http_count(http, SKI_COUNT_OPEN, 1);
     return exchange;
 }
 
@@ -118,6 +119,7 @@ void ski_exchange_release(ski_http *http, ski_exchange *exchange)
         http->pool_first = exchange;
     }
     http->exchanges_now--;
+    ski_http_count(http, SKI_COUNT_OPEN, -1);
 }
 
 ski_exchange *ski_exchange_find(ski_http *http, uint64_t id)

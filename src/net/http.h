@@ -47,6 +47,14 @@ struct ski_http_request {
     // The guard may set it, in scratch: every reply then has it as X-Correlation-ID (unless the
     // reply brings its own), and every problem as correlationId.
     skald_str correlation_id;
+    // Likewise "traceparent" (W3C): what this request is in a trace.
+    skald_str traceparent;
+    // The guard may set these too, in scratch: headers of every reply that does not bring one of
+    // that name, and who asks, which is nothing to the server.
+    const ski_http_header *reply_headers;
+    size_t reply_header_count;
+    const void *identity;
+    void *call; // the guard's own for the time of the request, in scratch
 };
 
 // How a streaming route is fed. more: the next bytes of the body, borrowed for the call, on the
@@ -75,6 +83,8 @@ typedef struct ski_http_route {
     bool (*streams)(const ski_http_request *request);
     uint64_t body_bytes_max; // 0: the server's default; UINT64_MAX: no end (streaming only)
     bool worker;             // handle runs on a pool thread; not together with body
+    uint8_t scope, rate;     // the guard's own
+    const void *of;          // whatever the table was made from
 } ski_http_route;
 
 skald_str ski_http_header_get(const ski_http_request *request, const char *name); // not given
@@ -207,6 +217,9 @@ typedef struct ski_http_counters {
     uint64_t requests, connections_now, connections_accepted, connections_refused, bytes_in,
         bytes_out;
     uint64_t bodies_bytes_now, streams_now, timeouts, bad_requests;
+    uint64_t requests_now, workers_queue_now; // not answered; of them, those that wait for a worker
+    uint64_t connections_max, requests_max, workers_queue_max, bodies_bytes_max; // as configured
+    skald_time certificate_expires_at;                                           // 0: it is not TLS
 } ski_http_counters;
 void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters);
 

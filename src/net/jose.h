@@ -45,7 +45,8 @@ void ski_jwks_free(ski_jwks *jwks); // secrets are wiped
 size_t ski_jwks_count(const ski_jwks *jwks);
 
 // ski_jws_verify checks a signature in the compact form and gives the payload, made in arena.
-// Fails: AUTH (what is wrong, without any of the token), NOMEM.
+// Fails: AUTH (what is wrong, without any of the token; field "kid": no key of the set is meant),
+// NOMEM.
 skald_err ski_jws_verify(const ski_jwks *jwks, skald_str token, skald_arena *arena,
                          skald_str *ret_payload, skald_error *reterr_error) SKALD_CHECK;
 

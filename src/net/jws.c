@@ -173,7 +173,10 @@ skald_err ski_jws_verify(const ski_jwks *jwks, skald_str token, skald_arena *are
     if (err == SKALD_ENOMEM) return err;
     if (err) return refuse(reterr_error, "its header cannot be read, or must be understood");
     key = key_meant(jwks, header[HEADER_ALG], header[HEADER_KID]);
-    if (!key) return refuse(reterr_error, "no key here has its algorithm and kid");
+    if (!key) {
+        return skald_fail_at(reterr_error, SKALD_EAUTH, "kid",
+                             "the token is not accepted: no key here has its algorithm and kid");
+    }
     err = decode(parts.signature, arena, &signature);
     if (!err) err = decode(parts.payload, arena, &payload);
     if (err == SKALD_ENOMEM) return err;

@@ -76,6 +76,15 @@ bool ski_pool_push(ski_pool *pool, ski_exchange *exchange)
     return room;
 }
 
+uint32_t ski_pool_waiting(ski_pool *pool)
+{
+    if (pool == NULL) return 0;
+    ski_mutex_lock(&pool->lock);
+    uint32_t count = pool->count;
+    ski_mutex_unlock(&pool->lock);
+    return count;
+}
+
 void ski_pool_stop(ski_pool *pool)
 {
     if (pool == NULL) return;

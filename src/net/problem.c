@@ -117,9 +117,11 @@ static skald_err problem_write(skald_buf *buf, const ski_http_request *request, 
                                const skald_error *error)
 {
     skald_str code = skald_str_of(ski_http_code_of(error));
-    // What broke inside is for the log, not for strangers.
-    skald_str detail = status == 500 ? SKALD_STR("the server failed; its log says why")
-                                     : skald_str_of(error->text);
+    // What broke inside is for the log, not for strangers; but who reads damaged data must be told
+    // which positions those are.
+    bool inside = status == 500 && (error->err != SKALD_ECORRUPT || !error->text[0]);
+    skald_str detail =
+        inside ? SKALD_STR("the server failed; its log says why") : skald_str_of(error->text);
 
     SKALD_TRY(ski_buf_print(buf, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u",
                             ski_status_phrase(status), status));
@@ -141,9 +143,23 @@ static skald_err problem_write(skald_buf *buf, const ski_http_request *request, 
     return ski_buf_byte(buf, '}');
 }
 
-// extra_header: what a status asks for. Gives how many, at most 1.
-static size_t extra_header(unsigned status, skald_err err, ski_http_header *ret_header)
+// guarded: the guard has set a header of that name.
+static bool guarded(const ski_http_request *request, skald_str name)
 {
+    for (size_t i = 0; i < request->reply_header_count; i++) {
+        if (ski_str_equal_nocase(request->reply_headers[i].name, name)) return true;
+    }
+    return false;
+}
+
+// extra_header: what a status asks for, unless the guard has said it. Gives how many, at most 1.
+static size_t extra_header(const ski_http_request *request, unsigned status, skald_err err,
+                           ski_http_header *ret_header)
+{
+    if (guarded(request, SKALD_STR("Retry-After")) ||
+        guarded(request, SKALD_STR("WWW-Authenticate"))) {
+        return 0;
+    }
     if (status == 503 || (status == 429 && err == SKALD_EFULL)) {
         *ret_header = (ski_http_header){SKALD_STR("Retry-After"), SKALD_STR("1")};
         return 1;
@@ -161,10 +177,11 @@ skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_e
     unsigned status = ski_http_status_of(error);
     skald_buf buf = {.bytes_max = problem_bytes_max};
     ski_http_header headers[2];
-    size_t header_count = extra_header(status, error->err, headers);
+    size_t header_count;
 
     ski_exchange *exchange = ski_reply_claim(http, id.id);
     if (exchange == NULL) return SKALD_ESTALE;
+    header_count = extra_header(&exchange->request, status, error->err, headers);
     if (header != NULL) headers[header_count++] = *header;
     skald_err err = problem_write(&buf, &exchange->request, status, error);
     ski_http_reply reply = {

@@ -115,12 +115,29 @@ static bool brings(const ski_http_reply *reply, skald_str name)
     return false;
 }
 
+// put_guarded writes what the guard set. What it did not check it must not send: such a header is
+// left out.
+static skald_err put_guarded(ski_exchange *exchange, const ski_http_reply *reply)
+{
+    const ski_http_request *request = &exchange->request;
+
+    for (size_t i = 0; i < request->reply_header_count; i++) {
+        const ski_http_header *header = &request->reply_headers[i];
+        bool allowed = ski_http_token(header->name) && value_allowed(header->value);
+
+        if (!allowed || brings(reply, header->name)) continue;
+        SKALD_TRY(put_header(&exchange->out, header->name, header->value));
+    }
+    return SKALD_OK;
+}
+
 // put_common writes the headers every reply has, but for those the reply brings.
 static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
 {
     const ski_http_options *options = &exchange->request.http->options;
     skald_str correlation = exchange->request.correlation_id;
     skald_str correlation_name = SKALD_STR("X-Correlation-ID");
+    skald_str trace = exchange->request.traceparent, trace_name = SKALD_STR("traceparent");
 
     for (size_t i = 0; i < options->header_count; i++) {
         const ski_http_header *header = &options->headers[i];
@@ -130,6 +147,10 @@ static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
     if (correlation.len > 0 && value_allowed(correlation) && !brings(reply, correlation_name)) {
         SKALD_TRY(put_header(&exchange->out, correlation_name, correlation));
     }
+    if (trace.len > 0 && value_allowed(trace) && !brings(reply, trace_name)) {
+        SKALD_TRY(put_header(&exchange->out, trace_name, trace));
+    }
+    SKALD_TRY(put_guarded(exchange, reply));
     for (size_t i = 0; i < reply->header_count; i++) {
         SKALD_TRY(put_header(&exchange->out, reply->headers[i].name, reply->headers[i].value));
     }

@@ -266,7 +266,18 @@ void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters
         .streams_now = values[SKI_COUNT_STREAMS],
         .timeouts = values[SKI_COUNT_TIMEOUTS],
         .bad_requests = values[SKI_COUNT_BAD],
+        .requests_now = values[SKI_COUNT_OPEN],
+        .workers_queue_now = ski_pool_waiting(http->pool),
+        .connections_max = http->options.connections_max,
+        .requests_max = http->options.requests_max,
+        .workers_queue_max = http->options.workers_queue_max,
+        .bodies_bytes_max = http->options.bodies_bytes_max,
     };
+    ski_mutex *lock = (ski_mutex *)&http->lock; // all that moves here
+
+    ski_mutex_lock(lock);
+    if (http->tls) ret_counters->certificate_expires_at = ski_tls_context_expires(http->tls);
+    ski_mutex_unlock(lock);
 }
 
 uint16_t ski_http_port(const ski_http *http)

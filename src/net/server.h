@@ -194,6 +194,7 @@ typedef enum ski_counter {
     SKI_COUNT_STREAMS,
     SKI_COUNT_TIMEOUTS,
     SKI_COUNT_BAD,
+    SKI_COUNT_OPEN,
     SKI_COUNTERS,
 } ski_counter;
 
@@ -353,6 +354,7 @@ void ski_laters_cancel(ski_http *http); // the server stops
 
 // pool.c
 skald_err ski_pool_new(ski_http *http, uint32_t threads, uint32_t queue_max, ski_pool **ret_pool);
+uint32_t ski_pool_waiting(ski_pool *pool);                  // for a worker
 bool ski_pool_push(ski_pool *pool, ski_exchange *exchange); // false: full
 void ski_pool_stop(ski_pool *pool); // what waits is refused; returns when what runs has ended
 void ski_pool_free(ski_pool *pool);

@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <time.h>
 
 struct ski_tls_context {
     SSL_CTX *ssl;
@@ -145,6 +146,15 @@ void ski_tls_context_free(ski_tls_context *context)
     if (!context) return;
     SSL_CTX_free(context->ssl); // sessions hold it on their own
     ski_free(context);
+}
+
+skald_time ski_tls_context_expires(const ski_tls_context *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context->ssl);
+    struct tm end;
+
+    if (!certificate || !ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end)) return 0;
+    return (skald_time)timegm(&end) * 1000000;
 }
 
 ski_tls *ski_tls_new(ski_tls_context *context)

@@ -24,6 +24,9 @@ skald_err ski_tls_context_new(skald_str certificate_pem, skald_str key_pem,
                               ski_tls_context **ret_context, skald_error *reterr_error) SKALD_CHECK;
 void ski_tls_context_free(ski_tls_context *context);
 
+// ski_tls_context_expires is when the certificate is not valid any more.
+skald_time ski_tls_context_expires(const ski_tls_context *context);
+
 ski_tls *ski_tls_new(ski_tls_context *context); // the server's side; NULL: no memory
 void ski_tls_free(ski_tls *tls);
 

@@ -237,6 +237,33 @@ static void names_are_moved_and_removed(void **state)
     assert_int_equal(kernel->rename(NULL, from, at("b")), SKALD_ENOTFOUND);
 }
 
+static void a_file_has_a_second_name(void **state)
+{
+    char from[96];
+    ski_file *file = NULL;
+    uint64_t size = 0;
+
+    (void)state;
+    memcpy(from, at("a"), sizeof from);
+    assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_ENOTFOUND);
+    assert_int_equal(
+        kernel->open(NULL, from, SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW, &file, NULL),
+        SKALD_OK);
+    assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_OK);
+    assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_EEXISTS);
+    assert_int_equal(kernel->pwrite(NULL, file, "abc", 3, 0), SKALD_OK);
+    kernel->close(NULL, file);
+    assert_int_equal(kernel->unlink(NULL, from), SKALD_OK);
+    assert_int_equal(kernel->open(NULL, at("b"), 0, &file, NULL), SKALD_OK);
+    assert_int_equal(kernel->size(NULL, file, &size), SKALD_OK);
+    assert_int_equal(size, 3);
+    kernel->close(NULL, file);
+    // Another file system; a kernel that looks for the name first finds none.
+    skald_err err = kernel->link(NULL, at("b"), "/proc/b");
+
+    assert_true(err == SKALD_EUNSUPPORTED || err == SKALD_ENOTFOUND);
+}
+
 static void visit_count(void *visitor, const char *name)
 {
     unsigned *seen = visitor;
@@ -437,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(offsets_beyond_all_files_fail, place_make, place_remove),
         cmocka_unit_test_setup_teardown(a_lock_holds_until_it_is_closed, place_make, place_remove),
         cmocka_unit_test_setup_teardown(names_are_moved_and_removed, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(a_file_has_a_second_name, place_make, place_remove),
         cmocka_unit_test_setup_teardown(directories_are_made_and_listed, place_make, place_remove),
         cmocka_unit_test_setup_teardown(room_is_told, place_make, place_remove),
         cmocka_unit_test(the_clocks_tell_the_time),

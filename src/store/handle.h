@@ -40,6 +40,7 @@ struct skald_store {
     atomic_uint rules_count; // of rules: 0 says without a lock that there are none
     ski_retention retention;
     bool compacting; // under mutex
+    struct ski_compactor *compactor; // under mutex; NULL: nothing was to be done in the background
 };
 
 // ski_store_enter counts a call that close must wait for; every one that was OK is ended by
@@ -49,6 +50,12 @@ void ski_store_leave(skald_store *store);
 
 // ski_store_load reads back the metadata and limits that are kept in a store just opened.
 skald_err ski_store_load(skald_store *store, skald_error *reterr_error) SKALD_CHECK;
+
+// ski_store_compactor_start makes the thread that compacts every so often, if it is to; stop ends it,
+// when the store is closing and no call is in progress.
+typedef struct ski_compactor ski_compactor;
+skald_err ski_store_compactor_start(skald_store *store) SKALD_CHECK;
+void ski_store_compactor_stop(skald_store *store);
 
 // ski_store_commit_wait commits a batch that has no done of its own and gives what it was told.
 // reserved: events may be on the store's own streams, whose names begin with '$'.

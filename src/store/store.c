@@ -20,6 +20,7 @@ enum {
     append_bytes_default = 64 * 1024 * 1024,
     dedup_events_default = 16 * 1000 * 1000,
     stream_metas_default = 250 * 1000,
+    scrub_bytes_default = 4 * 1024 * 1024,
 };
 
 static void log_nothing(void *context, skald_level level, skald_str json_line)
@@ -51,6 +52,7 @@ static skald_err options_fill(const skald_store_options *given, skald_store_opti
     if (!options.append_bytes_max) options.append_bytes_max = append_bytes_default;
     if (!options.dedup_events_max) options.dedup_events_max = dedup_events_default;
     if (!options.stream_metas_max) options.stream_metas_max = stream_metas_default;
+    if (!options.scrub_bytes_per_s) options.scrub_bytes_per_s = scrub_bytes_default;
     if (options.event_bytes_max > SKALD_EVENT_BYTES_LIMIT)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "event_bytes_max",
                              "an event may have %u bytes at most, %d is the limit",
@@ -120,6 +122,7 @@ skald_err ski_store_open_driver(const ski_kernel *kernel, const skald_store_driv
     err = driver->open(path, &store->options, &store->host, &store->instance, reterr_error);
     if (err) goto free_store;
     err = ski_store_load(store, reterr_error);
+    if (!err) err = ski_store_compactor_start(store);
     if (err) goto close_driver;
     *ret_store = store;
     return SKALD_OK;
@@ -164,6 +167,7 @@ void skald_store_close(skald_store *store)
     store->closing = true;
     while (store->calls) ski_cond_wait(&store->idle, &store->mutex);
     ski_mutex_unlock(&store->mutex);
+    ski_store_compactor_stop(store);
     store->driver->close(store->instance);
     store_free(store);
 }
@@ -206,7 +210,7 @@ void skald_store_state_get(const skald_store *store, skald_store_state *ret_stat
 {
     ski_retention *retention = (ski_retention *)&store->retention; // its lock is all that moves
 
-    *ret_state = (skald_store_state){0};
+    *ret_state = (skald_store_state){.bytes_free = UINT64_MAX};
     store->driver->state(store->instance, ret_state);
     if (store->options.read_only && !ret_state->read_only) {
         static const char why[] = "opened read-only";

@@ -116,6 +116,7 @@ static void refuses_bad_bodies(void **state)
     }
     assert_int_equal(ask_delete(*state, "/api/streams/a-1?expectedVersion=x")->status, 400);
     assert_int_equal(ask_delete(*state, "/api/streams/a-1?tombstone=yes")->status, 400);
+    assert_int_equal(ask_delete(*state, "/api/streams/a-1?erase=yes")->status, 400);
     assert_int_equal(api_get(*state, "/api/streams/a-1/snapshot?schemaVersion=0")->status, 400);
     has(api_post(*state, "/api/events", "{\"type\":\"a.b\",\"stream\":\"$mine\"}"), "'$'");
     assert_int_equal(
@@ -132,7 +133,7 @@ static void deletes_a_stream(void **state)
     assert_int_equal(answer->status, 409);
     has(answer, "\"expectedVersion\":7");
     has(answer, "\"actualVersion\":2");
-    answer = ask_delete(*state, "/api/streams/a-1?expectedVersion=2");
+    answer = ask_delete(*state, "/api/streams/a-1?expectedVersion=2&erase=true");
     assert_int_equal(answer->status, 200);
     has(answer, "\"deleted\":true,\"tombstoned\":false");
     assert_int_equal(api_get(*state, "/api/streams/a-1")->status, 404);

@@ -20,9 +20,10 @@ static void begin(api_world *world)
     skald_error error = {0};
 
     assert(!skald_bus_new(world->store, &bus_options, &world->bus));
-    ski_api_options api_options = {.bus = world->bus,
-                                   .source = "test",
-                                   .event_bytes_max = SKALD_EVENT_BYTES_MAX};
+    ski_api_options api_options = world->options;
+    api_options.bus = world->bus;
+    api_options.source = "test";
+    api_options.event_bytes_max = SKALD_EVENT_BYTES_MAX;
     assert(!ski_api_new(&api_options, &world->api));
     ski_http_options http_options = {.host = "127.0.0.1"};
     skald_err err = ski_api_serve(world->api, &http_options, &error);
@@ -40,9 +41,14 @@ static void end(api_world *world)
 
 void api_world_open(api_world *world)
 {
+    api_world_open_with(world, &(ski_api_options){0});
+}
+
+void api_world_open_with(api_world *world, const ski_api_options *options)
+{
     skald_error error = {0};
 
-    *world = (api_world){0};
+    *world = (api_world){.options = *options};
     assert(!skald_store_open("memory:", NULL, &world->store, &error));
     begin(world);
 }
@@ -146,6 +152,19 @@ const api_answer *api_get(const api_world *world, const char *path)
 const api_answer *api_post(const api_world *world, const char *path, const char *json)
 {
     return api_ask(world, "POST", path, "application/json", skald_str_of(json), NULL);
+}
+
+const api_answer *api_wait(const api_world *world, const char *path, const char *text)
+{
+    const api_answer *answer = NULL;
+
+    for (int left_ms = patience_ms; left_ms > 0; left_ms -= 10) {
+        answer = api_get(world, path);
+        if (strstr(answer->body, text)) return answer;
+        (void)poll(NULL, 0, 10);
+    }
+    (void)fprintf(stderr, "%s never shows %s: %s\n", path, text, answer ? answer->body : "");
+    return NULL;
 }
 
 long long api_number(const char *json, const char *name)

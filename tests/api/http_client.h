@@ -11,9 +11,11 @@ typedef struct api_world {
     skald_bus *bus;
     ski_api *api;
     uint16_t port;
+    ski_api_options options; // bus, source and event_bytes_max are the world's
 } api_world;
 
 void api_world_open(api_world *world);
+void api_world_open_with(api_world *world, const ski_api_options *options);
 void api_world_close(api_world *world);
 // api_world_reopen ends API and bus and begins them anew over the same store, as a restart does.
 void api_world_reopen(api_world *world);
@@ -38,6 +40,8 @@ void api_send(int fd, skald_str bytes);
 // api_read_until reads into buf (terminated) until it contains text. False: the connection ended,
 // or 10 s were over.
 bool api_read_until(int fd, char *buf, size_t size, const char *text);
+// api_wait asks until the answer has text in it, and gives that answer; NULL: not within 10 s.
+const api_answer *api_wait(const api_world *world, const char *path, const char *text);
 // api_number is the number behind "name": in a JSON text; -1 without one.
 long long api_number(const char *json, const char *name);
 

@@ -2,8 +2,10 @@
 // Sight against a plain model, and compaction, which must not change any answer. A driver that
 // cannot compact says so, and passes over those tests.
 #include "contract/store_fixture.h"
+#include "store/handle.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { streams_max = 5, steps_max = 160, types_max = 3 };
 
@@ -355,6 +357,30 @@ void compaction_can_be_stopped(void **state)
     options = (skald_compact_options){.erase = true};
     assert_int_equal(skald_store_compact(f->store, &options, &compacted, NULL), SKALD_OK);
     assert_int_equal(compacted.events_erased, 49);
+}
+
+// Asked for, it is done soon; while nothing is hidden nothing is looked at.
+void compaction_in_the_background(void **state)
+{
+    fixture *f = *state;
+    skald_stream_meta meta = {.max_count = 1};
+    skald_event event = event_of(f, "t.x", "a-1", 0);
+    uint64_t position = 0;
+    skald_err err = SKALD_OK;
+
+    if (!compacts(f)) skip();
+    assert_int_equal(skald_store_compact_later(f->store, true, NULL), SKALD_OK);
+    event.id = id_of(1);
+    append_one(f, event);
+    for (int i = 1; i < 50; i++) append_one(f, event_of(f, "t.x", "a-1", i));
+    assert_int_equal(skald_stream_meta_set(f->store, text(""), text("a-1"), &meta, NULL), SKALD_OK);
+    assert_int_equal(skald_store_compact_later(f->store, true, NULL), SKALD_OK);
+    for (int i = 0; i < 2000 && !err; i++) {
+        err = f->store->driver->find_id(f->store->instance, text(""), id_of(1), &position);
+        (void)usleep(5000);
+    }
+    assert_int_equal(err, SKALD_ENOTFOUND);
+    assert_int_equal(read_all(f, NULL).count, 1);
 }
 
 void trimming_waits_for_all_holds(void **state)

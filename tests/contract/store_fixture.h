@@ -118,6 +118,7 @@ int fixture_teardown(void **state);
     X(compacting_changes_no_answer)    \
     X(erased_positions_stay_erased)    \
     X(compaction_can_be_stopped)       \
+    X(compaction_in_the_background)    \
     X(trimming_waits_for_all_holds)    \
     X(a_page_outlives_compaction)
 #define STORE_SNAPSHOT_TESTS(X)        \

@@ -111,6 +111,36 @@ bool model_same_stream(const model_event *a, const model_event *b)
            strcmp(a->tenant, b->tenant) == 0;
 }
 
+// model_at gives the event that must have a position, if there is one.
+static const model_event *model_at(const sim_model *model, uint64_t position)
+{
+    for (size_t i = 0; i < model->batch_count; i++) {
+        const model_batch *batch = &model->batches[i];
+
+        if (batch->gone) continue;
+        if (position <= batch->event_count) return &batch->events[position - 1];
+        position -= batch->event_count;
+    }
+    return NULL;
+}
+
+void model_kill(sim_model *model, const char *stream, uint64_t position)
+{
+    for (uint64_t p = 1; p <= position; p++) {
+        model_event *event = (model_event *)model_at(model, p);
+
+        if (!event || (stream && (!event->stream || strcmp(event->stream, stream) != 0))) continue;
+        event->dead = true;
+    }
+}
+
+bool model_dead(const sim_model *model, uint64_t position)
+{
+    const model_event *event = model_at(model, position);
+
+    return event && event->dead;
+}
+
 static bool answer_wrong(sim_model *model, const char *format, ...) SKALD_PRINTF(2, 3);
 static bool answer_wrong(sim_model *model, const char *format, ...)
 {

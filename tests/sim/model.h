@@ -19,6 +19,7 @@ typedef struct model_event {
     uint64_t number;             // its text is a function of this
     size_t size;
     skald_uuid id;
+    bool dead; // it was given up: it may be there or not
 } model_event;
 
 typedef struct model_value {
@@ -78,6 +79,11 @@ bool model_told(sim_model *model, model_batch *batch, skald_err err,
                 const skald_appended *appended);
 // model_crashed: the process has died, or with power the machine; weaker promises end.
 void model_crashed(sim_model *model, bool power);
+
+// model_kill gives up what a stream has up to a position; stream NULL: every event up to there.
+void model_kill(sim_model *model, const char *stream, uint64_t position);
+// model_dead says whether the event at a position was given up.
+bool model_dead(const sim_model *model, uint64_t position);
 
 // model_doubt_last: what was answered by the last groups of all need not be there any more.
 void model_doubt_last(sim_model *model, unsigned groups);

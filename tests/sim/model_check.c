@@ -113,6 +113,8 @@ static model_verdict each_check(sim_model *model, skald_store *store, const flat
         err = skald_cursor_next(cursor, &event, NULL);
         if (err)
             verdict = verdict_err(model, "reading one event", err, "");
+        else if (!event && flat->items[i].event->dead)
+            verdict = MODEL_RIGHT;
         else if (!event)
             verdict = verdict_wrong(model, "event %zu is missing and not reported", i + 1);
         else
@@ -121,6 +123,16 @@ static model_verdict each_check(sim_model *model, skald_store *store, const flat
         if (verdict == MODEL_WRONG) return verdict;
     }
     return MODEL_REFUSED;
+}
+
+// erased_check: what is not there from one position to another was given up.
+static model_verdict erased_check(sim_model *model, flat_list *flat, uint64_t next)
+{
+    for (; flat->seen + 1 < next; flat->seen++) {
+        if (flat->seen < flat->count && flat->items[flat->seen].event->dead) continue;
+        return verdict_wrong(model, "event %zu is not there, and was not given up", flat->seen + 1);
+    }
+    return MODEL_RIGHT;
 }
 
 static model_verdict all_check(sim_model *model, skald_store *store, flat_list *flat)
@@ -137,7 +149,8 @@ static model_verdict all_check(sim_model *model, skald_store *store, flat_list *
         err = skald_cursor_next(cursor, &event, &error);
         if (err) verdict = verdict_err(model, "reading everything", err, error.text);
         if (err || !event) break;
-        verdict = event_check(model, flat, flat->seen, event);
+        verdict = erased_check(model, flat, event->position);
+        if (verdict == MODEL_RIGHT) verdict = event_check(model, flat, flat->seen, event);
         if (verdict == MODEL_RIGHT && event->recorded_at < last)
             verdict = verdict_wrong(model, "event %zu: recorded before the one before it",
                                     flat->seen + 1);
@@ -145,6 +158,7 @@ static model_verdict all_check(sim_model *model, skald_store *store, flat_list *
         flat->seen++;
     }
     skald_cursor_close(cursor);
+    if (verdict == MODEL_RIGHT) verdict = erased_check(model, flat, skald_store_head(store) + 1);
     if (verdict == MODEL_RIGHT && skald_store_head(store) != flat->seen)
         verdict = verdict_wrong(model, "head is %" PRIu64 ", %zu events are there",
                                 skald_store_head(store), flat->seen);
@@ -162,6 +176,7 @@ static model_verdict stream_check(sim_model *model, skald_store *store, const fl
     const skald_event *event = NULL;
     skald_error error = {0};
     uint64_t version = 0, count = 0;
+    bool given = false; // event was read already
     model_verdict verdict = MODEL_RIGHT;
     skald_err err = skald_stream_version(store, tenant, stream, &version);
 
@@ -174,9 +189,12 @@ static model_verdict stream_check(sim_model *model, skald_store *store, const fl
     if (err) return verdict_err(model, "opening a cursor", err, "");
     for (size_t i = 0; i < flat->seen && verdict == MODEL_RIGHT; i++) {
         size_t index = backwards ? flat->seen - 1 - i : i;
+        bool dead = flat->items[index].event->dead;
 
         if (!model_same_stream(flat->items[index].event, of)) continue;
-        err = skald_cursor_next(cursor, &event, &error);
+        if (!given) err = skald_cursor_next(cursor, &event, &error);
+        given = !err && dead && (!event || event->position != index + 1); // for the next one
+        if (given) continue;
         if (err)
             verdict = verdict_err(model, "reading a stream", err, error.text);
         else if (!event)
@@ -204,6 +222,7 @@ static model_verdict lookups_check(sim_model *model, skald_store *store, const f
         if (flat->items[i].version == 1) verdict = stream_check(model, store, flat, wanted, i % 2);
         if (verdict != MODEL_RIGHT || (i % 5 && i + 1 < flat->seen)) continue;
         err = skald_store_event(store, wanted->id, skald_str_of(wanted->tenant), arena, &event);
+        if (err == SKALD_ENOTFOUND && wanted->dead) continue;
         verdict = err ? verdict_err(model, "finding an event by its id", err, "")
                       : event_check(model, flat, i, &event);
         skald_arena_reset(arena);

@@ -74,6 +74,7 @@ static bool verify_clean(sim_world *world)
     skald_verify_options options = {.damaged = damage_seen, .context = &first};
     skald_verified verified = {0};
     skald_error error = {0};
+    uint64_t head = 0, dead = 0;
     skald_err err = skald_store_verify(world->store, &options, &verified, &error);
 
     if (err)
@@ -81,7 +82,10 @@ static bool verify_clean(sim_world *world)
                            first.text);
     if (verified.damaged || first.count)
         return world_wrong(world, "verify is OK and names damage: %s", first.text);
-    if (verified.events != skald_store_head(world->store))
+    head = skald_store_head(world->store);
+    for (uint64_t position = 1; position <= head; position++)
+        dead += model_dead(&world->model, position);
+    if (verified.events > head || verified.events + dead < head)
         return world_wrong(world, "verify counts %" PRIu64 " events of %" PRIu64, verified.events,
                            skald_store_head(world->store));
     return true;
@@ -122,6 +126,8 @@ static bool repeat(sim_world *world)
         before += last->event_count;
     }
     if (!last) return true;
+    for (size_t i = 0; i < last->event_count; i++)
+        if (last->events[i].dead) return true; // its ids may be forgotten
     model_give(&world->model, last, &batch, &texts);
     batch.expect_count = batch.value_count = 0;
     err = ski_store_commit(world->store, &batch);
@@ -283,7 +289,8 @@ static bool examine_open(sim_world *world, bool *ret_reported)
     model_verdict verdict = model_check(&world->model, world->store, false);
 
     if (verdict == MODEL_WRONG) return world_wrong(world, "%s", world->model.wrong);
-    if (verdict == MODEL_REFUSED && !text_names_range(world->model.wrong))
+    if (verdict == MODEL_REFUSED && !strstr(world->model.wrong, "asking for a version") &&
+        !text_names_range(world->model.wrong)) // that question gives no text
         return world_wrong(world, "a damage without a range: %s", world->model.wrong);
     err = skald_store_verify(world->store, &options, &verified, &error);
     if (err && err != SKALD_ECORRUPT)

@@ -47,5 +47,11 @@ const sim_workload sim_workloads[] = {
     {"seal-runs",
      "+a9b9c9 +a9b9c9 +a9b9c9 +a9b9c9x +A9B9C9 +a9b9c9 +a9b9c9 +a9b9c9 +a9b9a9 +a ~ ? +=abA ?", 1,
      61},
+    // Segments that are rewritten: the one being written, sealed ones, wholly dead ones.
+    {"erase", "+a1b1 +a +b _a ? +ab ?", 1, 0},
+    {"erase-values", "+a1x +b1y +aX ! _a +z ! +=ab ?", 1, 2},
+    {"erase-again", "+a1b1c1 _a +=ab1 _b ~ ? ! +abc ?", 1, 6},
+    {"erase-sealed", "+a9b9c9 +a9xb9c9 ~ _a +c9 _c ! +a ?", 1, 9},
+    {"trim", "+a9b9x +c9a9y ~ +a _* +b ! +=aX ?", 1, 5},
     {NULL, NULL, 0, 0},
 };

@@ -2,6 +2,7 @@
 // Running a workload: every answer of the store is told to the oracle, and answers that no fault
 // excuses are wrong at once.
 #include "sim/world.h"
+#include "store/handle.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -323,6 +324,49 @@ static bool world_open_by_all_means(sim_world *world)
     return world_alive(world);
 }
 
+// A compaction: what is dead of a stream is what it had when that was given up.
+typedef struct world_dead {
+    const sim_world *world;
+    uint64_t head;
+} world_dead;
+
+static bool mark_dead(void *context, const skald_store_mark *mark)
+{
+    const world_dead *dead = context;
+
+    return mark->position <= dead->head && model_dead(&dead->world->model, mark->position);
+}
+
+static bool always(void *context, uint64_t done, uint64_t all)
+{
+    (void)context;
+    return done <= all;
+}
+
+// world_compact gives a stream up, or with letter '*' everything, and has it erased.
+static bool world_compact(sim_world *world, char letter)
+{
+    static const char *const streams[] = {"order-a", "order-b", "invoice-c"};
+    world_dead dead = {world, skald_store_head(world->store)};
+    skald_store_compact_job job = {
+        .dead = mark_dead, .proceed = always, .context = &dead, .erase = true};
+    const skald_store_driver *driver = world->store->driver;
+    skald_error error = {0};
+    uint64_t kept = 0;
+    bool full = false;
+    skald_err err = SKALD_OK;
+
+    model_kill(&world->model, letter == '*' ? NULL : streams[letter - 'a'], dead.head);
+    if (letter == '*') err = driver->trim(world->store->instance, dead.head, &kept, &error);
+    if (!err) err = driver->compact(world->store->instance, &job, &error);
+    // When the disk is full it may not be known what became of the last frame.
+    full = sim_disk_fired(world->disk) &&
+           (world->fault == SIM_FAULT_SPACE || world->fault == SIM_FAULT_SPACE_ONCE);
+    if (err && !world_excuses(world, err) && !(full && err == SKALD_EIO))
+        return world_wrong(world, "compacting fails with %s: %s", skald_err_name(err), error.text);
+    return world_alive(world);
+}
+
 static bool word_run(sim_world *world, const char *word)
 {
     uint64_t refused = world->refused;
@@ -337,6 +381,7 @@ static bool word_run(sim_world *world, const char *word)
         world_idle(world);
         break;
     case '?': world_check(world, false); break;
+    case '_': world_compact(world, word[1]); break;
     case '!':
         world_close(world);
         if (world_alive(world)) world_open_by_all_means(world);

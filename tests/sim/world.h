@@ -5,6 +5,7 @@
 //   +  append a batch and wait          &  submit a batch and do not wait
 //   .  step until all are answered      ~  let a second pass, then step until nothing is left to do
 //   !  close and open again             ?  read everything and compare
+//   _  give up what a stream (a b c) of either tenant has, or everything (*), and erase it
 // A batch is letters: w or m first for the durabilities written and memory; a b c an event on that
 // stream, A B C on the streams of that name of another tenant, - one without a stream; a digit
 // behind it makes it so many times 2100 bytes long (0: a little longer); x y z set a value, X Y Z

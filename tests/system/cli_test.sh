@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.bash"
 
-verbs="serve publish tail read import export verify version"
+verbs="serve publish tail read import export verify version types schema subscriptions dead-letters parked trace replay"
 
 test_help() {
     local verb
@@ -90,10 +90,10 @@ test_configuration() {
         ended "$1" "$SKALD" serve --config "$file" --data "$WORK/never"
         said "skald: $3"
     }
-    refused_file 2 $'log: json\nprot: 9000' "$file:2: unknown key 'prot'; did you mean 'port'?"
-    refused_file 2 'colour: red' "$file:1: unknown key 'colour'; docs/configuration.md lists them"
+    refused_file 2 $'types: open\nprot: 9000' "$file:2: unknown key 'prot'; did you mean 'port'?"
+    refused_file 2 'colour: red' "$file:1: unknown key 'colour'; 'skald config list' shows all there are"
     refused_file 2 'port: 70000' "$file:1: port is '70000' but must be a whole number from 0 to 65535"
-    refused_file 2 'log: loud' "$file:1: log is 'loud' but must be one of: human json"
+    refused_file 2 'log.format: loud' "$file:1: log.format is 'loud' but must be one of: human json"
     refused_file 2 'port: [1, 2]' "$file:1: port must have one plain value"
     refused_file 2 $'port: 1\nport: 2' "$file:2: not valid YAML: *"
     refused_file 2 $'port: 1\n  log: [' "$file:*: not valid YAML: *"
@@ -108,11 +108,11 @@ test_configuration() {
     ended 2 "$SKALD" serve --data ''
     said "skald: --data: data is empty"
     ended 3 "$SKALD" serve --data "$WORK/never" --port 0 --listen 0.0.0.0
-    said "skald: will not listen on 0.0.0.0 without keys: *Listen on 127.0.0.1*"
+    said "skald: will not listen on 0.0.0.0 without keys: *skald keys create*"
     ended 2 "$SKALD" serve --data "$WORK/never" --port 0 --listen 127.0.0.999
     said "*no IP address*"
     # What is written on the command line wins over the environment, and that over the file.
-    printf 'port: 1\nlisten: 127.0.0.3\nlog: json\n' > "$file"
+    printf 'port: 1\nlisten: 127.0.0.3\nlog.format: json\n' > "$file"
     SKALD_PORT=2 SKALD_LISTEN=127.0.0.2 start_server --config "$file" --port 0
     expect_like "address" "$URL" 'http://127.0.0.2:[0-9]*[0-9][0-9][0-9]'
     stop_server

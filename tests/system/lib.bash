@@ -156,7 +156,7 @@ case " $* " in
 *" --data "* | *" --help "*) exec "$SKALD" "$@" ;;
 esac
 case ${1:-} in
-publish | tail | read | import | export) exec "$SKALD" "$1" --url "$DOCUMENT_URL" "${@:2}" ;;
+publish | tail | read | import | export | types | subscriptions | dead-letters | parked | trace | replay) exec "$SKALD" "$1" --url "$DOCUMENT_URL" "${@:2}" ;;
 esac
 exec "$SKALD" "$@"
 SCRIPT

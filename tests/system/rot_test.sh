@@ -92,49 +92,68 @@ rot() {
     [ ! -s "$WORK/c" ] || fail "$file at $offset: events outside of the range are missing"
 }
 
-# A server over it refuses to start and says why; or it serves the rest and, once something has read what is
-# damaged, says so in /ready. It may write, but never to a segment before the last.
+# A server over it serves everything else and says so in /ready. Of a segment that is full the range alone
+# is out of reach (written); otherwise nothing is written at all (read_only).
 serve_rotten() {
-    local status=0 position
+    local how=$1 position first
     cp -a "$WORK/rotten" "$WORK/before"
-    : > "$WORK/serve.err"
-    : > "$WORK/serve.out"
-    "$SKALD" serve --data "$WORK/rotten" --port 0 > "$WORK/serve.out" 2> "$WORK/serve.err" &
-    SERVER_PID=$!
-    told() { grep -q '^  page' "$WORK/serve.out" || ! kill -0 "$SERVER_PID"; }
-    wait_until 30 "the server over damaged data to serve or refuse" told
-    if kill -0 "$SERVER_PID" 2> /dev/null; then
-        URL=$(sed -n 's|^  page  *\(.*\)/$|\1|p' "$WORK/serve.out")
-        "$SKALD" export --url "$URL" "$WORK/served" > /dev/null 2>&1 || true
-        expect "ready" "$(status GET /ready)" 200
-        expect_like "ready" "$(cat "$WORK/reply")" '{"status":"degraded",*'
-        expect_like "ready" "$(cat "$WORK/reply")" '*amage*'
-        expect_like "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"rot.y"}')" '[25]0[13]'
-        position=$(sed -nE '7s/.*"position":([0-9]+),.*/\1/p' "$WORK/rest") # one that can be read
-        expect "a read" "$(status GET "/api/events?limit=1&after=$((position - 1))")" 200
-        expect_like "a read" "$(cat "$WORK/reply")" "*\"position\":$position,*"
-        stop_server
-    else
-        wait "$SERVER_PID" || status=$?
-        SERVER_PID=
-        expect "the server's exit" "$status" 3
-        grep -q damage "$WORK/serve.err" || fail "the server does not say that data is damaged"
+    DATA=$WORK/rotten start_server
+    "$SKALD" export --url "$URL" "$WORK/served" > /dev/null 2>&1 || true
+    first=$(tr '{' '\n' < "$WORK/verify.json" | sed -nE 's/.*"firstPosition":([0-9]+),.*/\1/p' | head -n 1)
+    if [ "$how" = written ]; then # the range is named to whoever reads it
+        expect "a read of the range" "$(status GET "/api/events?limit=1000&after=$((first - 1))")" 500
+        expect_like "a read of the range" "$(cat "$WORK/reply")" '*seg-*positions from *'
     fi
+    expect "ready" "$(status GET /ready)" 200
+    expect_like "ready" "$(cat "$WORK/reply")" '{"status":"degraded",*"store":{"status":"damaged",*"damaged":\[{"file":"seg-*'
+    if [ "$how" = written ]; then
+        expect "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"rot.y"}')" 201
+    else
+        expect "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"rot.y"}')" 503
+        expect_like "an append" "$(cat "$WORK/reply")" '*damaged*READ_ONLY*'
+    fi
+    position=$(sed -nE '7s/.*"position":([0-9]+),.*/\1/p' "$WORK/rest") # one that can be read
+    expect "a read" "$(status GET "/api/events?limit=1&after=$((position - 1))")" 200
+    expect_like "a read" "$(cat "$WORK/reply")" "*\"position\":$position,*"
+    stop_server
     for file in "${segments[@]::${#segments[@]}-1}"; do
         cmp -s "$WORK/rotten/$file" "$WORK/before/$file" || fail "$file was written to"
     done
+    if [ "$how" = read_only ]; then
+        cmp -s "$WORK/rotten/$last" "$WORK/before/$last" || fail "$last was written to"
+    fi
     rm -rf "$WORK/before"
+}
+
+# What cannot be read is left out of a new store; everything else is in it, where it was.
+salvage_rotten() {
+    local lost=0
+    rm -rf "$WORK/salvaged"
+    "$SKALD" store salvage --data "$WORK/rotten" --to "$WORK/salvaged" > "$WORK/out" 2> "$WORK/err" || lost=$?
+    [ "$lost" -le 1 ] || fail "salvage: $(cat "$WORK/err")"
+    ended 0 "$SKALD" verify --data "$WORK/salvaged"
+    ended 0 "$SKALD" export --data "$WORK/salvaged" "$WORK/saved"
+    sort "$WORK/saved" > "$WORK/a"
+    [ -z "$(comm -13 <(sort "$WORK/whole") "$WORK/a")" ] || fail "salvage changed an event"
+    sort "$WORK/outside" | comm -23 - "$WORK/a" > "$WORK/c"
+    [ ! -s "$WORK/c" ] || fail "salvage left out events outside of the range"
+    DATA=$WORK/salvaged start_server
+    post /api/events '{"type":"rot.z"}' > /dev/null
+    stop_server
 }
 
 make_data
 last=${segments[-1]}
 rot "${segments[0]}" 9       # the header of a segment
-serve_rotten
+salvage_rotten
+serve_rotten read_only
 rot "${segments[0]}" 4100    # the header of its first frame
 rot "${segments[1]}" 20000   # in the middle
-serve_rotten
+salvage_rotten
+serve_rotten written
 rot "$last" $(($(end_of "$last") - 1))
-serve_rotten
+salvage_rotten
+serve_rotten read_only
 for ((round = 0; round < rounds; round++)); do
     random ${#segments[@]}
     file=${segments[$drawn]}
@@ -150,6 +169,10 @@ for file in $(cd "$DATA" && find . -type f ! -name 'seg-*.log' ! -name LOCK ! -n
         "$SKALD" export --data "$WORK/rotten" "$WORK/rest" > /dev/null 2> "$WORK/err" || true
         diff -q "$WORK/whole" "$WORK/rest" > /dev/null ||
             fail "${file#./} at $drawn: the log cannot be read any more: $(head -n 2 "$WORK/err")"
+        ended 1 "$SKALD" verify --data "$WORK/rotten"
+        expect_like "verify" "$(cat "$WORK/out")" '*repairable: *REPAIRABLE*'
+        ended 0 "$SKALD" verify --repair --data "$WORK/rotten"
+        ended 0 "$SKALD" verify --data "$WORK/rotten"
     done
 done
 echo "$((rounds + 4)) bytes changed in ${#segments[@]} segments of $events events, each found"

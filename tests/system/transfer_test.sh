@@ -143,10 +143,15 @@ test_damage() {
     [ -s "$WORK/err" ] || fail "export says nothing of the damage"
     [ "$(lines "$WORK/rest")" -ge 499 ] || fail "export gives only $(lines "$WORK/rest") of 999 events"
     [ "$(lines "$WORK/rest")" -lt 1000 ] || fail "export gives the damaged event"
-    # A server does not write behind damage.
-    ended 3 "$SKALD" serve --data "$data" --port 0
-    said "*damage*"
+    # Nobody writes behind damage: a server gives what can be read, and says why it takes nothing.
     cp "$segment" "$WORK/before"
+    DATA=$data start_server
+    expect "ready" "$(status GET /ready)" 200
+    expect_like "ready" "$(cat "$WORK/reply")" '{"status":"degraded",*"store":{"status":"damaged",*"damaged":\[{"file":"seg-*'
+    expect "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"d.more"}')" 503
+    expect_like "an append" "$(cat "$WORK/reply")" '*damaged*READ_ONLY*'
+    expect "a read behind it" "$(status GET "/api/events?limit=1&after=$last")" 200
+    stop_server
     ended 3 "$SKALD" import --data "$data" "$WORK/thousand"
     cmp -s "$segment" "$WORK/before" || fail "a damaged segment was written to"
 }

@@ -10,5 +10,10 @@
 ski_damage ski_damage_range(ski_engine *engine, const ski_candidate *candidate);
 // ski_damage_endless: it is not known how many events are missing there.
 bool ski_damage_endless(ski_engine *engine, uint64_t position);
+// ski_damage_found is told of a range that was read and is not right, while the store is in use.
+// Each is logged once. Without the lock.
+void ski_damage_found(ski_engine *engine, const ski_rot *range);
+// ski_damage_state says what is known. The lock is held.
+void ski_damage_state(const ski_engine *engine, skald_store_state *state);
 
 #endif

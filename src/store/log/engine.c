@@ -47,9 +47,12 @@ skald_err ski_engine_sync(ski_engine *engine, ski_file *file)
         ski_engine_die(engine, "the device failed to store data (sync)");
         return SKALD_EIO;
     }
+    uint64_t took_ns = ski_engine_now_ns(engine) - began;
+
+    ski_histogram_add(&engine->sync_times, took_ns);
     ski_mutex_lock(&engine->lock);
     engine->syncs++;
-    engine->sync_ns += ski_engine_now_ns(engine) - began;
+    engine->sync_ns += took_ns;
     ski_mutex_unlock(&engine->lock);
     return SKALD_OK;
 }
@@ -130,6 +133,28 @@ ski_indexed *ski_engine_index(ski_engine *engine, uint32_t slot)
     return indexed;
 }
 
+// index_end gives up an index that has been replaced; its file goes with it, unless it was replaced
+// by one of the same name.
+static void index_end(ski_engine *engine, ski_indexed *indexed)
+{
+    uint32_t no = ski_sealed_info_of(indexed->sealed)->no;
+    uint32_t generation = ski_sealed_info_of(indexed->sealed)->generation;
+    bool worthless = false;
+
+    ski_sealed_close(indexed->sealed);
+    ski_free(indexed);
+    ski_mutex_lock(&engine->lock);
+    for (uint32_t i = 0; i < engine->segment_count; i++) {
+        const ski_segment *segment = engine->segments[i];
+
+        if (segment->no == no) worthless = segment->generation != generation;
+    }
+    ski_mutex_unlock(&engine->lock);
+    if (!worthless) return;
+    ski_worthless_add(engine, no, generation, true);
+    ski_worthless_remove(engine);
+}
+
 void ski_engine_index_return(ski_engine *engine, ski_indexed *indexed)
 {
     bool last = false;
@@ -139,9 +164,7 @@ void ski_engine_index_return(ski_engine *engine, ski_indexed *indexed)
     assert(indexed->users);
     last = --indexed->users == 0 && indexed->retired;
     ski_mutex_unlock(&engine->lock);
-    if (!last) return;
-    ski_sealed_close(indexed->sealed);
-    ski_free(indexed);
+    if (last) index_end(engine, indexed);
 }
 
 skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *take_sealed)
@@ -232,43 +255,64 @@ static skald_err file_open(ski_engine *engine, uint32_t slot, ski_file **ret_fil
     return engine->kernel->open(engine->kernel->context, path, 0, ret_file, NULL);
 }
 
-skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file)
+skald_err ski_engine_file(ski_engine *engine, uint32_t slot, uint32_t generation,
+                          ski_file **ret_file)
 {
     ski_file *file = NULL, *spare = NULL;
     ski_segment *segment = NULL;
+    skald_err err = SKALD_OK;
 
     ski_mutex_lock(&engine->lock);
     segment = engine->segments[slot];
-    segment->users++;
+    if (segment->generation != generation) err = SKALD_ESTALE;
     file = segment->file;
+    if (!err && file) segment->users++;
     ski_mutex_unlock(&engine->lock);
-    if (!file) {
-        skald_err err = file_open(engine, slot, &file);
-
+    if (!err && !file) {
+        err = file_open(engine, slot, &file);
         ski_mutex_lock(&engine->lock);
-        if (err) {
-            segment->users--;
-            ski_mutex_unlock(&engine->lock);
-            return err;
-        }
-        if (segment->file) { // another reader was quicker
-            spare = file;
-            file = segment->file;
-        } else {
-            spare = ski_engine_file_count(engine);
-            segment->file = file;
+        if (segment->generation != generation) {
+            spare = err ? NULL : file;
+            err = SKALD_ESTALE;
+        } else if (!err) {
+            segment->users++;
+            if (segment->file) { // another reader was quicker
+                spare = file;
+                file = segment->file;
+            } else {
+                spare = ski_engine_file_count(engine);
+                segment->file = file;
+            }
         }
         ski_mutex_unlock(&engine->lock);
         if (spare) engine->kernel->close(engine->kernel->context, spare);
     }
-    *ret_file = file;
-    return SKALD_OK;
+    if (!err) *ret_file = file;
+    return err;
 }
 
-void ski_engine_file_return(ski_engine *engine, uint32_t slot)
+void ski_engine_file_return(ski_engine *engine, uint32_t slot, ski_file *file)
 {
+    ski_segment *segment = NULL;
+    ski_old_file *over = NULL;
+
     ski_mutex_lock(&engine->lock);
-    assert(engine->segments[slot]->users);
-    engine->segments[slot]->users--;
+    segment = engine->segments[slot];
+    if (segment->file == file) {
+        assert(segment->users);
+        segment->users--;
+    } else {
+        ski_old_file **at = &segment->old;
+
+        while ((*at)->file != file) at = &(*at)->next;
+        if (--(*at)->users == 0) {
+            over = *at;
+            *at = over->next;
+            engine->files_open--;
+        }
+    }
     ski_mutex_unlock(&engine->lock);
+    if (!over) return;
+    engine->kernel->close(engine->kernel->context, over->file);
+    ski_free(over);
 }

@@ -10,6 +10,8 @@
 //   keeper   the thread "skald-keep" (without threads: whoever steps, or the writer that waits for
 //            it) alone changes `totals`, the directory's runs, state files, and which segments have
 //            an index; the first and the last of it under the lock too;
+//   keeping  a mutex that the keeper has while it works, and who compacts while it puts a rewritten
+//            segment in the place of the old one; never taken with the role or the lock;
 //   neither  what is set at open and stays: host, kernel, path, options, seeds;
 //            `visible` and `dead`, which are atomic.
 //
@@ -18,6 +20,7 @@
 #ifndef SKI_STORE_LOG_ENGINE_H
 #define SKI_STORE_LOG_ENGINE_H
 
+#include "base/histogram.h"
 #include "os/kernel.h"
 #include "os/thread.h"
 #include "store/log/directory.h"
@@ -58,6 +61,20 @@ enum {
 #define SKI_FILTER_BYTES_MAX (UINT64_C(64) << 20) // of filters held in memory
 #define SKI_PLACE_DAMAGED UINT32_MAX              // a slot: the event cannot be read
 
+// A file of a segment that was rewritten, while somebody still reads it.
+typedef struct ski_old_file {
+    struct ski_old_file *next;
+    ski_file *file;
+    uint32_t users;
+} ski_old_file;
+
+// A file that nobody needs any more, or will when the last pin has gone: of a segment, or its
+// index.
+typedef struct ski_worthless {
+    uint32_t no, generation;
+    bool index;
+} ski_worthless;
+
 // The index of a segment, while somebody uses it.
 typedef struct ski_indexed {
     ski_sealed *sealed;
@@ -73,6 +90,7 @@ typedef struct ski_segment {
     uint64_t file_bytes;
     ski_file *file;       // NULL: not open now
     uint32_t users;       // reads in progress
+    ski_old_file *old;    // files of generations before, still being read
     ski_indexed *indexed; // NULL: in the window, or nothing of it can be read
     uint64_t index_bytes; // of memory, of its index without filters
     bool suspect;         // its index file is damaged: to be made again
@@ -85,6 +103,7 @@ typedef struct ski_segment {
 typedef struct ski_candidate {
     uint64_t position, offset, bound;
     uint32_t slot; // SKI_PLACE_DAMAGED: it cannot be read
+    uint32_t generation; // of the segment that offset and bound are true of
 } ski_candidate;
 
 // A batch that has been put in order. bytes 0: nothing is to be stored, it is only told err in its
@@ -143,6 +162,13 @@ typedef struct ski_damage {
     uint64_t position_first, position_last; // 0: no events
 } ski_damage;
 
+// A range that was found damaged while the store was in use.
+typedef struct ski_rot {
+    uint32_t no, generation; // of the segment: a rewritten one has it no more
+    uint64_t offset, length;
+    uint64_t position_first, position_last;
+} ski_rot;
+
 typedef struct ski_engine {
     const ski_kernel *kernel;
     const skald_store_host *host;
@@ -189,8 +215,11 @@ typedef struct ski_engine {
     ski_segment **segments;
     ski_segment *active; // the one at the tail; NULL: none can be written to
     uint32_t segment_count, segment_size, files_open;
-    ski_damage *damages;
+    ski_damage *damages; // found when it was opened, or a segment was sealed
     uint32_t damage_count, damage_size;
+    ski_rot *rot; // found later: damage.c
+    uint32_t rot_count, rot_size;
+    uint64_t rot_more; // beyond SKI_DAMAGES_MAX
 
     ski_spare spares[SKI_SPARES_MAX];
     uint32_t spare_count, spare_next_no;
@@ -199,7 +228,8 @@ typedef struct ski_engine {
 
     ski_sealed_pool pool;
     ski_directory directory;
-    bool directory_made, directory_broken;
+    bool directory_made;
+    _Atomic bool directory_broken; // a run is damaged: indexes are asked until all are made again
     bool seal_failing;       // the last segment could not be indexed
     uint64_t seal_until_ns;  // not before, after that
     uint64_t merge_until_ns; // the same of the directory
@@ -208,7 +238,20 @@ typedef struct ski_engine {
     uint32_t states[SKI_STATES_KEPT + 1], state_count; // written, oldest first
     uint64_t seals, rebuilds;
 
+    ski_mutex keeping;
+    ski_cond role_free;   // for who waits for the role to do something else than write a group
+    uint32_t role_wanted; // so many do: no group is begun before
+    ski_cond compact_rest;
+    uint32_t pins; // while there are any, files of generations before stay
+    ski_worthless *worthless;
+    uint32_t worthless_count, worthless_size;
+    uint64_t compactions, segments_dropped, events_erased, bytes_freed;
+
+    struct ski_scrub *scrub; // the keeper's; NULL: nothing is scrubbed
+    uint64_t scrub_bytes, scrub_segments;
+
     uint64_t syncs, sync_ns;
+    ski_histogram sync_times; // no lock
     ski_thread log_thread, keep_thread;
 
     ski_tail tail;
@@ -246,12 +289,14 @@ skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *ta
     SKALD_CHECK;
 // ski_engine_suspect is told that an index file is damaged: it will be made again.
 void ski_engine_suspect(ski_engine *engine, uint32_t slot);
-// ski_engine_file lends the file of a segment for reading until ski_engine_file_return.
-skald_err ski_engine_file(ski_engine *engine, uint32_t slot, ski_file **ret_file) SKALD_CHECK;
+// ski_engine_file lends the file of a segment for reading until ski_engine_file_return. Fails: STALE
+// (the segment was rewritten, and is of another generation now).
+skald_err ski_engine_file(ski_engine *engine, uint32_t slot, uint32_t generation,
+                          ski_file **ret_file) SKALD_CHECK;
 // ski_engine_file_count counts one file more as open, and gives one that is to be closed for it;
 // may be NULL. The lock is held.
 ski_file *ski_engine_file_count(ski_engine *engine);
-void ski_engine_file_return(ski_engine *engine, uint32_t slot);
+void ski_engine_file_return(ski_engine *engine, uint32_t slot, ski_file *file);
 
 // recover.c: from what is on the disk to a tail that can be written.
 skald_err ski_recover(ski_engine *engine, skald_error *reterr_error) SKALD_CHECK;
@@ -276,6 +321,10 @@ void ski_group_keep(ski_engine *engine, ski_group *group);
 void ski_group_free(ski_group *group);
 
 // writer.c: the one who writes.
+// ski_writer_take waits for the role, to do something else with it than write a group; give gives
+// it back. Without the lock.
+void ski_writer_take(ski_engine *engine);
+void ski_writer_give(ski_engine *engine);
 void ski_writer_lead(ski_engine *engine); // the lock is held and the role is free; writes one group
 bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the watermark if that is
                                                       // due
@@ -314,6 +363,31 @@ bool ski_seal_again(ski_engine *engine); // makes one damaged index anew; false:
 void ski_seal_values(ski_engine *engine, ski_segment *segment);
 // ski_seal_totals adds what the index of a segment says of types. Fails: NOMEM, CORRUPT, IO.
 skald_err ski_seal_totals(const ski_sealed *sealed, ski_totals *totals) SKALD_CHECK;
+
+// replace.c: a rewritten segment in the place of the old one.
+// ski_pin: until ski_unpin no file of a segment's generation before is removed.
+void ski_pin(ski_engine *engine);
+void ski_unpin(ski_engine *engine);
+// ski_worthless_add notes a file that may be removed; ski_worthless_remove does so unless there is
+// a pin. Without the lock.
+void ski_worthless_add(ski_engine *engine, uint32_t no, uint32_t generation, bool index);
+void ski_worthless_remove(ski_engine *engine);
+// What a segment has been rewritten to; its files are there, under their names, on the device.
+typedef struct ski_rewritten {
+    ski_sealed *sealed;
+    uint32_t generation, seed;
+    uint64_t file_bytes;
+} ski_rewritten;
+// ski_replace lists the new generation in the manifest, has the segment answered from it, and
+// removes the old files. rewritten->sealed is NULL when it was taken. *ret_listed: on the device it
+// may be the new one already, also when this fails: READONLY, IO, NOMEM, CORRUPT.
+skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritten,
+                      bool *ret_listed) SKALD_CHECK;
+
+// compact.c
+skald_err ski_trim(void *driver, uint64_t position, uint64_t *ret_position,
+                   skald_error *reterr_error);
+skald_err ski_compact(void *driver, skald_store_compact_job *job, skald_error *reterr_error);
 
 // read.c, verify.c
 skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_page,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is in the directory: segments, spares, and what is neither.
 //
-// Nothing that could hold events is ever deleted. A segment that does not belong is renamed to
-// aside-<name>; a spare is removed only while no frame was written to it, which can be seen.
+// Nothing that could hold events is ever deleted, unless another file that is there has them: of a
+// segment that was rewritten, every generation but the one that the manifest lists goes, once both
+// copies of the manifest list it. A segment that does not belong is renamed to aside-<name>; a spare
+// is removed only while no frame was written to it, which can be seen.
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/log/recover.h"
@@ -36,7 +38,8 @@ static void found_unfinished(ski_found *found, const char *name)
     memcpy(whole.text, name, text.len - suffix.len);
     if (strcmp(name + text.len - suffix.len, suffix.ptr) != 0) return;
     if (!ski_sealed_name_parse(whole.text, &no, &generation) &&
-        !ski_run_name_parse(whole.text, &number) && !ski_state_name_parse(whole.text, &no)) {
+        !ski_run_name_parse(whole.text, &number) && !ski_state_name_parse(whole.text, &no) &&
+        !ski_segment_name_parse(whole.text, &no, &generation)) {
         return;
     }
     list = found_room(found, found->unfinished, found->unfinished_count, sizeof *list);
@@ -165,6 +168,17 @@ static skald_err found_aside(ski_engine *engine, const ski_manifest_segment *seg
     return engine->kernel->rename(engine->kernel->context, from, to);
 }
 
+// found_other: another generation of the segment belongs to the store.
+static bool found_other(const ski_manifest *chosen, const ski_manifest_segment *there)
+{
+    for (uint32_t i = 0; i < chosen->segment_count; i++) {
+        if (chosen->segments[i].no == there->no) {
+            return chosen->segments[i].generation != there->generation;
+        }
+    }
+    return false;
+}
+
 skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manifest *ret_chosen,
                            uint32_t *ret_missing)
 {
@@ -188,6 +202,7 @@ skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manif
                     segment_compare)) {
             continue;
         }
+        if (found_other(ret_chosen, there)) continue; // see ski_found_replaced
         SKALD_TRY(found_aside(engine, there));
     }
     *ret_missing = missing;
@@ -262,6 +277,18 @@ static bool index_wanted(const ski_engine *engine, const ski_manifest_segment *i
         if (segment->no == index->no && segment->generation == index->generation) return true;
     }
     return false;
+}
+
+void ski_found_replaced(ski_engine *engine, const ski_found *found)
+{
+    if (engine->tail.manifest_due) return; // a copy may list the older one yet
+    for (uint32_t i = 0; i < found->segment_count; i++) {
+        char name[SKI_SEGMENT_NAME];
+
+        if (!found_other(&engine->manifest, &found->segments[i])) continue;
+        ski_segment_name(name, found->segments[i].no, found->segments[i].generation);
+        ski_found_unlink(engine, name);
+    }
 }
 
 static int number_compare(const void *a, const void *b)

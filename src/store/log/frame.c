@@ -155,7 +155,7 @@ static skald_err frame_kind_err(const uint8_t *bytes)
     if (bytes[frame_version] != frame_version_1) return SKALD_EUNSUPPORTED;
     if (ski_get_u16(bytes + frame_flags) & flags_must_understand) return SKALD_EUNSUPPORTED;
     if (kind & SKI_FRAME_IGNORABLE) return SKALD_OK;
-    if (kind < SKI_FRAME_EVENTS || kind > SKI_FRAME_SEAL) return SKALD_EUNSUPPORTED;
+    if (kind < SKI_FRAME_EVENTS || kind > SKI_FRAME_STREAMS) return SKALD_EUNSUPPORTED;
     return SKALD_OK;
 }
 

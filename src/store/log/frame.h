@@ -28,6 +28,7 @@ typedef enum ski_frame_kind {
     SKI_FRAME_PAD = 3,     // nothing: carries the watermark
     SKI_FRAME_OPEN = 4,    // nothing: the store was opened, a new incarnation begins
     SKI_FRAME_SEAL = 5,    // nothing: the segment ends here
+    SKI_FRAME_STREAMS = 6, // in a rewritten segment: streams whose events are gone (gone.h)
     SKI_FRAME_IGNORABLE = 0x20,
 } ski_frame_kind;
 

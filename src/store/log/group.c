@@ -19,9 +19,11 @@ void ski_group_free(ski_group *group)
     ski_free(group);
 }
 
-// group_room makes room for bytes more and one more item.
+// group_room makes room for bytes more, for what makes their last page whole, and for one more
+// item.
 static bool group_room(ski_group *group, size_t bytes)
 {
+    bytes += SKI_DIRECT_BYTES;
     if (group->size - group->len < bytes) {
         size_t size = group->size ? group->size : first_bytes;
         uint8_t *more = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The house-keeper: everything that may be done later, in pieces, by the thread "skald-keep". In
 // this order: indexes of full segments, since memory and appends may wait for those; indexes found
-// damaged; spares; the stream directory; filters.
+// damaged; spares; the stream directory; filters; scrubbing.
 //
 // Invariants:
 //   1. Nothing here is needed for an append to be durable, and nothing that fails here stops one,
@@ -10,6 +10,7 @@
 //      opens, steps or writes.
 #include "base/log.h"
 #include "store/log/engine.h"
+#include "store/log/scrub.h"
 #include <stdio.h>
 
 #define MERGE_RETRY_NS (UINT64_C(10) * 1000 * 1000 * 1000)
@@ -24,7 +25,7 @@ bool ski_keep_wanted(const ski_engine *engine)
 {
     if (engine->read_only || engine->dead || engine->closing) return false;
     return ski_seal_wanted(engine) || engine->suspect_due || ski_spare_wanted(engine) ||
-           merge_wanted(engine) || engine->filters_due;
+           merge_wanted(engine) || engine->filters_due || ski_scrub_wanted(engine);
 }
 
 // unsealed counts full segments without an index. The lock is held.
@@ -218,6 +219,7 @@ static void filters_step(ski_engine *engine)
 bool ski_keep_step(ski_engine *engine)
 {
     bool seal = false, again = false, spare = false, merge = false, filters = false;
+    bool scrub = false;
 
     ski_mutex_lock(&engine->lock);
     if (!engine->read_only && !engine->dead && !engine->closing) {
@@ -226,6 +228,7 @@ bool ski_keep_step(ski_engine *engine)
         spare = !seal && !again && ski_spare_wanted(engine);
         merge = !seal && !again && !spare && merge_wanted(engine);
         filters = !seal && !again && !spare && !merge && engine->filters_due;
+        scrub = !seal && !again && !spare && !merge && !filters && ski_scrub_wanted(engine);
     }
     ski_mutex_unlock(&engine->lock);
     if (seal) return ski_seal_next(engine);
@@ -233,7 +236,8 @@ bool ski_keep_step(ski_engine *engine)
     if (spare) return ski_spare_make(engine);
     if (merge) directory_step(engine);
     if (filters) filters_step(engine);
-    return merge || filters;
+    if (scrub) ski_scrub_step(engine);
+    return merge || filters || scrub;
 }
 
 void ski_keep_run(void *argument)
@@ -244,10 +248,14 @@ void ski_keep_run(void *argument)
     while (!engine->closing) {
         if (ski_keep_wanted(engine)) {
             ski_mutex_unlock(&engine->lock);
+            ski_mutex_lock(&engine->keeping);
             (void)ski_keep_step(engine);
+            ski_mutex_unlock(&engine->keeping);
             ski_mutex_lock(&engine->lock);
         } else if (engine->seal_failing || engine->merge_due) { // until it is time again
             (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, SKI_RETRY_NS);
+        } else if (ski_scrub_wait_ns(engine) != UINT64_MAX) {
+            (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, ski_scrub_wait_ns(engine));
         } else {
             ski_cond_wait(&engine->keep_work, &engine->lock);
         }

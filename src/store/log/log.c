@@ -6,9 +6,12 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "store/log/backup.h"
+#include "store/log/damage.h"
 #include "store/log/engine.h"
 #include "store/log/hold.h"
 #include "store/log/names.h"
+#include "store/log/scrub.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +65,10 @@ static void engine_free(ski_engine *engine)
         ski_group_free(group);
     }
     ski_free(engine->segments);
+    ski_free(engine->worthless);
     ski_free(engine->damages);
+    ski_free(engine->rot);
+    ski_scrub_free(engine->scrub);
     ski_window_fini(&engine->window);
     ski_recent_fini(&engine->recent);
     ski_totals_fini(&engine->totals);
@@ -74,6 +80,9 @@ static void engine_free(ski_engine *engine)
     ski_cond_fini(&engine->work);
     ski_cond_fini(&engine->keep_work);
     ski_cond_fini(&engine->kept_some);
+    ski_cond_fini(&engine->role_free);
+    ski_cond_fini(&engine->compact_rest);
+    ski_mutex_fini(&engine->keeping);
     ski_mutex_fini(&engine->lock);
     ski_free(engine->path);
     ski_free(engine);
@@ -85,6 +94,9 @@ static void engine_init(ski_engine *engine, const skald_store_host *host, char *
     engine->host = host;
     engine->path = take_path;
     ski_mutex_init(&engine->lock);
+    ski_mutex_init(&engine->keeping);
+    ski_cond_init(&engine->role_free);
+    ski_cond_init(&engine->compact_rest);
     ski_cond_init(&engine->work);
     ski_cond_init(&engine->keep_work);
     ski_cond_init(&engine->kept_some);
@@ -142,6 +154,9 @@ static skald_err log_open(const char *path, const skald_store_options *options,
     if (!err) {
         err = ski_hold_take(engine->kernel, path, engine->read_only, &engine->lock_file, &error);
     }
+    if (!err && options && !engine->read_only && options->scrub_bytes_per_s != SKALD_SCRUB_OFF) {
+        err = ski_scrub_new(engine, options->scrub_bytes_per_s);
+    }
     if (!err) err = ski_recover(engine, &error);
     engine->opened = !err;
     if (!err) err = engine_spawn(engine);
@@ -183,7 +198,7 @@ static skald_err log_commit(void *driver, skald_store_batch *batch)
     SKALD_TRY(ski_stage(engine, batch, true, &group));
     ski_mutex_lock(&engine->lock);
     while (engine->groups_done < group) {
-        if (!engine->writing) {
+        if (!engine->writing && !engine->role_wanted) {
             ski_writer_lead(engine);
         } else {
             ski_cond_wait(&engine->done[group % SKI_GROUP_BUCKETS], &engine->lock);
@@ -284,14 +299,22 @@ static void state_indexes(ski_engine *engine, skald_store_state *state)
     state->recent_bytes = ski_recent_bytes(&engine->recent);
     state->filter_bytes = engine->filter_bytes;
     state->seals = engine->seals;
+    state->compactions = engine->compactions;
+    state->segments_dropped = engine->segments_dropped;
+    state->events_erased = engine->events_erased;
+    state->bytes_freed = engine->bytes_freed;
     state->index_rebuilds = engine->rebuilds;
 }
 
 static void log_state(void *driver, skald_store_state *ret_state)
 {
     ski_engine *engine = driver;
+    const ski_kernel *kernel = engine->kernel;
     skald_store_state state = {.head = atomic_load(&engine->visible)};
 
+    ski_histogram_copy(&engine->sync_times, state.sync_counts);
+    if (kernel->room(kernel->context, engine->path, &state.bytes_free))
+        state.bytes_free = UINT64_MAX;
     if (engine->directory_made) {
         state.directory_bytes = ski_directory_bytes(&engine->directory);
         state.index_bytes = state.directory_bytes;
@@ -301,15 +324,35 @@ static void log_state(void *driver, skald_store_state *ret_state)
     ski_mutex_lock(&engine->lock);
     state_indexes(engine, &state);
     state.appends_waiting = engine->batches_staged;
+    state.bytes_waiting = engine->bytes_staged;
+    state.bytes_waiting_max = engine->append_bytes_max;
     state.syncs = engine->syncs;
     state.sync_ns = engine->sync_ns;
     state.read_only = engine->stopped || engine->read_only;
     if (state.read_only) {
         (void)snprintf(state.read_only_why, sizeof state.read_only_why, "%s",
-                       engine->stopped ? engine->stopped_why : "opened read-only");
+                       engine->stopped ? engine->stopped_why
+                       : engine->damage_count
+                           ? "stored data is damaged: nothing is written behind it"
+                           : "opened read-only");
     }
+    ski_damage_state(engine, &state);
+    state.scrub_bytes = engine->scrub_bytes;
+    state.scrub_segments = engine->scrub_segments;
     ski_mutex_unlock(&engine->lock);
     *ret_state = state;
+}
+
+static skald_err log_verify(void *driver, const skald_verify_options *options,
+                            skald_verified *ret_verified, skald_error *reterr_error)
+{
+    ski_engine *engine = driver;
+    skald_err err = SKALD_OK;
+
+    ski_pin(engine); // it opens files by name
+    err = ski_verify(engine, options, ret_verified, reterr_error);
+    ski_unpin(engine);
+    return err;
 }
 
 static bool log_step(void *driver)
@@ -351,6 +394,11 @@ const skald_store_driver ski_store_log = {
     .head = log_head,
     .state = log_state,
     .step = log_step,
-    .verify = ski_verify,
+    .verify = log_verify,
+    .trim = ski_trim,
+    .compact = ski_compact,
     .flush = log_flush,
+    .backup = ski_backup,
+    .salvage = ski_salvage,
+    .parts = ski_parts,
 };

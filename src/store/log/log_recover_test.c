@@ -379,12 +379,16 @@ static void test_segments_that_are_missing_or_too_many(void **state)
     assert_int_equal(all.positions[all.count - 1], 350);
     ski_store_log.close(driver);
     assert_int_equal(rename(to, from), 0);
-    // One that is no part of the store is set aside, not deleted.
-    path_of(w, "seg-00000002.1.log", to);
+    // One that is no part of the store is set aside, not deleted. Another generation of one that is
+    // there is of no use.
+    path_of(w, "seg-00000002.1.log", from);
+    (void)fclose(fopen(from, "wb"));
+    path_of(w, "seg-00000004.1.log", to);
     (void)fclose(fopen(to, "wb"));
     store_goes_on(w, &small, 350);
+    assert_int_not_equal(access(from, F_OK), 0);
     assert_int_not_equal(access(to, F_OK), 0);
-    path_of(w, "aside-seg-00000002.1.log", to);
+    path_of(w, "aside-seg-00000004.1.log", to);
     assert_int_equal(access(to, F_OK), 0);
     // A segment behind a gap says that one is missing.
     path_of(w, "seg-00000009.0.log", to);

@@ -7,16 +7,17 @@
 #include "base/alloc.h"
 #include "store/log/bytes.h"
 
-ski_candidate ski_locate_place(uint32_t slot, uint64_t position, uint64_t end,
+ski_candidate ski_locate_place(uint32_t slot, uint64_t position, const ski_sealed_info *info,
                                const ski_sealed_place *place)
 {
     ski_candidate candidate = {.position = position, .slot = SKI_PLACE_DAMAGED};
 
     if (place->state != SKI_SEALED_THERE) return candidate;
     candidate.slot = slot;
+    candidate.generation = info->generation;
     candidate.offset = place->offset;
-    candidate.bound = end;
-    if (place->len_max < end - place->offset) candidate.bound = place->offset + place->len_max;
+    candidate.bound = info->end;
+    if (place->len_max < info->end - place->offset) candidate.bound = place->offset + place->len_max;
     return candidate;
 }
 
@@ -29,6 +30,7 @@ ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position)
     if (place == SKI_INDEX_NO_PLACE) return candidate;
     candidate.slot = ski_place_slot(place);
     candidate.offset = ski_place_offset(place);
+    candidate.generation = engine->segments[candidate.slot]->generation;
     candidate.bound = engine->segments[candidate.slot]->end;
     if (ski_place_len_max(place) < candidate.bound - candidate.offset) {
         candidate.bound = candidate.offset + ski_place_len_max(place);
@@ -57,7 +59,7 @@ static skald_err locate_indexed(const ski_indexed *indexed, uint32_t slot, uint6
         SKALD_TRY(ski_sealed_places(indexed->sealed, position, 1, &place, &got, reterr_error));
         if (place.state == SKI_SEALED_ERASED) return SKALD_ENOTFOUND;
     }
-    *ret_candidate = ski_locate_place(slot, position, info->end, &place);
+    *ret_candidate = ski_locate_place(slot, position, info, &place);
     return SKALD_OK;
 }
 

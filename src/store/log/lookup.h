@@ -12,7 +12,7 @@ skald_err ski_locate(ski_engine *engine, uint64_t position, ski_candidate *ret_c
 // ski_locate_window does so for a position of the window. The lock is held.
 ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position);
 // ski_locate_place makes a candidate of what an index says.
-ski_candidate ski_locate_place(uint32_t slot, uint64_t position, uint64_t end,
+ski_candidate ski_locate_place(uint32_t slot, uint64_t position, const ski_sealed_info *info,
                                const ski_sealed_place *place);
 
 // Streams, as of the last segment that has an index file. The indexes that no run covers yet are

@@ -163,7 +163,8 @@ static void part_versions(ski_planner *planner, const ski_index *part, plan_boun
                            read->filter.tenant, *stream);
     if (!key) return;
     before = key->before.version;
-    if (read->backwards) { // further back it goes on there
+    // Further back it goes on there, unless the older half of the part is answered from an index.
+    if (read->backwards && planner->engine->sealed_last <= part->base) {
         planner->jump = key->before.position;
         if (key->before.position < planner->low) planner->over = true;
     }
@@ -284,6 +285,7 @@ static skald_err plan_span(ski_planner *planner, uint64_t position, uint64_t *re
         const ski_index *part = ski_window_at(&engine->window, position);
 
         low = part->base + 1;
+        if (low <= engine->sealed_last) low = engine->sealed_last + 1; // may be rewritten
         high = ski_index_last(part);
     } else {
         slot = ski_engine_slot(engine, position);

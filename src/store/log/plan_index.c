@@ -228,7 +228,7 @@ static skald_err index_take(index_plan *job, uint64_t position, bool *ret_more)
     SKALD_TRY(place_of(job, position, &place));
     *ret_more = true;
     if (place.state == SKI_SEALED_ERASED) return SKALD_OK;
-    candidate = ski_locate_place(job->slot, position, job->info->end, &place);
+    candidate = ski_locate_place(job->slot, position, job->info, &place);
     *ret_more = ski_planner_take(job->planner, &candidate);
     return SKALD_OK;
 }
@@ -356,6 +356,10 @@ skald_err ski_plan_index(ski_planner *planner, uint32_t slot, const ski_sealed *
     skald_err err = SKALD_OK;
 
     if (!job) return SKALD_ENOMEM;
+    if (ski_sealed_info_of(sealed)->erased == ski_sealed_info_of(sealed)->count) {
+        ski_free(job);
+        return SKALD_OK; // there is nothing
+    }
     *job = (index_plan){.planner = planner,
                         .sealed = sealed,
                         .info = ski_sealed_info_of(sealed),

@@ -42,7 +42,8 @@ static read_run run_at(const ski_plan *plan, size_t from)
     for (; run.to < plan->count; run.to++) {
         const ski_candidate *next = &plan->candidates[run.to];
 
-        if (next->slot != first->slot || next->offset < run.offset + run.bytes) break;
+        if (next->slot != first->slot || next->generation != first->generation) break;
+        if (next->offset < run.offset + run.bytes) break;
         if (next->offset - (run.offset + run.bytes) > gap_bytes) break;
         run.bytes = next->bound - run.offset;
     }
@@ -72,9 +73,17 @@ static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate
     if (ski_damage_endless(engine, candidate->position)) { // nobody knows how many
         (void)snprintf(last, sizeof last, "on");
     }
+    ski_rot rot = {.offset = range.offset,
+                   .length = range.length,
+                   .position_first = range.position_first,
+                   .position_last = range.position_last};
+
     ski_mutex_lock(&engine->lock);
     ski_engine_segment_name(engine, range.slot, name);
+    rot.no = engine->segments[range.slot]->no;
+    rot.generation = engine->segments[range.slot]->generation;
     ski_mutex_unlock(&engine->lock);
+    ski_damage_found(engine, &rot);
     *ret_range = range;
     return skald_fail(
         reterr_error, SKALD_ECORRUPT,
@@ -84,16 +93,19 @@ static skald_err read_damaged(ski_engine *engine, const ski_candidate *candidate
 }
 
 // run_read reads the bytes of a run. Fails: CORRUPT (not all of them can be read).
-static skald_err run_read(ski_engine *engine, uint32_t slot, const read_run *run, uint8_t *bytes)
+// STALE: the segment has been rewritten since it was planned.
+static skald_err run_read(ski_engine *engine, const ski_candidate *first, const read_run *run,
+                          uint8_t *bytes)
 {
     const ski_kernel *kernel = engine->kernel;
     ski_file *file = NULL;
     size_t got = 0;
-    skald_err err = ski_engine_file(engine, slot, &file);
+    skald_err err = ski_engine_file(engine, first->slot, first->generation, &file);
 
-    if (err) return err == SKALD_ENOMEM ? err : SKALD_ECORRUPT;
+    if (err == SKALD_ENOMEM || err == SKALD_ESTALE) return err;
+    if (err) return SKALD_ECORRUPT;
     err = kernel->pread(kernel->context, file, bytes, (size_t)run->bytes, run->offset, &got);
-    ski_engine_file_return(engine, slot);
+    ski_engine_file_return(engine, first->slot, file);
     return err || got < run->bytes ? SKALD_ECORRUPT : SKALD_OK;
 }
 
@@ -126,16 +138,14 @@ static skald_err page_fill(read_page *page, size_t *ret_whole)
     while (i < page->plan.count) {
         read_run run = run_at(&page->plan, i);
         uint8_t *bytes = page->bytes + page->used;
-        uint32_t slot = page->plan.candidates[i].slot;
+        const ski_candidate *first = &page->plan.candidates[i];
         skald_err err = SKALD_ECORRUPT;
         size_t whole = 0;
 
-        if (slot != SKI_PLACE_DAMAGED) err = run_read(page->engine, slot, &run, bytes);
+        if (first->slot != SKI_PLACE_DAMAGED) err = run_read(page->engine, first, &run, bytes);
         if (err == SKALD_ECORRUPT && run.to - run.from > 1) { // one by one, up to the damage
-            const ski_candidate *only = &page->plan.candidates[i];
-
-            run = (read_run){i, i + 1, only->offset, only->bound - only->offset};
-            err = run_read(page->engine, slot, &run, bytes);
+            run = (read_run){i, i + 1, first->offset, first->bound - first->offset};
+            err = run_read(page->engine, first, &run, bytes);
         }
         if (err && err != SKALD_ECORRUPT) return err;
         if (!err) whole = run_decode(page, &run, bytes);
@@ -200,15 +210,16 @@ static bool page_behind(read_page *page, size_t damaged)
     return true;
 }
 
-skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_page,
-                   skald_error *reterr_error)
+// page_read fails also: STALE, when it is to be done again.
+static skald_err page_read(ski_engine *engine, const skald_read *read, skald_store_page *ret_page,
+                           skald_error *reterr_error)
 {
-    read_page page = {.engine = driver, .read = read};
+    read_page page = {.engine = engine, .read = read};
     size_t events_bytes = 0, whole = 0;
     uint64_t bytes = 0;
     skald_err err = SKALD_OK;
 
-    SKALD_TRY(ski_plan_make(driver, read, &page.plan, reterr_error));
+    SKALD_TRY(ski_plan_make(engine, read, &page.plan, reterr_error));
     events_bytes = page.plan.count * sizeof(skald_event);
     bytes = plan_bytes(&page.plan);
     page.events = ski_alloc(events_bytes + (size_t)bytes + 1);
@@ -227,6 +238,15 @@ skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_p
     return err;
 }
 
+skald_err ski_read(void *driver, const skald_read *read, skald_store_page *ret_page,
+                   skald_error *reterr_error)
+{
+    skald_err err = SKALD_ESTALE;
+
+    while (err == SKALD_ESTALE) err = page_read(driver, read, ret_page, reterr_error);
+    return err;
+}
+
 void ski_read_page_free(void *driver, skald_store_page *page)
 {
     (void)driver;
@@ -234,8 +254,8 @@ void ski_read_page_free(void *driver, skald_store_page *page)
     page->driver = NULL;
 }
 
-skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_bytes,
-                          ski_record *ret_record, skald_error *reterr_error)
+static skald_err record_read(ski_engine *engine, uint64_t position, uint8_t **ret_bytes,
+                             ski_record *ret_record, skald_error *reterr_error)
 {
     ski_candidate candidate;
     ski_damage range;
@@ -249,7 +269,7 @@ skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_b
     run.bytes = candidate.bound - candidate.offset;
     bytes = ski_alloc((size_t)run.bytes + 1);
     if (!bytes) return SKALD_ENOMEM;
-    if (candidate.slot != SKI_PLACE_DAMAGED) err = run_read(engine, candidate.slot, &run, bytes);
+    if (candidate.slot != SKI_PLACE_DAMAGED) err = run_read(engine, &candidate, &run, bytes);
     if (!err &&
         (ski_record_get(bytes, (size_t)run.bytes, &record) || record.event.position != position)) {
         err = SKALD_ECORRUPT;
@@ -262,4 +282,15 @@ skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_b
     *ret_bytes = bytes;
     *ret_record = record;
     return SKALD_OK;
+}
+
+skald_err ski_read_record(ski_engine *engine, uint64_t position, uint8_t **ret_bytes,
+                          ski_record *ret_record, skald_error *reterr_error)
+{
+    skald_err err = SKALD_ESTALE;
+
+    while (err == SKALD_ESTALE) {
+        err = record_read(engine, position, ret_bytes, ret_record, reterr_error);
+    }
+    return err;
 }

@@ -19,7 +19,7 @@
 //   failed to store
 //      looks stored only in the cache.
 //   2. Only bytes that no watermark covers are ever overwritten. No file that has a frame is
-//   removed.
+//   removed, but where the manifest lists another generation of the segment.
 //   3. A crash at any moment of it leaves what the next recovery handles alike.
 #include "store/log/recover.h"
 #include "base/alloc.h"
@@ -534,6 +534,7 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     if (!err && !engine->read_only) {
         ski_found_tidy(engine, &work.found);
         err = recover_write(&work);
+        if (!err) ski_found_replaced(engine, &work.found);
     }
     if (!err) {
         atomic_store(&engine->visible, ski_window_last(&engine->window));

@@ -26,7 +26,7 @@ typedef struct ski_found {
     uint32_t run_count;
     uint32_t *states;
     uint32_t state_count;
-    ski_found_name *unfinished; // indexes, runs, states that a crash has left
+    ski_found_name *unfinished; // indexes, runs, states, segments that a crash has left
     uint32_t unfinished_count;
     bool out_of_memory;
 } ski_found;
@@ -45,6 +45,8 @@ skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manif
 void ski_found_unlink(ski_engine *engine, const char *name);
 // ski_found_tidy removes indexes of segments that are not there, and state files but the newest.
 void ski_found_tidy(ski_engine *engine, const ski_found *found);
+// ski_found_replaced removes what the rewriting of segments has left behind, or not finished.
+void ski_found_replaced(ski_engine *engine, const ski_found *found);
 // ski_found_spares takes over whole spares and removes the others.
 skald_err ski_found_spares(ski_engine *engine, const ski_found *found) SKALD_CHECK;
 

@@ -164,6 +164,7 @@ static void sealed_take(ski_recovery *work, uint32_t slot)
     work->chain_known = true;
     if (info->incarnation > engine->tail.incarnation) engine->tail.incarnation = info->incarnation;
     if (info->recorded_last > engine->recorded_last) engine->recorded_last = info->recorded_last;
+    if (info->append_us > engine->recorded_last) engine->recorded_last = info->append_us; // erased
 }
 
 // sealed_lost: nothing of a segment can be read, and the store is opened read-only.
@@ -282,6 +283,36 @@ static bool state_belongs(const ski_engine *engine, const ski_state_head *head, 
     return false;
 }
 
+// totals_belong: the state was taken since anything was erased. Events only become fewer, so their
+// sum says it.
+static bool totals_belong(const ski_engine *engine, uint32_t count)
+{
+    uint64_t events = 0, there = 0;
+
+    for (uint32_t i = 0; i < engine->totals.count; i++) events += engine->totals.items[i].count;
+    for (uint32_t i = 0; i < count; i++) {
+        const ski_indexed *indexed = engine->segments[i]->indexed;
+
+        if (indexed) there += ski_sealed_info_of(indexed->sealed)->events;
+    }
+    return events == there;
+}
+
+// totals_add adds what the index of a segment has, which is made again if it is damaged.
+static skald_err totals_add(ski_engine *engine, uint32_t slot)
+{
+    ski_segment *segment = engine->segments[slot];
+    skald_err err = SKALD_OK;
+
+    if (!segment->indexed) return SKALD_OK; // read-only, and nothing of it can be read
+    err = ski_seal_totals(segment->indexed->sealed, &engine->totals);
+    if (err == SKALD_ECORRUPT && !engine->read_only) {
+        segment->suspect = true;
+        if (ski_seal_again(engine)) err = ski_seal_totals(segment->indexed->sealed, &engine->totals);
+    }
+    return engine->read_only && err != SKALD_ENOMEM ? SKALD_OK : err;
+}
+
 // values_replay applies the values in the frames of a segment.
 static skald_err values_replay(ski_recovery *work, uint32_t slot)
 {
@@ -304,7 +335,7 @@ skald_err ski_recover_state(ski_recovery *work)
     ski_engine *engine = work->engine;
     ski_state_visitor visitor = {state_value, state_total, engine};
     ski_state_head head = {0};
-    uint32_t slot = 0, sealed_no = 0;
+    uint32_t slot = 0, totals = 0, sealed_no = 0;
     bool last = work->last;
     skald_err err = SKALD_ENOTFOUND;
 
@@ -321,20 +352,16 @@ skald_err ski_recover_state(ski_recovery *work)
         ski_totals_fini(&engine->totals);
         slot = 0;
     }
+    totals = slot;
+    if (!totals_belong(engine, slot)) {
+        ski_totals_fini(&engine->totals);
+        totals = 0;
+    }
     work->last = false;
+    for (; totals < engine->sealed_count; totals++) SKALD_TRY(totals_add(engine, totals));
     for (; slot < engine->sealed_count; slot++) {
-        const ski_indexed *indexed = engine->segments[slot]->indexed;
-
-        if (!indexed) continue; // read-only, and nothing of it can be read
+        if (!engine->segments[slot]->indexed) continue; // as above
         SKALD_TRY(values_replay(work, slot));
-        err = ski_seal_totals(indexed->sealed, &engine->totals);
-        if (err == SKALD_ECORRUPT && !engine->read_only) {
-            engine->segments[slot]->suspect = true;
-            if (ski_seal_again(engine)) {
-                err = ski_seal_totals(engine->segments[slot]->indexed->sealed, &engine->totals);
-            }
-        }
-        if (err && !engine->read_only) return err;
     }
     work->last = last;
     return SKALD_OK;

@@ -234,7 +234,9 @@ static bool info_right(const ski_sealed *sealed)
     if (info->events + info->erased + info->damaged != info->count) return false;
     if (info->end / 8 >= SKI_ROW_DAMAGED) return false;
     if (sections[SKI_SECTION_ROWS].blocks !=
-        (info->count + SKI_SEALED_BLOCK_ROWS - 1) / SKI_SEALED_BLOCK_ROWS) {
+        (info->erased == info->count
+             ? 0
+             : (info->count + SKI_SEALED_BLOCK_ROWS - 1) / SKI_SEALED_BLOCK_ROWS)) {
         return false;
     }
     for (unsigned i = 0; i < SKI_SEALED_TABLES; i++) {

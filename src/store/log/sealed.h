@@ -46,7 +46,8 @@ typedef struct ski_sealed_info {
     uint64_t bytes_live;      // of the records that are there
     uint64_t salt;            // of the segment's header
     uint32_t prev_crc;    // of the segment's header: the chain of the segment before ended in it
-    uint32_t chain_crc;   // of the last frame
+    uint32_t chain_crc;   // of the last frame; of a rewritten one: that it had when it was first
+                          // sealed, with which the next one begins
     uint32_t incarnation; // of the last frame
     int64_t append_us;    // of the last frame
     int64_t recorded_first, recorded_last;                      // of events; 0: there are none
@@ -66,9 +67,6 @@ typedef struct ski_sealed_source {
     uint32_t no, generation;
     uint64_t next_pos; // base position of the segment behind it: what is not found up to there is
                        // damaged; 0: not known, then there must be a SEAL
-    // Of the generation before, or NULL: streams and first names that it has are kept, with the
-    // versions they reached, though their events may be gone.
-    const ski_sealed *previous;
     // interrupted may be NULL; asked every few thousand events, true ends the building with CLOSED.
     bool (*interrupted)(void *context);
     // damaged may be NULL; told of ranges of the segment that are not valid frames, and of the

@@ -145,6 +145,7 @@ static void rows_write(builder *b)
     uint8_t block[4 * (SKI_SEALED_BLOCK_ROWS + 1)];
 
     ski_blocks_section(&b->writer);
+    if (work->info.erased == count) return; // all of them: nothing needs to be said of each
     for (size_t first = 0; first < count; first += SKI_SEALED_BLOCK_ROWS) {
         size_t i = 0, next = first + SKI_SEALED_BLOCK_ROWS;
 
@@ -276,50 +277,18 @@ static void first_put(builder *b, name_last *last, skald_str tenant, skald_str n
     entry_put(b, name_put(b, last, tenant, name, 0));
 }
 
-// first_write merges the names with those that an older generation had. A name of that one lives
-// in the iterator, so the last one put is kept aside.
-static skald_err first_write(builder *b, skald_error *reterr_error)
+static void first_write(builder *b)
 {
     ski_sealed_work *work = &b->work;
-    const ski_sealed *previous = work->source->previous;
-    ski_sealed_names_iter *older = NULL;
-    char kept[SKI_SEALED_NAME_BYTES];
     name_last last = {.given = false};
-    skald_err err = SKALD_ENOTFOUND;
 
     ski_blocks_section(&b->writer);
     if (work->first_count) {
         qsort_r(work->first, work->first_count, sizeof *work->first, text_compare, work);
     }
-    if (previous) {
-        older = ski_alloc(sizeof *older);
-        if (!older) return SKALD_ENOMEM;
-        err = ski_sealed_names_begin(older, previous, SKI_SEALED_FIRST, SKALD_STR(""),
-                                     SKALD_STR(""), reterr_error);
-        if (!err) err = ski_sealed_names_next(older, reterr_error);
+    for (size_t i = 0; i < work->first_count; i++) {
+        first_put(b, &last, text_tenant(work, &work->first[i]), text_name(work, &work->first[i]));
     }
-    for (size_t i = 0; i < work->first_count || !err;) {
-        int order = err ? -1 : 1; // which one comes first: ours, both, the older one
-
-        if (!err && i < work->first_count) {
-            order = ski_str_compare(text_tenant(work, &work->first[i]), older->tenant);
-            if (!order) order = ski_str_compare(text_name(work, &work->first[i]), older->name);
-        }
-        if (order <= 0) {
-            first_put(b, &last, text_tenant(work, &work->first[i]),
-                      text_name(work, &work->first[i]));
-            i++;
-            continue;
-        }
-        first_put(b, &last, older->tenant, older->name);
-        memcpy(kept, older->text, sizeof kept);
-        last.tenant.ptr = kept;
-        last.name.ptr = kept + last.tenant.len;
-        err = ski_sealed_names_next(older, reterr_error);
-        if (err && err != SKALD_ENOTFOUND) break;
-    }
-    ski_free(older);
-    return err == SKALD_ENOTFOUND ? SKALD_OK : err;
 }
 
 // --- tables -------------------------------------------------------------------------------------
@@ -395,51 +364,37 @@ static void stream_put(builder *b, const stream *s, uint32_t count)
     filter_put(b, SKI_SEALED_STREAMS, s->fp.hi);
 }
 
-// The streams of an older generation, one after the other.
-typedef struct older_streams {
-    ski_sealed_streams_iter iter;
-    bool there; // iter has one that is not written yet
-} older_streams;
-
-static skald_err older_next(older_streams *older, skald_error *reterr_error)
-{
-    skald_err err = ski_sealed_streams_next(&older->iter, reterr_error);
-
-    older->there = !err;
-    return err == SKALD_ENOTFOUND ? SKALD_OK : err;
-}
-
-// older_put writes those before fp, without events; when fp is one of them, s takes what it says.
-static skald_err older_put(builder *b, older_streams *older, ski_fp fp, stream *s,
-                           skald_error *reterr_error)
+// gone_put writes streams without events that stand before fp, from number *at on; when fp is one of
+// them, s takes what is said of it.
+static void gone_put(builder *b, size_t *at, ski_fp fp, stream *s)
 {
     uint64_t base = b->work.info.base_pos;
 
-    while (older->there) {
-        const ski_sealed_streams_iter *iter = &older->iter;
-        int order = ski_fp_compare(iter->fp, fp);
+    for (; *at < b->work.gone_count; ++*at) {
+        const ski_gone *gone = &b->work.gone[*at];
+        int order = ski_fp_compare(gone->fp, fp);
 
         if (order > 0) break;
-        if (iter->last_pos < base || iter->last_pos - base >= b->work.info.count) {
-            return SKALD_ECORRUPT;
-        }
         if (order == 0 && s) {
-            s->prev_pos = iter->prev_pos;
-            if (iter->last_version > s->last_version) {
-                s->last_version = iter->last_version;
-                s->last_row = iter->last_pos - base;
+            s->prev_pos = gone->prev_pos;
+            if (gone->last_version > s->last_version) {
+                s->last_version = gone->last_version;
+                s->last_row = gone->last_pos - base;
             }
         } else {
-            stream gone = {.fp = iter->fp,
-                           .last_version = iter->last_version,
-                           .last_row = iter->last_pos - base,
-                           .prev_pos = iter->prev_pos};
+            stream without = {.fp = gone->fp,
+                              .last_version = gone->last_version,
+                              .last_row = gone->last_pos - base,
+                              .prev_pos = gone->prev_pos};
 
-            stream_put(b, &gone, 0);
+            stream_put(b, &without, 0);
         }
-        SKALD_TRY(older_next(older, reterr_error));
     }
-    return SKALD_OK;
+}
+
+static int gone_compare(const void *a, const void *b)
+{
+    return ski_fp_compare(((const ski_gone *)a)->fp, ((const ski_gone *)b)->fp);
 }
 
 // stream_of makes one of count pairs that have one fingerprint.
@@ -491,32 +446,28 @@ static void rows_expect(const builder *b, size_t i)
     if (i + ahead < b->pair_count) __builtin_prefetch(&b->work.rows[b->pairs[i + ahead].row]);
 }
 
-static skald_err streams_write(builder *b, skald_error *reterr_error)
+static skald_err streams_write(builder *b)
 {
-    const ski_sealed *previous = b->work.source->previous;
-    older_streams older = {.there = false};
+    ski_sealed_work *work = &b->work;
+    size_t gone = 0;
     skald_err err = SKALD_OK;
 
     ski_blocks_section(&b->writer);
     pairs_sort(b, PAIR_STREAM);
-    filter_begin(b, SKI_SEALED_STREAMS, pairs_keys(b) + (previous ? previous->info.streams : 0));
+    if (work->gone_count) qsort(work->gone, work->gone_count, sizeof *work->gone, gone_compare);
+    filter_begin(b, SKI_SEALED_STREAMS, pairs_keys(b) + work->gone_count);
     if (b->err) return b->err;
-    if (previous) {
-        SKALD_TRY(ski_sealed_streams_begin(&older.iter, previous));
-        err = older_next(&older, reterr_error);
-    }
     for (size_t i = 0; i < b->pair_count && !err && !b->err;) {
         size_t end = group_end(b, i, true);
         stream s;
 
         for (size_t k = i; k < end; k++) rows_expect(b, k);
         err = stream_of(b, b->pairs + i, end - i, &s);
-        if (!err) err = older_put(b, &older, s.fp, &s, reterr_error);
+        if (!err) gone_put(b, &gone, s.fp, &s);
         if (!err) stream_put(b, &s, (uint32_t)(end - i));
         i = end;
     }
-    if (!err) err = older_put(b, &older, (ski_fp){UINT64_MAX, UINT64_MAX}, NULL, reterr_error);
-    if (previous) ski_sealed_streams_end(&older.iter);
+    if (!err) gone_put(b, &gone, (ski_fp){UINT64_MAX, UINT64_MAX}, NULL);
     return err;
 }
 
@@ -609,7 +560,7 @@ static void tail_write(builder *b)
     }
 }
 
-static skald_err index_write(builder *b, skald_error *reterr_error)
+static skald_err index_write(builder *b)
 {
     size_t count = (size_t)b->work.info.count + 1;
 
@@ -620,10 +571,10 @@ static skald_err index_write(builder *b, skald_error *reterr_error)
     rows_write(b);
     dictionary_write(b, &b->work.types);
     dictionary_write(b, &b->work.tenants);
-    SKALD_TRY(streams_write(b, reterr_error));
+    SKALD_TRY(streams_write(b));
     correlations_write(b);
     ids_write(b);
-    SKALD_TRY(first_write(b, reterr_error));
+    first_write(b);
     ski_blocks_section(&b->writer);
     ski_blocks_put(&b->writer, b->lists, b->lists_len);
     if (b->err) return b->err;
@@ -662,7 +613,7 @@ static skald_err build_begin(const ski_sealed_source *source, bool memory, build
                                reterr_error);
     }
     if (!err) {
-        err = index_write(b, reterr_error);
+        err = index_write(b);
         if (err) ski_blocks_cancel(&b->writer);
     }
     if (err) {

@@ -4,7 +4,8 @@
 // Positions are kept as rows: position - base_pos, 32 bits.
 //
 //   ROWS      blocks of 1023 u32: 1022 rows' offset / 8 in the segment (all ones: erased; one less:
-//             damaged), and the offset / 8 of the next event behind the block, or of the end.
+//             damaged), and the offset / 8 of the next event behind the block, or of the end. None
+//             when all are erased.
 //   TYPES TENANTS FIRST    entries {varint t: 0, the tenant of the entry before, else length + 1
 //             and the tenant; varint bytes of the name shared with the entry before; varint length
 //             of the rest, the rest; but for FIRST a list}; a block's first entry shares nothing.

@@ -48,6 +48,13 @@ skald_err ski_sealed_places(const ski_sealed *sealed, uint64_t position, size_t 
     size_t given = 0;
 
     assert(position >= sealed->info.base_pos && row < sealed->info.count && count);
+    if (sealed->info.erased == sealed->info.count) {
+        for (; given < count && row + given < sealed->info.count; given++) {
+            ret_places[given] = (ski_sealed_place){.state = SKI_SEALED_ERASED};
+        }
+        *ret_count = given;
+        return SKALD_OK;
+    }
     SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_ROWS, number, 1, block, reterr_error));
     for (; given < count && at < rows; given++, at++) {
         if (!place_at(sealed, block, at, rows, &ret_places[given])) {

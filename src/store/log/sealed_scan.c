@@ -198,6 +198,30 @@ static void damage_tell(const ski_sealed_work *work, uint64_t offset, uint64_t l
         source->damaged(source->context, offset, length, first, next - 1);
 }
 
+// gone_add takes what is left of streams whose events are erased.
+static skald_err gone_add(ski_sealed_work *work, const ski_scan_frame *frame)
+{
+    uint64_t base = work->info.base_pos, count = work->info.count;
+
+    for (size_t at = 0, len = 0; at < frame->header.body_len; at += len) {
+        ski_gone gone;
+        ski_gone *all = NULL;
+
+        SKALD_TRY(ski_gone_get(frame->body + at, frame->header.body_len - at, &gone, &len));
+        if (gone.name.len) {
+            SKALD_TRY(first_add(work, gone.tenant, gone.name));
+            continue;
+        }
+        if (gone.last_pos < base || gone.last_pos - base >= count) return SKALD_ECORRUPT;
+        all = ski_sealed_room(work->gone, &work->gone_size, work->gone_count, sizeof *all);
+        if (!all) return SKALD_ENOMEM;
+        work->gone = all;
+        gone.tenant = gone.name = (skald_str){0};
+        all[work->gone_count++] = gone;
+    }
+    return SKALD_OK;
+}
+
 // frame_add takes the events of a frame. One whose checksums are right and whose content is not
 // counts as damaged from the first wrong event on.
 static skald_err frame_add(ski_sealed_work *work, const ski_scan_frame *frame, bool damage_before)
@@ -206,6 +230,7 @@ static skald_err frame_add(ski_sealed_work *work, const ski_scan_frame *frame, b
     size_t at = 0;
 
     SKALD_TRY(rows_fill(work, header->base_pos, damage_before ? SKI_ROW_DAMAGED : SKI_ROW_ERASED));
+    if (header->kind == SKI_FRAME_STREAMS) return gone_add(work, frame);
     if (header->kind != SKI_FRAME_EVENTS) return SKALD_OK;
     for (uint32_t i = 0; i < header->count; i++) {
         ski_record record;
@@ -335,6 +360,7 @@ skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work
         work->info.prev_crc = work->info.chain_crc = scan.header.prev_crc;
         work->info.end = SKI_SEGMENT_HEADER;
         err = scan_frames(work, &scan, &broken);
+        if (scan.header.generation) work->info.chain_crc = scan.header.replaced_crc;
     }
     if (!err) err = scan_finish(work, &scan, broken, reterr_error);
     if (err == SKALD_ETOOBIG) {
@@ -360,6 +386,7 @@ void ski_sealed_work_fini(ski_sealed_work *work)
     ski_free(work->rows);
     ski_free(work->ladder);
     ski_free(work->first);
+    ski_free(work->gone);
     ski_free(work->text);
     memset(work, 0, sizeof *work);
 }

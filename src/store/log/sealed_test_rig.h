@@ -7,6 +7,7 @@
 #include "store/log/bytes.h"
 #include "store/log/log_world.h"
 #include "store/log/scan.h"
+#include "store/log/gone.h"
 #include "store/log/sealed.h"
 
 typedef struct rig_event {
@@ -169,6 +170,40 @@ static inline void rig_frame(rig_file *file, uint32_t no, ski_frame_kind kind, u
     file->len += ski_frame_len(body);
 }
 
+// rig_gone writes, for a rewritten segment, where every stream stood and the names of those that
+// begin in it. Returns how many bytes that is.
+static inline size_t rig_gone(rig *r, uint64_t first, uint64_t last, uint8_t *to)
+{
+    size_t len = 0;
+
+    for (uint64_t p = first; p <= last; p++) {
+        const rig_event *event = &r->events[p];
+        ski_gone gone = {.last_version = event->version, .last_pos = p};
+        rig_text rooms[2];
+        bool is_last = true;
+
+        if (!event->stream) continue;
+        gone.fp = rig_fp(r, event->tenant, event->stream);
+        for (uint64_t k = last; k >= first; k--) {
+            if (r->events[k].tenant != event->tenant || r->events[k].stream != event->stream) {
+                continue;
+            }
+            gone.prev_pos = r->events[k].prev_pos;
+            is_last = is_last && k <= p;
+        }
+        if (is_last) {
+            ski_gone_put(to + len, &gone);
+            len += ski_gone_len(&gone);
+        }
+        if (event->version > 1) continue;
+        gone = (ski_gone){.tenant = rig_tenant(&rooms[0], event->tenant),
+                          .name = rig_name(&rooms[1], "stream-", event->stream)};
+        ski_gone_put(to + len, &gone);
+        len += ski_gone_len(&gone);
+    }
+    return len;
+}
+
 // rig_write writes the segment of positions first to last, without those erased.
 static inline void rig_write(rig *r, uint32_t no, uint32_t generation, uint64_t first,
                              uint64_t last, bool sealed)
@@ -204,6 +239,11 @@ static inline void rig_write(rig *r, uint32_t no, uint32_t generation, uint64_t 
         }
         rig_frame(&file, no, SKI_FRAME_EVENTS, position, count, body);
         position += count;
+    }
+    if (generation) {
+        size_t body = rig_gone(r, first, last, file.bytes + file.len + SKI_FRAME_HEADER);
+
+        rig_frame(&file, no, SKI_FRAME_STREAMS, last + 1, 0, body);
     }
     if (sealed) rig_frame(&file, no, SKI_FRAME_SEAL, last + 1, 0, 0);
     ski_segment_name(name, no, generation);

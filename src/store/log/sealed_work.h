@@ -5,6 +5,7 @@
 #define SKI_STORE_LOG_SEALED_WORK_H
 
 #include "base/map.h"
+#include "store/log/gone.h"
 #include "store/log/scan.h"
 #include "store/log/sealed.h"
 
@@ -42,6 +43,8 @@ typedef struct ski_sealed_work {
     ski_sealed_dictionary types, tenants;
     ski_sealed_text *first; // names of streams of which version 1 is here
     size_t first_count, first_size;
+    ski_gone *gone; // streams of which the last event is erased; without texts
+    size_t gone_count, gone_size;
     char *text;
     size_t text_len, text_size;
 } ski_sealed_work;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spares: files full of zeros that become segments. Writing into bytes that were written before
 // costs the file system nothing but the data; growing a file, or filling what was only allocated,
-// costs it a commit of its own.
+// costs it a commit of its own. The zeros bypass the cache: they would only take it, and the
+// processor, from others. What is written over them is written in whole pages (writer.c).
 //
 // A spare is made as spare-<n>.tmp, in pieces that are synced one by one, so that appends never
 // wait behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent:
@@ -14,7 +15,7 @@
 
 enum {
     piece_bytes = 1024 * 1024,
-    write_bytes = 64 * 1024,
+    write_bytes = 1024 * 1024,
     look_ns = 10 * 1000 * 1000,
     fast_bytes = 512 * 1024, // appended in look_ns: 50 MiB a second
 };
@@ -56,9 +57,9 @@ static bool spare_turn(ski_engine *engine)
     return !stop;
 }
 
-static skald_err spare_fill(ski_engine *engine, ski_file *file, uint64_t bytes)
+static skald_err spare_fill(ski_engine *engine, ski_file *file, const uint8_t *zeros,
+                            uint64_t bytes)
 {
-    static const uint8_t zeros[write_bytes];
     const ski_kernel *kernel = engine->kernel;
 
     for (uint64_t at = 0; at < bytes;) {
@@ -80,6 +81,7 @@ static skald_err spare_make(ski_engine *engine, uint32_t no, uint64_t bytes)
 {
     const ski_kernel *kernel = engine->kernel;
     char name[SKI_SEGMENT_NAME], path[SKI_ENGINE_PATH_MAX], whole[SKI_ENGINE_PATH_MAX];
+    uint8_t *memory = NULL, *zeros = NULL;
     ski_file *file = NULL;
     skald_err err = SKALD_OK;
 
@@ -87,10 +89,18 @@ static skald_err spare_make(ski_engine *engine, uint32_t no, uint64_t bytes)
     SKALD_TRY(ski_engine_path(engine, name, path));
     ski_spare_name(name, no, false);
     SKALD_TRY(ski_engine_path(engine, name, whole));
-    SKALD_TRY(kernel->open(kernel->context, path, SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW,
-                           &file, NULL));
-    err = spare_fill(engine, file, bytes);
-    kernel->close(kernel->context, file);
+    memory = ski_alloc_zeroed(1, write_bytes + SKI_DIRECT_BYTES);
+    if (!memory) return SKALD_ENOMEM;
+    err = kernel->open(kernel->context, path,
+                       SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW | SKI_OPEN_DIRECT, &file,
+                       NULL);
+    if (!err) {
+        zeros = memory + SKI_DIRECT_BYTES - (uintptr_t)memory % SKI_DIRECT_BYTES;
+        err = spare_fill(engine, file, zeros, bytes);
+        kernel->close(kernel->context, file);
+    }
+    ski_free(memory);
+    if (!file) return err;
     if (!err) err = kernel->rename(kernel->context, path, whole);
     if (!err) err = ski_engine_sync_dir(engine);
     if (err && !engine->dead && kernel->unlink(kernel->context, path)) {
@@ -110,6 +120,7 @@ bool ski_spare_make(ski_engine *engine)
     no = engine->spare_next_no++;
     if (engine->segment_count) last = engine->segments[engine->segment_count - 1]->no;
     bytes = ski_roll_capacity(engine, last + 1 + engine->spare_count);
+    bytes -= bytes % SKI_DIRECT_BYTES;
     ski_mutex_unlock(&engine->lock);
     err = spare_make(engine, no, bytes);
     ski_mutex_lock(&engine->lock);

@@ -2,14 +2,18 @@
 // Verifying: every byte of every frame is read again, from the device where the kernel lets us. The
 // index file of a segment is held against one made anew in memory, byte by byte; what the window
 // has is compared event by event, and the sizes of its lists, so that nothing is in it beside. Then
-// every stream of every index is asked of the stream directory. Appends go on meanwhile: what is
-// verified is the log as it stood at the beginning.
+// every stream of every index is asked of the stream directory; what else is made of events is
+// verify_made.c's. Appends go on meanwhile: what is verified is the log as it stood at the
+// beginning.
+#include "store/log/verify.h"
 #include "store/log/engine.h"
 #include "store/log/lookup.h"
 #include "store/log/sealed_same.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { rewrites_max = 8 }; // of one segment, while its file is being opened
 
 typedef struct verification {
     ski_engine *engine;
@@ -35,7 +39,8 @@ static void verify_damage(verification *check, skald_damage damage)
             (unsigned long long)damage.position_first, (unsigned long long)damage.position_last,
             damage.why);
     }
-    check->damaged_before = true;
+    check->damaged_before = check->damaged_before || !damage.repairable;
+    check->verified.repairable += damage.repairable;
     if (options && options->damaged) options->damaged(options->context, &damage);
 }
 
@@ -198,8 +203,14 @@ static skald_err segment_verify(verification *check, uint64_t end)
     skald_damage whole = {.why = "the file is not there, or its header is damaged"};
     skald_err err = SKALD_OK;
 
-    SKALD_TRY(ski_engine_path(engine, check->name, path));
-    err = kernel->open(kernel->context, path, 0, &file, NULL);
+    for (unsigned attempt = 0; attempt < rewrites_max; attempt++) { // it may be rewritten meanwhile
+        ski_mutex_lock(&engine->lock);
+        ski_engine_segment_name(engine, check->slot, check->name);
+        ski_mutex_unlock(&engine->lock);
+        SKALD_TRY(ski_engine_path(engine, check->name, path));
+        err = kernel->open(kernel->context, path, 0, &file, NULL);
+        if (err != SKALD_ENOTFOUND) break;
+    }
     if (!err) err = kernel->forget(kernel->context, file);
     if (!err) err = ski_scan_begin(&scan, kernel, file, end);
     if (!err) {
@@ -247,8 +258,42 @@ static void index_tell(verification *check, const ski_sealed_info *info, uint64_
 
     memcpy(kept, check->name, sizeof kept);
     ski_sealed_name(check->name, info->no, info->generation);
-    verify_damage(check, (skald_damage){.offset = offset, .length = length, .why = why});
+    verify_damage(
+        check, (skald_damage){.offset = offset, .length = length, .why = why, .repairable = true});
     memcpy(check->name, kept, sizeof kept);
+}
+
+// index_current: the segment was not rewritten meanwhile.
+static bool index_current(const verification *check, const ski_sealed_info *info)
+{
+    ski_engine *engine = check->engine;
+    bool current = false;
+
+    ski_mutex_lock(&engine->lock);
+    current = check->slot < engine->segment_count &&
+              engine->segments[check->slot]->no == info->no &&
+              engine->segments[check->slot]->generation == info->generation;
+    ski_mutex_unlock(&engine->lock);
+    return current;
+}
+
+// index_open opens the file of an index anew: what is in use may be in memory, because the file
+// could not be read. NOTFOUND: it was said, or there is nothing to compare.
+static skald_err index_open(verification *check, const ski_sealed_info *info,
+                            ski_sealed **ret_sealed)
+{
+    ski_engine *engine = check->engine;
+    skald_err err = ski_sealed_open(&engine->pool, engine->path, engine->store, info->no,
+                                    info->generation, ret_sealed, NULL);
+
+    // One that is not there is no damage: a crash came before it was made.
+    if (err != SKALD_ECORRUPT && err != SKALD_EIO) return err;
+    if (index_current(check, info)) {
+        index_tell(check, info, 0, info->file_bytes,
+                   "the index is not whole; it can be made again");
+        if (!engine->read_only) ski_engine_suspect(engine, check->slot);
+    }
+    return SKALD_ENOTFOUND;
 }
 
 // index_compare holds the index of a segment against one made anew.
@@ -267,7 +312,7 @@ static skald_err index_compare(verification *check, const ski_sealed *sealed)
     skald_err err = ski_sealed_check(sealed, NULL);
 
     if (err == SKALD_ECORRUPT || err == SKALD_EIO) {
-        index_tell(check, info, 0, info->file_bytes, "a checksum is wrong; it will be made again");
+        index_tell(check, info, 0, info->file_bytes, "a checksum is wrong; it can be made again");
         ski_engine_suspect(engine, check->slot);
         return SKALD_OK;
     }
@@ -277,7 +322,7 @@ static skald_err index_compare(verification *check, const ski_sealed *sealed)
     ski_sealed_close(again);
     if (!err && !same) {
         index_tell(check, info, offset, info->file_bytes - offset,
-                   "the index and the segment do not agree; it will be made again");
+                   "the index and the segment do not agree; it can be made again");
         ski_engine_suspect(engine, check->slot);
     }
     return err;
@@ -311,8 +356,9 @@ static skald_err directory_verify(verification *check, const ski_sealed *sealed)
         memcpy(kept, check->name, sizeof kept);
         (void)snprintf(check->name, sizeof check->name, "dir-*.run");
         verify_damage(check, (skald_damage){.length = ski_directory_file_bytes(&engine->directory),
-                                            .why = "the stream directory is damaged; it will be "
-                                                   "made again"});
+                                            .why = "the stream directory is damaged; it can be "
+                                                   "made again",
+                                            .repairable = true});
         memcpy(check->name, kept, sizeof kept);
         ski_mutex_lock(&engine->lock);
         engine->directory_broken = true;
@@ -327,10 +373,14 @@ static skald_err index_verify(verification *check)
 {
     ski_indexed *indexed = ski_engine_index(check->engine, check->slot);
     uint64_t damaged = check->verified.damaged;
+    ski_sealed *fresh = NULL;
     skald_err err = SKALD_OK;
 
     if (!indexed) return SKALD_OK;
-    err = index_compare(check, indexed->sealed);
+    err = index_open(check, ski_sealed_info_of(indexed->sealed), &fresh);
+    if (!err) err = index_compare(check, fresh);
+    ski_sealed_close(fresh);
+    if (err == SKALD_ENOTFOUND) err = SKALD_OK;
     if (!err && check->verified.damaged == damaged) {
         err = directory_verify(check, indexed->sealed);
     }
@@ -363,6 +413,15 @@ static uint64_t verify_begin(verification *check)
     return end;
 }
 
+// made_tell reports a file that is made of events.
+static void made_tell(void *context, const char *name, uint64_t bytes, const char *why)
+{
+    verification *check = context;
+
+    (void)snprintf(check->name, sizeof check->name, "%s", name);
+    verify_damage(check, (skald_damage){.length = bytes, .why = why, .repairable = true});
+}
+
 skald_err ski_verify(void *driver, const skald_verify_options *options,
                      skald_verified *ret_verified, skald_error *reterr_error)
 {
@@ -373,14 +432,15 @@ skald_err ski_verify(void *driver, const skald_verify_options *options,
     for (; check.slot < check.count; check.slot++) {
         bool last = check.slot + 1 == check.count;
 
-        ski_mutex_lock(&engine->lock);
-        ski_engine_segment_name(engine, check.slot, check.name);
-        ski_mutex_unlock(&engine->lock);
         check.verified.bytes += SKI_SEGMENT_HEADER;
         SKALD_TRY(segment_verify(&check, last ? end : 0));
         SKALD_TRY(index_verify(&check));
     }
     window_verify(&check);
+    SKALD_TRY(ski_verify_made(engine, options && options->repair, made_tell, &check));
+    if (options && options->repair && check.verified.repairable && !engine->read_only) {
+        if (ski_verify_repair(engine)) check.verified.repaired = check.verified.repairable;
+    }
     check.verified.segments = check.count;
     check.verified.position_last = check.visible;
     *ret_verified = check.verified;

@@ -39,18 +39,20 @@ static ski_frame_header frame_header(const ski_tail *tail, ski_frame_kind kind)
     };
 }
 
-// writer_revoke makes what a failed write left at the tail worthless, as well as that can be done:
-// its batches are told that they failed, so they should not come back after a crash.
-static void writer_revoke(ski_engine *engine)
+// writer_revoke makes what a failed write left at the tail worthless: its batches are told that
+// they are not stored, so they must not come back after a crash. False: it may be there after all.
+static bool writer_revoke(ski_engine *engine)
 {
     static const uint8_t zeros[SKI_FRAME_HEADER];
     const ski_kernel *kernel = engine->kernel;
     ski_tail *tail = &engine->tail;
+    ski_file *file = tail->segment->file;
+    uint64_t size = 0;
 
     tail->incarnation++;
-    if (kernel->pwrite(kernel->context, tail->segment->file, zeros, sizeof zeros, tail->end))
-        return;
-    if (ski_engine_sync(engine, tail->segment->file)) return; // said already
+    if (!kernel->size(kernel->context, file, &size) && size <= tail->end) return true;
+    if (kernel->pwrite(kernel->context, file, zeros, sizeof zeros, tail->end)) return false;
+    return ski_engine_sync(engine, file) == SKALD_OK; // when it fails, that is said already
 }
 
 static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len)
@@ -62,8 +64,8 @@ static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len
     assert(tail->end + len <= UINT32_MAX);
     err = kernel->pwrite(kernel->context, tail->segment->file, bytes, len, tail->end);
     if (!err) return SKALD_OK;
-    writer_revoke(engine);
-    return engine->dead ? SKALD_EIO : err;
+    // IO says that nobody knows; no other answer may be given where that is so.
+    return writer_revoke(engine) ? err : SKALD_EIO;
 }
 
 // tail_sync makes everything written so far durable.
@@ -205,7 +207,23 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
     }
 }
 
-// writer_run_of writes one run of items, in one go.
+// pages_whole gives how much is to be written, for so many bytes of a group from first on, so that
+// the last page is written whole: with zeros, over the zeros that are there. What is not in the
+// cache need not be read then. Only at the end of a group, and within a file made of zeros.
+static size_t pages_whole(const ski_engine *engine, ski_group *group, size_t first, size_t len)
+{
+    const ski_tail *tail = &engine->tail;
+    uint64_t end = tail->end + len;
+    uint64_t whole = (end + SKI_DIRECT_BYTES - 1) / SKI_DIRECT_BYTES * SKI_DIRECT_BYTES;
+    size_t more = (size_t)(whole - end);
+
+    if (first + len != group->len || whole > tail->segment->file_bytes) return len;
+    if (group->size - group->len < more) return len;
+    memset(group->bytes + group->len, 0, more);
+    return len + more;
+}
+
+// writer_part writes one run of items, in one go.
 static skald_err writer_part(ski_engine *engine, ski_group *group, size_t from, size_t to)
 {
     ski_tail after = engine->tail;
@@ -218,7 +236,8 @@ static skald_err writer_part(ski_engine *engine, ski_group *group, size_t from, 
     if (first) {
         first--;
         writer_seal(group, from, to, &after);
-        SKALD_TRY(tail_write(engine, group->bytes + first, (size_t)(after.end - start)));
+        size_t len = pages_whole(engine, group, first, (size_t)(after.end - start));
+        SKALD_TRY(tail_write(engine, group->bytes + first, len));
         engine->tail = after;
         engine->tail.unsynced = true;
     }
@@ -305,12 +324,34 @@ static void hand_off(ski_engine *engine)
 {
     ski_group *group = engine->first;
 
+    if (engine->role_wanted) {
+        ski_cond_signal(&engine->role_free);
+        return;
+    }
     if (!group) return;
     if (group->waiters) {
         ski_cond_signal(&engine->done[group->number % SKI_GROUP_BUCKETS]);
     } else {
         ski_cond_signal(&engine->work);
     }
+}
+
+void ski_writer_take(ski_engine *engine)
+{
+    ski_mutex_lock(&engine->lock);
+    engine->role_wanted++;
+    while (engine->writing) ski_cond_wait(&engine->role_free, &engine->lock);
+    engine->role_wanted--;
+    engine->writing = true;
+    ski_mutex_unlock(&engine->lock);
+}
+
+void ski_writer_give(ski_engine *engine)
+{
+    ski_mutex_lock(&engine->lock);
+    engine->writing = false;
+    hand_off(engine);
+    ski_mutex_unlock(&engine->lock);
 }
 
 void ski_writer_lead(ski_engine *engine)
@@ -375,7 +416,9 @@ void ski_writer_run(void *argument)
 
     ski_mutex_lock(&engine->lock);
     while (!engine->closing) {
-        if (!engine->writing && engine->first && !engine->first->waiters) {
+        if (engine->role_wanted) {
+            ski_cond_wait(&engine->work, &engine->lock);
+        } else if (!engine->writing && engine->first && !engine->first->waiters) {
             ski_writer_lead(engine);
         } else if (!engine->writing && !engine->first && engine->idle_due) {
             if (!ski_writer_idle(engine, false)) {

@@ -315,9 +315,15 @@ static uint64_t sqlite_head(void *driver)
 static void sqlite_state(void *driver, skald_store_state *ret_state)
 {
     ski_sqlite *store = driver;
+    const ski_kernel *kernel = store->host->kernel;
 
     ret_state->head = atomic_load(&store->head);
+    ski_histogram_copy(&store->sync_times, ret_state->sync_counts);
+    if (kernel->room(kernel->context, store->path, &ret_state->bytes_free))
+        ret_state->bytes_free = UINT64_MAX;
     ski_mutex_lock(&store->lock);
+    ret_state->bytes_waiting = store->waiting_bytes;
+    ret_state->bytes_waiting_max = store->append_bytes_max;
     ret_state->bytes_stored = store->bytes_stored;
     ret_state->appends_waiting = store->waiting;
     ret_state->syncs = store->syncs;
@@ -364,4 +370,5 @@ const skald_store_driver ski_store_sqlite = {
     .verify = ski_sqlite_verify,
     .trim = ski_sqlite_trim,
     .compact = ski_sqlite_compact,
+    .backup = ski_sqlite_backup,
 };

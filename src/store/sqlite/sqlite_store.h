@@ -3,6 +3,7 @@
 #ifndef SKI_STORE_SQLITE_SQLITE_STORE_H
 #define SKI_STORE_SQLITE_SQLITE_STORE_H
 
+#include "base/histogram.h"
 #include "os/kernel.h"
 #include "os/thread.h"
 #include "store/sqlite/db.h"
@@ -50,6 +51,7 @@ typedef struct ski_sqlite {
     ski_db *readers; // free ones
     unsigned reader_count;
     uint64_t syncs, sync_ns, bytes_stored;
+    ski_histogram sync_times; // no lock
     ski_thread thread;
 
     // The writer's: of whoever has the role.
@@ -126,5 +128,8 @@ skald_err ski_sqlite_verify(void *driver, const skald_verify_options *options,
 skald_err ski_sqlite_trim(void *driver, uint64_t position, uint64_t *ret_position,
                           skald_error *reterr_error);
 skald_err ski_sqlite_compact(void *driver, skald_store_compact_job *job, skald_error *reterr_error);
+skald_err ski_sqlite_backup(void *driver, const char *directory,
+                            const skald_backup_options *options, skald_backed_up *ret_backed_up,
+                            skald_error *reterr_error);
 
 #endif

@@ -326,6 +326,7 @@ static void writer_note(ski_sqlite *store, skald_err err, uint64_t took_ns, uint
 
     if (!err) {
         store->syncs++;
+        ski_histogram_add(&store->sync_times, took_ns);
         store->sync_ns += took_ns;
         if (bytes) store->bytes_stored = bytes;
         store->stopped = store->dead;

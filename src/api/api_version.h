@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// api/api_version.h - which version of the API a request is answered in, what old versions looked
+// like, and who still asks for them.
+#ifndef SKI_API_API_VERSION_H
+#define SKI_API_API_VERSION_H
+
+#include "net/http.h"
+#include "os/thread.h"
+
+// ski_version_choose reads the path, X-API-Version and Accept, which must agree in the major
+// number; without any it is the newest. Fails: INVALID (they disagree, or an unknown one, the
+// field), UNSUPPORTED (406: an unknown one in Accept).
+skald_err ski_version_choose(const ski_http_request *request, unsigned *ret_version,
+                             skald_error *reterr_error) SKALD_CHECK;
+skald_str ski_version_text(unsigned version); // "2.0.0"
+// ski_version_vendor reads application/vnd.skald.vN+json; false: it is something else. 0: a number
+// there never was.
+bool ski_version_vendor(skald_str media, unsigned *ret_version);
+// ski_version_headers adds what a reply in that version has beside its body.
+void ski_version_headers(ski_http_request *request, unsigned version);
+
+// ski_version_down turns the body of a reply, whose schema is the component of that name, into what
+// it was in an older version, step by step. False: it is the same there, and ret_body is not
+// written. Fails: NOMEM, FULL.
+skald_err ski_version_down(const char *component, unsigned version, skald_str body,
+                           skald_buf *ret_body, bool *ret_changed) SKALD_CHECK;
+
+// ski_usage counts requests by version and consumer. Any thread.
+enum {
+    SKI_USAGE_MAX = 256,          // consumers of all versions together; the rest are one, "other"
+    SKI_USAGE_CONSUMER_BYTES = 64 // of a consumer's name; a longer one is cut
+};
+typedef struct ski_usage_row {
+    unsigned version;
+    char consumer[SKI_USAGE_CONSUMER_BYTES + 1];
+    uint64_t requests;
+    skald_time first_at, last_at;
+} ski_usage_row;
+typedef struct ski_usage {
+    ski_mutex lock;
+    size_t count;
+    ski_usage_row rows[SKI_USAGE_MAX + 1];
+} ski_usage;
+void ski_usage_init(ski_usage *usage);
+void ski_usage_fini(ski_usage *usage);
+void ski_usage_count(ski_usage *usage, unsigned version, skald_str consumer, skald_time now);
+// ski_usage_put appends them as Prometheus text.
+skald_err ski_usage_put(ski_usage *usage, skald_buf *buf) SKALD_CHECK;
+
+#endif

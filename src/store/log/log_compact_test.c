@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segments rewritten and emptied: what stays true, what is gone from the disk, who may read and
+// append meanwhile, at what pace, and on a full disk.
+#include "store/log/engine.h"
+#include "store/log/log_world.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum { data_len = 300, events = 1000, streams = 10 };
+
+static const skald_store_options small = {.segment_bytes = 64 * 1024};
+
+static void work_off(void *driver)
+{
+    while (ski_store_log.step(driver)) continue;
+}
+
+static skald_store_state state_of(void *driver)
+{
+    skald_store_state state = {0};
+
+    ski_store_log.state(driver, &state);
+    return state;
+}
+
+static skald_str stream_of(uint64_t n, char room[32])
+{
+    return (skald_str){room, (size_t)snprintf(room, 32, "stream-%llu",
+                                              (unsigned long long)(n % streams))};
+}
+
+// append is of event n, whose data say "secret" when its stream is number 3.
+static void append(void *driver, uint64_t n)
+{
+    world_batch *mine = ski_alloc(sizeof *mine);
+    char room[32];
+
+    world_batch_make(mine, n, data_len);
+    mine->event.stream = stream_of(n, room);
+    if (n % streams == 3) memcpy(mine->data + 20, "secret", 6);
+    assert_int_equal(ski_store_log.commit(driver, &mine->batch), SKALD_OK);
+    assert_int_equal(mine->told, SKALD_OK);
+    ski_free(mine);
+}
+
+static void *fill(world *w, uint64_t count)
+{
+    void *driver = world_open(w, &small);
+
+    for (uint64_t n = 1; n <= count; n++) {
+        append(driver, n);
+        if (!w->kernel.spawn && n % 100 == 0) work_off(driver);
+    }
+    if (!w->kernel.spawn) work_off(driver);
+    return driver;
+}
+
+// What a job does: the events of streams below `below` are dead, up to `last`.
+typedef struct asked {
+    uint64_t below, only, last, asked, stop_at;
+    uint64_t done;
+} asked;
+
+static bool is_dead(void *context, const skald_store_mark *mark)
+{
+    asked *a = context;
+    uint64_t number = mark->position % streams;
+
+    a->asked++;
+    if (a->last && mark->position > a->last) return false;
+    return a->only ? number == a->only : number < a->below;
+}
+
+static bool goes_on(void *context, uint64_t done, uint64_t all)
+{
+    asked *a = context;
+
+    assert_true(done <= all);
+    assert_true(done >= a->done);
+    a->done = done;
+    return !a->stop_at || done < a->stop_at;
+}
+
+static skald_store_compact_job job_of(asked *a, bool erase)
+{
+    return (
+        skald_store_compact_job){.dead = is_dead, .proceed = goes_on, .context = a, .erase = erase};
+}
+
+static void compact(void *driver, skald_store_compact_job *job)
+{
+    skald_error error = {0};
+
+    if (ski_store_log.compact(driver, job, &error)) fail_msg("compact: %s", error.text);
+}
+
+static void verify_clean(void *driver)
+{
+    skald_verified verified = {0};
+    skald_error error = {0};
+
+    if (ski_store_log.verify(driver, NULL, &verified, &error)) fail_msg("verify: %s", error.text);
+}
+
+// left reads everything and counts what is there; nothing of what is dead may be.
+static uint64_t left(void *driver, const asked *a, bool backwards)
+{
+    skald_read read = {.page_bytes_max = 64 * 1024, .backwards = backwards};
+    uint64_t count = 0;
+    bool end = false;
+
+    while (!end) {
+        skald_store_page page = {0};
+        skald_error error = {0};
+
+        if (ski_store_log.read(driver, &read, &page, &error)) fail_msg("read: %s", error.text);
+        for (size_t i = 0; i < page.count; i++) {
+            asked copy = *a;
+
+            assert_false(is_dead(&copy, &(skald_store_mark){.position = page.events[i].position}));
+            assert_true(skald_uuid_equal(page.events[i].id, world_id(page.events[i].position)));
+        }
+        count += page.count;
+        if (backwards)
+            read.before = page.position_next;
+        else
+            read.after = page.position_next;
+        end = page.end;
+        ski_store_log.page_free(driver, &page);
+    }
+    return count;
+}
+
+static void versions_stand(void *driver, uint64_t count)
+{
+    for (uint64_t i = 0; i < streams; i++) {
+        char room[32];
+        uint64_t version = 0;
+
+        assert_int_equal(
+            ski_store_log.stream_version(driver, SKALD_STR(""), stream_of(i, room), &version), 0);
+        assert_int_equal(version, count / streams);
+    }
+}
+
+static bool stream_counts(void *context, const skald_counted *stream)
+{
+    (void)stream;
+    ++*(uint64_t *)context;
+    return true;
+}
+
+static void streams_stand(void *driver)
+{
+    uint64_t count = 0;
+
+    assert_int_equal(ski_store_log.streams_each(driver, SKALD_STR(""), (skald_str){0},
+                                                (skald_str){0}, stream_counts, &count),
+                     SKALD_OK);
+    assert_int_equal(count, streams);
+}
+
+// files_with counts the files of the store's directory that have some bytes.
+static int files_with(const world *w, const char *bytes)
+{
+    DIR *dir = opendir(w->path);
+    int found = 0;
+
+    assert_non_null(dir);
+    for (struct dirent *item = readdir(dir); item; item = readdir(dir)) {
+        char path[600];
+        char *text = ski_alloc(1 << 21);
+        size_t len = 0;
+        FILE *file = NULL;
+
+        (void)snprintf(path, sizeof path, "%s/%s", w->path, item->d_name);
+        file = fopen(path, "rb");
+        if (file) len = fread(text, 1, 1 << 21, file);
+        assert_true(len < 1 << 21);
+        found += memmem(text, len, bytes, strlen(bytes)) != NULL;
+        if (file) (void)fclose(file);
+        ski_free(text);
+    }
+    (void)closedir(dir);
+    return found;
+}
+
+static void test_what_is_worth_it(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.below = 3};
+    skald_store_compact_job job = job_of(&a, false);
+
+    compact(driver, &job);
+    assert_int_equal(job.events_erased, 0); // three tenths are dead
+    assert_true(a.asked > 0);
+    a.below = 5;
+    a.done = 0;
+    job = job_of(&a, false);
+    compact(driver, &job);
+    assert_true(job.events_erased > events / 3 && job.events_erased < events / 2);
+    assert_true(job.bytes_freed > 100000);
+    assert_int_equal(state_of(driver).events_erased, job.events_erased);
+    assert_int_equal(state_of(driver).bytes_freed, job.bytes_freed);
+    assert_true(state_of(driver).compactions > 3);
+    assert_int_equal(state_of(driver).segments_dropped, 0);
+    versions_stand(driver, events);
+    verify_clean(driver);
+    ski_store_log.close(driver);
+    driver = world_open(w, &small);
+    verify_clean(driver);
+    versions_stand(driver, events);
+    streams_stand(driver);
+    ski_store_log.close(driver);
+}
+
+static void test_erased_bytes_are_nowhere(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.only = 3};
+    skald_store_compact_job job = job_of(&a, true);
+
+    assert_true(files_with(w, "secret") > 3);
+    compact(driver, &job);
+    assert_int_equal(job.events_erased, events / streams);
+    work_off(driver);
+    assert_int_equal(files_with(w, "secret"), 0);
+    assert_int_equal(left(driver, &a, false), events - events / streams);
+    assert_int_equal(left(driver, &a, true), events - events / streams);
+    versions_stand(driver, events);
+    streams_stand(driver);
+    verify_clean(driver);
+    a.done = 0;
+    job = job_of(&a, true);
+    compact(driver, &job);
+    assert_int_equal(job.events_erased, 0);
+    append(driver, events + 1);
+    ski_store_log.close(driver);
+    assert_int_equal(files_with(w, "secret"), 0);
+    driver = world_open(w, &small);
+    assert_int_equal(left(driver, &a, false), events - events / streams + 1);
+    verify_clean(driver);
+    ski_store_log.close(driver);
+}
+
+// everything that is made of segments is lost, and made again of what is left of them.
+static void test_all_can_be_made_again(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    skald_store_batch batch = {.values = &(skald_store_value){SKALD_STR("v"), SKALD_STR("kept")},
+                               .value_count = 1,
+                               .done = world_done};
+    world_batch mine = {.tells = 0};
+    asked a = {.below = streams};
+    skald_store_compact_job job = job_of(&a, true);
+    skald_buf buf = {.bytes_max = 100};
+    uint64_t kept = 0;
+    char command[1000];
+
+    batch.context = &mine;
+    assert_int_equal(ski_store_log.commit(driver, &batch), SKALD_OK);
+    assert_int_equal(ski_store_log.trim(driver, events, &kept, NULL), SKALD_OK);
+    assert_true(kept > events / 2 && kept <= events);
+    assert_true(state_of(driver).segments_dropped > 3);
+    compact(driver, &job);
+    assert_int_equal(left(driver, &a, false), 0);
+    ski_store_log.close(driver);
+    (void)snprintf(command, sizeof command, "rm %s/*.idx %s/*.ckpt; rm -f %s/*.run", w->path,
+                   w->path, w->path);
+    assert_int_equal(system(command), 0);
+    driver = world_open(w, &small);
+    versions_stand(driver, events);
+    streams_stand(driver);
+    assert_int_equal(ski_store_log.value_get(driver, SKALD_STR("v"), &buf), SKALD_OK);
+    assert_true(skald_str_equal((skald_str){buf.ptr, buf.len}, SKALD_STR("kept")));
+    skald_buf_fini(&buf);
+    assert_int_equal(ski_store_log.head(driver), events);
+    append(driver, events + 1);
+    assert_int_equal(ski_store_log.head(driver), events + 1);
+    verify_clean(driver);
+    ski_store_log.close(driver);
+}
+
+static void test_it_stops_and_goes_on(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.below = 5, .stop_at = 1};
+    uint64_t erased = 0;
+    int rounds = 0;
+
+    for (; erased < events / 2 && rounds < 100; rounds++) {
+        skald_store_compact_job job = job_of(&a, true);
+
+        a.done = 0;
+        compact(driver, &job);
+        erased += job.events_erased;
+        a.stop_at += 20000;
+        verify_clean(driver);
+    }
+    assert_int_equal(erased, events / 2);
+    assert_true(rounds > 5);
+    ski_store_log.close(driver);
+}
+
+static void test_on_a_full_disk(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.below = 5};
+    uint64_t erased = 0;
+
+    for (uint64_t call = 1; call < 60; call += 5) {
+        skald_store_compact_job job = job_of(&a, true);
+        skald_error error = {0};
+
+        a.done = 0;
+        world_fail(w, CALL_PWRITE, call, UINT64_MAX / 2, SKALD_EREADONLY);
+        skald_err err = ski_store_log.compact(driver, &job, &error);
+        assert_true(!err || err == SKALD_EREADONLY || err == SKALD_EIO);
+        erased += job.events_erased;
+        world_fail(w, CALL_NONE, 0, 0, SKALD_OK);
+        assert_true(left(driver, &(asked){.only = streams}, false) == events - erased);
+        verify_clean(driver);
+    }
+    versions_stand(driver, events);
+    append(driver, events + 1);
+    ski_store_log.close(driver);
+}
+
+static void test_damage_is_left_alone(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.below = 5};
+    skald_store_compact_job job = job_of(&a, true);
+    skald_error error = {0};
+    char path[400];
+    FILE *file = NULL;
+
+    (void)snprintf(path, sizeof path, "%s/seg-00000002.0.log", w->path);
+    file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 9000, SEEK_SET), 0);
+    assert_int_equal(fwrite("rotten", 1, 6, file), 6);
+    (void)fclose(file);
+    assert_int_equal(ski_store_log.compact(driver, &job, &error), SKALD_ECORRUPT);
+    assert_non_null(strstr(error.text, "seg-00000002.0.log"));
+    assert_true(job.events_erased > events / 4 && job.events_erased < events / 2);
+    assert_int_equal(access(path, F_OK), 0);
+    versions_stand(driver, events);
+    ski_store_log.close(driver);
+}
+
+// The clock goes on by a millisecond whenever it is asked.
+static uint64_t hurried_ns(void *context)
+{
+    world *w = context;
+
+    w->later_ns += 1000 * 1000;
+    return ski_kernel_system.monotonic_ns(NULL) + w->later_ns;
+}
+
+static void test_not_faster_than_it_may(void **state)
+{
+    world *w = *state;
+    asked a = {.below = 5};
+    skald_store_compact_job job = job_of(&a, true);
+    uint64_t began = 0;
+    void *driver = NULL;
+
+    w->kernel.spawn = ski_kernel_system.spawn;
+    w->kernel.join = ski_kernel_system.join;
+    driver = fill(w, 300);
+    w->kernel.monotonic_ns = hurried_ns;
+    job.bytes_per_s = 1000 * 1000;
+    began = w->kernel.monotonic_ns(w);
+    compact(driver, &job);
+    assert_int_equal(job.events_erased, 150);
+    assert_true(w->kernel.monotonic_ns(w) - began >= a.done * 1000);
+    assert_true(a.done > 150000);
+    ski_store_log.close(driver);
+}
+
+typedef struct reader {
+    void *driver;
+    atomic_bool over;
+    atomic_uint rounds;
+} reader;
+
+static void *reader_run(void *argument)
+{
+    reader *r = argument;
+
+    while (!atomic_load(&r->over)) {
+        skald_read read = {.page_bytes_max = 16 * 1024, .backwards = atomic_load(&r->rounds) % 2};
+        bool end = false;
+
+        while (!end) {
+            skald_store_page page = {0};
+
+            assert_int_equal(ski_store_log.read(r->driver, &read, &page, NULL), SKALD_OK);
+            for (size_t i = 0; i < page.count; i++) {
+                assert_true(skald_uuid_equal(page.events[i].id, world_id(page.events[i].position)));
+            }
+            if (read.backwards)
+                read.before = page.position_next;
+            else
+                read.after = page.position_next;
+            end = page.end;
+            ski_store_log.page_free(r->driver, &page);
+        }
+        versions_stand(r->driver, events);
+        atomic_fetch_add(&r->rounds, 1);
+    }
+    return NULL;
+}
+
+static void test_readers_meanwhile(void **state)
+{
+    world *w = *state;
+    reader r = {0};
+    pthread_t threads[2];
+
+    w->kernel.spawn = ski_kernel_system.spawn;
+    w->kernel.join = ski_kernel_system.join;
+    r.driver = fill(w, events);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, reader_run, &r), 0);
+    }
+    for (uint64_t below = 1; below < streams; below++) {
+        asked a = {.below = below};
+        skald_store_compact_job job = job_of(&a, true);
+        unsigned rounds = atomic_load(&r.rounds);
+
+        compact(r.driver, &job);
+        assert_int_equal(job.events_erased, events / streams);
+        while (atomic_load(&r.rounds) < rounds + 1) (void)usleep(100);
+    }
+    atomic_store(&r.over, true);
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    verify_clean(r.driver);
+    assert_int_equal(left(r.driver, &(asked){.below = streams - 1}, false), events / streams);
+    ski_store_log.close(r.driver);
+}
+
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD(test_what_is_worth_it),       WORLD(test_erased_bytes_are_nowhere),
+        WORLD(test_all_can_be_made_again),  WORLD(test_it_stops_and_goes_on),
+        WORLD(test_on_a_full_disk),         WORLD(test_damage_is_left_alone),
+        WORLD(test_not_faster_than_it_may), WORLD(test_readers_meanwhile),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,783 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door, tried from outside: who is let in, what they may do, and everything of another tenant.
+#include "api/http_client.h"
+#include "store/store.h"
+
+#include <skald/keys.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants those above first
+#include <cmocka.h>
+
+typedef struct door {
+    api_world world;
+    skald_arena *arena;
+    const char *admin, *shop, *other, *reader, *narrow; // headers
+} door;
+
+// header_of makes a key and the header that shows it.
+static const char *header_of(door *at, const skald_key *asked)
+{
+    skald_key key;
+    skald_str text;
+    skald_error error = {0};
+
+    if (skald_key_create(at->world.store, asked, at->arena, &key, &text, &error))
+        fail_msg("%s", error.text);
+    return skald_arena_print(at->arena, "Authorization: Bearer %.*s\r\n%c", SKALD_FMT(text), 0).ptr;
+}
+
+static void door_open(door *at, const ski_api_options *options)
+{
+    static const skald_str types[] = {{"order.*", 7}}, streams[] = {{"order-*", 7}};
+    unsigned both = SKALD_SCOPE_PUBLISH | SKALD_SCOPE_READ;
+
+    *at = (door){0};
+    assert_int_equal(skald_arena_new(1 << 24, &at->arena), SKALD_OK);
+    api_world_open_with(&at->world, options);
+    at->admin = header_of(at, &(skald_key){.name = SKALD_STR("root"), .scopes = SKALD_SCOPE_ADMIN});
+    at->shop = header_of(at, &(skald_key){.scopes = both, .tenant = SKALD_STR("acme")});
+    at->other = header_of(at, &(skald_key){.scopes = both, .tenant = SKALD_STR("umbra")});
+    at->reader =
+        header_of(at, &(skald_key){.scopes = SKALD_SCOPE_READ, .tenant = SKALD_STR("acme")});
+    at->narrow = header_of(at, &(skald_key){.scopes = both,
+                                            .tenant = SKALD_STR("acme"),
+                                            .types = {types, 1},
+                                            .streams = {streams, 1}});
+    api_world_reopen(&at->world);
+}
+
+static void door_close(door *at)
+{
+    api_world_close(&at->world);
+    skald_arena_free(at->arena);
+}
+
+static const api_answer *ask(const door *at, const char *who, const char *method, const char *path,
+                             const char *json)
+{
+    return api_ask(&at->world, method, path, json ? "application/json" : NULL,
+                   skald_str_of(json ? json : ""), who);
+}
+
+static void status_is(const api_answer *answer, int status)
+{
+    if (answer->status != status) print_error("%s\n%s\n", answer->head, answer->body);
+    assert_int_equal(answer->status, status);
+}
+
+static void shows(const api_answer *answer, const char *text)
+{
+    if (!strstr(answer->body, text)) print_error("no %s in: %s\n", text, answer->body);
+    assert_non_null(strstr(answer->body, text));
+}
+
+static void hides(const api_answer *answer, const char *text)
+{
+    if (strstr(answer->body, text)) print_error("%s in: %s\n", text, answer->body);
+    assert_null(strstr(answer->body, text));
+}
+
+// text_of gives the text behind "name":" in a body.
+static void text_of(const api_answer *answer, const char *name, char *to, size_t size)
+{
+    char mark[64];
+    const char *at;
+
+    (void)snprintf(mark, sizeof mark, "\"%s\":\"", name);
+    at = strstr(answer->body, mark);
+    assert_non_null(at);
+    at += strlen(mark);
+    (void)snprintf(to, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+static void open_until_there_is_a_key(void **state)
+{
+    api_world world;
+    const api_answer *answer;
+    char key[128], header[256];
+
+    (void)state;
+    api_world_open(&world);
+    status_is(api_post(&world, "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"any\"}"), 201);
+    status_is(api_post(&world, "/api/keys", "{\"scopes\":[]}"), 400);
+    status_is(api_post(&world, "/api/keys", "{\"scopes\":[\"root\"]}"), 400);
+    answer = api_post(&world, "/api/keys", "{\"name\":\"first\",\"scopes\":[\"admin\"]}");
+    status_is(answer, 201);
+    assert_non_null(strstr(answer->head, "no-store"));
+    text_of(answer, "key", key, sizeof key);
+    // Shut at once.
+    status_is(api_get(&world, "/api/events"), 401);
+    (void)snprintf(header, sizeof header, "Authorization: bearer %s\r\n", key);
+    answer = api_ask(&world, "GET", "/api/keys", NULL, (skald_str){0}, header);
+    status_is(answer, 200);
+    shows(answer, "\"first\"");
+    hides(answer, key);
+    hides(answer, "hash");
+    // After a restart, too, and when the last key was revoked.
+    api_world_reopen(&world);
+    status_is(api_get(&world, "/api/events"), 401);
+    char path[64];
+    (void)snprintf(path, sizeof path, "/api/keys/%.16s", key + 6);
+    status_is(api_ask(&world, "DELETE", path, NULL, (skald_str){0}, header), 200);
+    status_is(api_ask(&world, "GET", "/api/keys", NULL, (skald_str){0}, header), 401);
+    api_world_reopen(&world);
+    status_is(api_get(&world, "/api/events"), 401);
+    api_world_close(&world);
+}
+
+// What is not a key, or not one any more.
+static void what_is_no_key_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "Authorization: \r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: Basic cm9vdDpyb290\r\n",
+        "Authorization: Bearer x\r\n",
+        "Authorization: Bearer skald_\r\n",
+        "Authorization: Bearer skald_0000000000000000_"
+        "0000000000000000000000000000000000000000000000000000000000000000\r\n",
+        "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.\r\n",
+    };
+    skald_key expired = {.scopes = SKALD_SCOPE_ADMIN}, key;
+    const api_answer *answer;
+    skald_str text;
+    char header[512];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        answer = ask(&at, bad[i], "GET", "/api/events", NULL);
+        status_is(answer, 401);
+        assert_non_null(strstr(answer->head, "WWW-Authenticate: Bearer realm=\"skald\""));
+        shows(answer, "AUTHENTICATION_ERROR");
+    }
+    // A good one spoilt in each place.
+    for (size_t i = strlen("Authorization: Bearer "); i < strlen(at.admin) - 2; i += 7) {
+        (void)snprintf(header, sizeof header, "%s", at.admin);
+        header[i] = header[i] == 'f' ? '0' : 'f';
+        answer = ask(&at, header, "GET", "/api/events", NULL);
+        assert_true(answer->status == 401 || answer->status == 429);
+        hides(answer, header + i);
+    }
+    (void)snprintf(header, sizeof header, "%s%s", at.admin, at.admin);
+    assert_true(ask(&at, header, "GET", "/api/events", NULL)->status != 200);
+    assert_int_equal(ask(&at, at.admin, "GET", "/api/events", NULL)->status, 200);
+    // The form of a time that is over is not taken; one that is over when it is asked is refused.
+    expired.expires_at = 1;
+    assert_int_equal(skald_key_create(at.world.store, &expired, at.arena, &key, &text, NULL),
+                     SKALD_EINVALID);
+    door_close(&at);
+}
+
+static void brute_force_is_bounded(void **state)
+{
+    const char *wrong = "Authorization: Bearer skald_0123456789abcdef_"
+                        "00000000000000000000000000000000000000000000000000000000000000aa\r\n";
+    int refused = 0;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    for (int i = 0; i < 40; i++) {
+        const api_answer *answer = ask(&at, wrong, "GET", "/api/events", NULL);
+
+        if (answer->status == 429) {
+            refused++;
+            assert_non_null(strstr(answer->head, "Retry-After: "));
+            shows(answer, "RATE_LIMITED");
+        } else {
+            status_is(answer, 401);
+        }
+    }
+    assert_true(refused >= 10);
+    // Whoever has a key comes in meanwhile, and sees that it was told, once.
+    const api_answer *told = NULL;
+    for (int i = 0; i < 200 && !(told && strstr(told->body, "security.auth.failed")); i++) {
+        told = ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
+        (void)usleep(10000);
+    }
+    shows(told, "security.auth.failed");
+    assert_null(strstr(strstr(told->body, "security.auth.failed") + 1, "security.auth.failed"));
+    hides(told, "0123456789abcdef");
+    door_close(&at);
+}
+
+static void a_key_in_a_url_is_refused(void **state)
+{
+    const api_answer *answer;
+    char path[512];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    const char *key = at.admin + strlen("Authorization: Bearer ");
+    (void)snprintf(path, sizeof path, "/api/events?key=%.*s", (int)strlen(key) - 2, key);
+    answer = ask(&at, NULL, "GET", path, NULL);
+    status_is(answer, 400);
+    hides(answer, "skald_");
+    status_is(ask(&at, at.admin, "GET", path, NULL), 400);
+    (void)snprintf(path, sizeof path, "/api/streams/a-%.*s", (int)strlen(key) - 2, key);
+    answer = ask(&at, NULL, "GET", path, NULL);
+    status_is(answer, 400);
+    hides(answer, "skald_");
+    status_is(ask(&at, NULL, "GET", "/api/events?access_token=x", NULL), 400);
+    door_close(&at);
+}
+
+static void scopes_are_held(void **state)
+{
+    const api_answer *answer;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    status_is(ask(&at, at.reader, "GET", "/api/events", NULL), 200);
+    answer = ask(&at, at.reader, "POST", "/api/events", "{\"type\":\"a.b\"}");
+    status_is(answer, 403);
+    shows(answer, "events:publish");
+    assert_non_null(strstr(answer->head, "error=\"insufficient_scope\", scope=\"events:publish\""));
+    status_is(ask(&at, at.shop, "GET", "/api/keys", NULL), 403);
+    status_is(ask(&at, at.shop, "GET", "/metrics", NULL), 403);
+    status_is(ask(&at, at.shop, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
+    status_is(ask(&at, at.shop, "DELETE", "/api/streams/x-1", NULL), 403);
+    status_is(ask(&at, at.admin, "GET", "/metrics", NULL), 200);
+    status_is(ask(&at, NULL, "GET", "/health", NULL), 200);
+    status_is(ask(&at, NULL, "GET", "/ready", NULL), 200);
+    status_is(ask(&at, NULL, "GET", "/no/such/path", NULL), 401);
+    status_is(ask(&at, at.shop, "GET", "/no/such/path", NULL), 404);
+    // What only the platform says.
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const bodies[] = {"{\"type\":\"system.startup\"}",
+                                             "{\"type\":\"audit.key.created\"}",
+                                             "{\"type\":\"security.auth.failed\"}"};
+        status_is(ask(&at, at.shop, "POST", "/api/events", bodies[i]), 403);
+        status_is(ask(&at, at.admin, "POST", "/api/events", bodies[i]), 201);
+    }
+    door_close(&at);
+}
+
+static void tenant_and_actor_come_from_the_key(void **state)
+{
+    const api_answer *answer;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
+              400);
+    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"acme\"}"),
+              400);
+    status_is(ask(&at, at.shop, "POST", "/api/events",
+                  "{\"type\":\"a.b\",\"actor\":{\"userId\":\"root\"}}"),
+              400);
+    status_is(ask(&at, at.shop, "POST", "/api/events", "[{\"type\":\"a.b\"},{\"type\":\"a.c\"}]"),
+              201);
+    answer = api_ask(&at.world, "POST", "/api/events", "application/x-ndjson",
+                     SKALD_STR("{\"type\":\"a.d\"}\n{\"type\":\"a.e\",\"tenantId\":\"umbra\"}\n"
+                               "{\"type\":\"system.x\"}\n"),
+                     at.shop);
+    status_is(answer, 200);
+    assert_int_equal(api_number(answer->body, "accepted"), 1);
+    assert_int_equal(api_number(answer->body, "rejected"), 2);
+    answer = ask(&at, at.shop, "GET", "/api/events", NULL);
+    shows(answer, "\"tenantId\":\"acme\"");
+    shows(answer, "\"userId\":\"key:");
+    status_is(ask(&at, at.admin, "POST", "/api/events",
+                  "{\"type\":\"a.f\",\"tenantId\":\"umbra\",\"actor\":{\"userId\":\"bob\"}}"),
+              201);
+    shows(ask(&at, at.other, "GET", "/api/events", NULL), "\"bob\"");
+    // The same CloudEvent of two tenants is two events.
+    for (size_t i = 0; i < 2; i++) {
+        answer = api_ask(&at.world, "POST", "/api/events", "application/cloudevents+json",
+                         SKALD_STR("{\"specversion\":\"1.0\",\"id\":\"7\",\"source\":\"s\","
+                                   "\"type\":\"ce.made\"}"),
+                         i ? at.other : at.shop);
+        status_is(answer, 201);
+    }
+    door_close(&at);
+}
+
+// Everything that belongs to another tenant is not there.
+static void another_tenant_is_not_there(void **state)
+{
+    char id[64], path[256];
+    const api_answer *answer;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    answer = ask(&at, at.shop, "POST", "/api/streams/order-1",
+                 "{\"type\":\"order.secret\",\"data\":{\"a\":1},\"correlationId\":\"corr-9\"}");
+    status_is(answer, 201);
+    text_of(answer, "id", id, sizeof id);
+    (void)snprintf(path, sizeof path, "/api/events/%s", id);
+    status_is(ask(&at, at.shop, "GET", path, NULL), 200);
+    status_is(ask(&at, at.other, "GET", path, NULL), 404);
+    status_is(ask(&at, at.other, "GET", "/api/streams/order-1", NULL), 404);
+    status_is(ask(&at, at.other, "GET", "/api/events?tenantId=acme", NULL), 404);
+    status_is(ask(&at, at.other, "GET", "/api/events/stream?tenantId=acme", NULL), 404);
+    status_is(ask(&at, at.other, "GET", "/api/streams/order-1/metadata?tenantId=acme", NULL), 404);
+    static const char *const lists[] = {
+        "/api/events",
+        "/api/events?type=order.secret",
+        "/api/events?stream=order-1",
+        "/api/events/stats",
+        "/api/events/history",
+        "/api/streams",
+        "/api/types",
+        "/api/events/stats?scope=store",
+        "/api/events?correlationId=corr-9",
+        "/api/streams?prefix=order",
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        answer = ask(&at, at.other, "GET", lists[i], NULL);
+        status_is(answer, 200);
+        hides(answer, "order.secret");
+        hides(answer, "order-1");
+    }
+    status_is(ask(&at, at.other, "GET", "/api/events/trace/corr-9", NULL), 404);
+    status_is(ask(&at, at.shop, "GET", "/api/events/trace/corr-9", NULL), 200);
+    status_is(ask(&at, at.shop, "PUT", "/api/streams/order-1/snapshot",
+                  "{\"streamVersion\":1,\"data\":{\"s\":1}}"),
+              200);
+    status_is(ask(&at, at.other, "GET", "/api/streams/order-1/snapshot", NULL), 404);
+    door_close(&at);
+}
+
+// A key without a tenant is of the default one, which must never be taken for every tenant.
+static void the_default_tenant_is_a_tenant(void **state)
+{
+    static const char *const lists[] = {"/api/events", "/api/events/stats", "/api/events/history",
+                                        "/api/streams", "/api/types"};
+    const char *group = "{\"name\":\"mine\",\"from\":\"start\"}", *plain;
+    char buf[16384] = "", request[512];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    plain = header_of(&at, &(skald_key){.scopes = SKALD_SCOPE_READ | SKALD_SCOPE_PUBLISH});
+    api_world_reopen(&at.world);
+    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.secret\"}"),
+              201);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        hides(ask(&at, plain, "GET", lists[i], NULL), "order.secret");
+    status_is(ask(&at, plain, "GET", "/api/streams/order-1", NULL), 404);
+    status_is(ask(&at, plain, "GET", "/api/events?tenantId=acme", NULL), 404);
+    status_is(ask(&at, plain, "POST", "/api/subscriptions", group), 201);
+    hides(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
+          "order.secret");
+    api_world_reopen(&at.world);
+    hides(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
+          "order.secret");
+    int fd = api_connect(&at.world);
+    (void)snprintf(request, sizeof request,
+                   "GET /api/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n%s\r\n", plain);
+    api_send(fd, skald_str_of(request));
+    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
+    status_is(ask(&at, plain, "POST", "/api/events", "{\"type\":\"my.own\"}"), 201);
+    assert_true(api_read_until(fd, buf, sizeof buf, "my.own"));
+    assert_null(strstr(buf, "order.secret"));
+    (void)close(fd);
+    shows(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=5000", NULL), "my.own");
+    door_close(&at);
+}
+
+// A CloudEvent in headers is stamped like any other, and headers cannot become two.
+static void headers_are_held_too(void **state)
+{
+    const char *ce = "ce-specversion: 1.0\r\nce-id: 1\r\nce-source: s\r\nce-type: ";
+    char headers[1024];
+    const api_answer *answer;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){.cors_origins = "https://a.example"});
+    (void)snprintf(headers, sizeof headers, "%s%ssystem.startup\r\n", at.shop, ce);
+    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+                      headers),
+              403);
+    (void)snprintf(headers, sizeof headers, "%s%sa.b\r\nce-tenantid: umbra\r\n", at.shop, ce);
+    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+                      headers),
+              400);
+    (void)snprintf(headers, sizeof headers, "%s%sa.b\r\n", at.shop, ce);
+    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+                      headers),
+              201);
+    static const char *const split[] = {"X-Correlation-ID: a%0d%0aX-Evil: 1\r\n",
+                                        "X-Correlation-ID: a\rX-Evil: 1\r\n",
+                                        "Origin: https://a.example\tX-Evil: 1\r\n",
+                                        "X-Correlation-ID: a\n X-Evil: 1\r\n"};
+    for (size_t i = 0; i < sizeof split / sizeof *split; i++) {
+        (void)snprintf(headers, sizeof headers, "%s%s", at.shop, split[i]);
+        answer = ask(&at, headers, "GET", "/api/events", NULL);
+        assert_null(strstr(answer->head, "\nX-Evil"));
+        assert_null(strstr(answer->head, "\rX-Evil"));
+    }
+    door_close(&at);
+}
+
+// Groups of one name, of two tenants, never meet.
+static void groups_belong_to_tenants(void **state)
+{
+    const char *group = "{\"name\":\"mailer\",\"from\":\"start\"}";
+    const api_answer *answer;
+    char delivery[128], body[256];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
+    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
+    answer = ask(&at, at.shop, "POST", "/api/subscriptions", group);
+    status_is(answer, 201);
+    shows(answer, "\"name\":\"mailer\"");
+    status_is(ask(&at, at.shop, "POST", "/api/subscriptions", group), 200);
+    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
+    status_is(ask(&at, at.other, "GET", "/api/subscriptions/acme%2Fmailer", NULL), 404);
+    hides(ask(&at, at.other, "GET", "/api/subscriptions", NULL), "mailer");
+    shows(ask(&at, at.shop, "GET", "/api/subscriptions", NULL), "\"name\":\"mailer\"");
+    shows(ask(&at, at.admin, "GET", "/api/subscriptions", NULL), "\"name\":\"acme/mailer\"");
+    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL), 404);
+    status_is(ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 404);
+    status_is(ask(&at, at.other, "POST", "/api/subscriptions", group), 201);
+    answer = ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL);
+    status_is(answer, 200);
+    hides(answer, "order.secret");
+    answer = ask(&at, at.shop, "GET", "/api/subscriptions/mailer/deliveries?waitMs=5000", NULL);
+    shows(answer, "order.secret");
+    text_of(answer, "deliveryId", delivery, sizeof delivery);
+    (void)snprintf(body, sizeof body, "{\"deliveries\":[\"%s\"]}", delivery);
+    answer = ask(&at, at.other, "POST", "/api/subscriptions/mailer/ack", body);
+    status_is(answer, 200);
+    assert_int_equal(api_number(answer->body, "accepted"), 0);
+    answer = ask(&at, at.shop, "POST", "/api/subscriptions/mailer/ack", body);
+    assert_int_equal(api_number(answer->body, "accepted"), 1);
+    // Both run again after a restart.
+    api_world_reopen(&at.world);
+    status_is(ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
+    status_is(ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 200);
+    status_is(ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
+    status_is(ask(&at, at.shop, "POST", "/api/subscriptions",
+                  "{\"name\":\"x\",\"filter\":{\"tenantId\":\"umbra\"}}"),
+              400);
+    door_close(&at);
+}
+
+static void a_narrowed_key_sees_what_it_names(void **state)
+{
+    const api_answer *answer;
+    char id[64], path[256];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.made\"}"), 201);
+    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"pay.made\"}"), 201);
+    answer = ask(&at, at.shop, "POST", "/api/streams/pay-1", "{\"type\":\"order.paid\"}");
+    text_of(answer, "id", id, sizeof id);
+    answer = ask(&at, at.narrow, "GET", "/api/events", NULL);
+    status_is(answer, 200);
+    shows(answer, "order.made");
+    hides(answer, "pay.made");
+    hides(answer, "order.paid");
+    hides(ask(&at, at.narrow, "GET", "/api/streams/order-1", NULL), "pay.made");
+    status_is(ask(&at, at.narrow, "GET", "/api/streams/pay-1", NULL), 404);
+    (void)snprintf(path, sizeof path, "/api/events/%s", id);
+    status_is(ask(&at, at.narrow, "GET", path, NULL), 404);
+    status_is(ask(&at, at.narrow, "GET", "/api/events?type=pay.made", NULL), 403);
+    status_is(ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL), 200);
+    hides(ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL),
+          "pay.made");
+    hides(ask(&at, at.narrow, "GET", "/api/events?type=*", NULL), "pay.made");
+    status_is(ask(&at, at.narrow, "GET", "/api/events?category=pay", NULL), 403);
+    static const char *const whole[] = {"/api/events/stats", "/api/events/history", "/api/streams",
+                                        "/api/types", "/api/streams/order-1/snapshot"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        status_is(ask(&at, at.narrow, "GET", whole[i], NULL), 403);
+    status_is(ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"order.made\"}"),
+              201);
+    status_is(ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"pay.made\"}"), 403);
+    status_is(ask(&at, at.narrow, "POST", "/api/streams/pay-2", "{\"type\":\"order.made\"}"), 403);
+    status_is(ask(&at, at.narrow, "POST", "/api/events", "{\"type\":\"order.made\"}"), 403);
+    status_is(ask(&at, at.narrow, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 403);
+    status_is(ask(&at, at.narrow, "POST", "/api/subscriptions",
+                  "{\"name\":\"some\",\"filter\":{\"types\":[\"order.*\"],"
+                  "\"categories\":[\"order\"]}}"),
+              201);
+    status_is(ask(&at, at.shop, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 201);
+    status_is(ask(&at, at.narrow, "GET", "/api/subscriptions/all/deliveries", NULL), 404);
+    door_close(&at);
+}
+
+// A live stream ends when its key does.
+static void a_revoked_key_sees_nothing_more(void **state)
+{
+    char buf[8192] = "", path[64], request[512];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    int fd = api_connect(&at.world);
+    (void)snprintf(request, sizeof request,
+                   "GET /api/events/stream HTTP/1.1\r\nHost: localhost\r\n"
+                   "Connection: close\r\n%s\r\n",
+                   at.shop);
+    api_send(fd, skald_str_of(request));
+    assert_true(api_read_until(fd, buf, sizeof buf, "id: "));
+    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"seen.before\"}"), 201);
+    assert_true(api_read_until(fd, buf, sizeof buf, "seen.before"));
+    const char *id = strstr(at.shop, "skald_") + 6;
+    (void)snprintf(path, sizeof path, "/api/keys/%.16s", id);
+    status_is(ask(&at, at.other, "DELETE", path, NULL), 403);
+    status_is(ask(&at, at.admin, "DELETE", path, NULL), 200);
+    status_is(ask(&at, at.shop, "GET", "/api/events", NULL), 401);
+    status_is(ask(&at, at.admin, "POST", "/api/events",
+                  "{\"type\":\"seen.after\",\"tenantId\":\"acme\"}"),
+              201);
+    assert_false(api_read_until(fd, buf, sizeof buf, "seen.after"));
+    (void)close(fd);
+    // And both deeds are on record.
+    const api_answer *told = ask(&at, at.admin, "GET", "/api/events?type=audit.key.*", NULL);
+    shows(told, "audit.key.created");
+    shows(told, "audit.key.revoked");
+    door_close(&at);
+}
+
+static void keys_of_a_tenant_stay_in_it(void **state)
+{
+    const api_answer *answer;
+    const char *boss;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    boss = header_of(&at, &(skald_key){.scopes = SKALD_SCOPE_ADMIN, .tenant = SKALD_STR("acme")});
+    api_world_reopen(&at.world);
+    answer = ask(&at, boss, "GET", "/api/keys", NULL);
+    status_is(answer, 200);
+    shows(answer, "acme");
+    hides(answer, "umbra");
+    hides(answer, "root");
+    char path[64];
+    (void)snprintf(path, sizeof path, "/api/keys/%.16s", strstr(at.other, "skald_") + 6);
+    status_is(ask(&at, boss, "DELETE", path, NULL), 404);
+    (void)snprintf(path, sizeof path, "/api/keys/%.16s", strstr(at.admin, "skald_") + 6);
+    status_is(ask(&at, boss, "DELETE", path, NULL), 404);
+    status_is(ask(&at, boss, "POST", "/api/keys",
+                  "{\"scopes\":[\"events:read\"],\"tenantId\":\"umbra\"}"),
+              400);
+    status_is(ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"metrics\"]}"), 403);
+    answer = ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"admin\"]}");
+    status_is(answer, 201);
+    shows(answer, "\"tenantId\":\"acme\"");
+    status_is(ask(&at, boss, "GET", "/metrics", NULL), 403);
+    status_is(ask(&at, boss, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
+    status_is(ask(&at, boss, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
+              400);
+    door_close(&at);
+}
+
+static void limits_are_told(void **state)
+{
+    ski_api_options options = {.rate = {.publish = 60, .burst = 3, .per_key = 600}};
+    const api_answer *answer = NULL;
+    door at;
+
+    (void)state;
+    door_open(&at, &options);
+    for (int i = 0; i < 3; i++) {
+        answer = ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
+        status_is(answer, 201);
+    }
+    assert_non_null(strstr(answer->head, "RateLimit-Policy: \"key\";q=3;w=1, \"publish\";q=3;w=3"));
+    assert_non_null(strstr(answer->head, "RateLimit: "));
+    for (int i = 0; i < 3; i++) {
+        answer = ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
+        if (answer->status == 429) break;
+    }
+    status_is(answer, 429);
+    shows(answer, "RATE_LIMITED");
+    assert_non_null(strstr(answer->head, "Retry-After: 1"));
+    // Another key has its own.
+    status_is(ask(&at, at.other, "POST", "/api/events", "{\"type\":\"a.b\"}"), 201);
+    for (int i = 0; i < 200; i++) {
+        answer = ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
+        if (strstr(answer->body, "security.rate.limit.exceeded")) break;
+        (void)usleep(10000);
+    }
+    shows(answer, "security.rate.limit.exceeded");
+    door_close(&at);
+}
+
+static void pages_of_the_list_may_ask(void **state)
+{
+    ski_api_options options = {.cors_origins = "https://app.example.com http://localhost:5173"};
+    const char *preflight = "Origin: https://app.example.com\r\n"
+                            "Access-Control-Request-Method: POST\r\n";
+    const api_answer *answer;
+    char headers[512];
+    door at;
+
+    (void)state;
+    door_open(&at, &options);
+    answer = ask(&at, preflight, "OPTIONS", "/api/events", NULL);
+    status_is(answer, 204);
+    assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin: https://app.example.com\r"));
+    assert_non_null(strstr(answer->head, "Authorization"));
+    assert_null(strstr(answer->head, "Allow-Credentials"));
+    answer = ask(&at,
+                 "Origin: https://app.example.com.evil.net\r\n"
+                 "Access-Control-Request-Method: POST\r\n",
+                 "OPTIONS", "/api/events", NULL);
+    assert_null(strstr(answer->head, "Access-Control-Allow"));
+    (void)snprintf(headers, sizeof headers, "Origin: https://app.example.com\r\n%s", at.shop);
+    answer = ask(&at, headers, "GET", "/api/events", NULL);
+    status_is(answer, 200);
+    assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin: https://app.example.com\r"));
+    assert_non_null(strstr(answer->head, "Vary: Origin"));
+    answer = ask(&at, "Origin: https://app.example.com\r\n", "GET", "/api/events", NULL);
+    status_is(answer, 401);
+    assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin"));
+    door_close(&at);
+}
+
+static void strangers_need_keys(void **state)
+{
+    const ski_http_options everywhere = {.host = "0.0.0.0"};
+    skald_store *store = NULL;
+    skald_bus *bus = NULL;
+    ski_api *api = NULL;
+    skald_error error = {0};
+
+    (void)state;
+    assert_int_equal(skald_store_open("memory:", NULL, &store, &error), SKALD_OK);
+    assert_int_equal(skald_bus_new(store, &(skald_bus_options){0}, &bus), SKALD_OK);
+    ski_api_options options = {.bus = bus, .event_bytes_max = 1024};
+    assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+    assert_int_equal(ski_api_serve(api, &everywhere, &error), SKALD_EDENIED);
+    assert_non_null(strstr(error.text, "skald keys create --data DIR"));
+    ski_api_free(api);
+    options.cors_origins = "*";
+    assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+    assert_int_equal(ski_api_serve(api, &(ski_http_options){.host = "127.0.0.1"}, &error),
+                     SKALD_EINVALID);
+    ski_api_free(api);
+    skald_bus_free(bus);
+    skald_store_close(store);
+}
+
+static void kept(skald_store_batch *batch, skald_err err)
+{
+    *(skald_err *)batch->context = err;
+}
+
+// A key that cannot be read must not be passed over: perhaps it was to narrow somebody.
+static void a_damaged_key_stops_the_start(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"id\":\"0123456789abcdef\",\"scopes\":\"admin\"}",
+        "{\"id\":\"0123456789abcdef\",\"scopes\":\"admin\",\"hash\":\"00\"}",
+        "{\"id\":\"0123456789abcdef\",\"scopes\":\"root\",\"hash\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+        "{\"id\":\"0123456789abcdef\",\"scopes\":\"admin\",\"only\":1,\"hash\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+        "{\"id\":\"0123456789abcdef\",\"scopes\":\"admin\",\"types\":[7],\"hash\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}"};
+    skald_store *store = NULL;
+    skald_bus *bus = NULL;
+    ski_api *api = NULL;
+
+    (void)state;
+    assert_int_equal(skald_store_open("memory:", NULL, &store, NULL), SKALD_OK);
+    assert_int_equal(skald_bus_new(store, &(skald_bus_options){0}, &bus), SKALD_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        skald_store_value value = {SKALD_STR("key/0123456789abcdef"), skald_str_of(bad[i])};
+        skald_err outcome = SKALD_OK;
+        skald_store_batch batch = {
+            .values = &value, .value_count = 1, .done = kept, .context = &outcome};
+        ski_api_options options = {.bus = bus};
+        skald_error error = {0};
+
+        assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+        assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+        assert_int_equal(ski_api_serve(api, &(ski_http_options){.host = "127.0.0.1"}, &error),
+                         SKALD_ECORRUPT);
+        assert_non_null(strstr(error.text, "API key"));
+        ski_api_free(api);
+    }
+    skald_bus_free(bus);
+    skald_store_close(store);
+}
+
+static void there_is_a_limit_to_keys(void **state)
+{
+    skald_store *store = NULL;
+    skald_arena *arena = NULL;
+    skald_key asked = {.scopes = SKALD_SCOPE_READ}, key = {0};
+    const skald_key *keys;
+    skald_error error = {0};
+    skald_str text, first;
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(skald_arena_new((size_t)1 << 32, &arena), SKALD_OK);
+    assert_int_equal(skald_store_open("memory:", NULL, &store, &error), SKALD_OK);
+    assert_int_equal(skald_key_create(store, &asked, arena, &key, &text, NULL), SKALD_OK);
+    first = skald_arena_print(arena, "%.*s", SKALD_FMT(key.id));
+    for (int i = 1; i < SKALD_KEYS_MAX; i++) {
+        skald_arena *each = NULL;
+
+        assert_int_equal(skald_arena_new(1 << 24, &each), SKALD_OK);
+        assert_int_equal(skald_key_create(store, &asked, each, &key, &text, NULL), SKALD_OK);
+        skald_arena_free(each);
+    }
+    assert_int_equal(skald_key_create(store, &asked, arena, &key, &text, &error), SKALD_EFULL);
+    // A revoked one makes room.
+    assert_int_equal(skald_key_revoke(store, SKALD_STR("0000000000000000"), NULL), SKALD_ENOTFOUND);
+    assert_int_equal(skald_key_revoke(store, first, NULL), SKALD_OK);
+    assert_int_equal(skald_key_revoke(store, first, NULL), SKALD_OK);
+    assert_int_equal(skald_key_create(store, &asked, arena, &key, &text, &error), SKALD_OK);
+    assert_int_equal(skald_keys_list(store, arena, &keys, &count, NULL), SKALD_OK);
+    assert_int_equal(count, SKALD_KEYS_MAX);
+    skald_store_close(store);
+    skald_arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_until_there_is_a_key),
+        cmocka_unit_test(what_is_no_key_is_refused),
+        cmocka_unit_test(brute_force_is_bounded),
+        cmocka_unit_test(a_key_in_a_url_is_refused),
+        cmocka_unit_test(scopes_are_held),
+        cmocka_unit_test(tenant_and_actor_come_from_the_key),
+        cmocka_unit_test(another_tenant_is_not_there),
+        cmocka_unit_test(the_default_tenant_is_a_tenant),
+        cmocka_unit_test(headers_are_held_too),
+        cmocka_unit_test(groups_belong_to_tenants),
+        cmocka_unit_test(a_narrowed_key_sees_what_it_names),
+        cmocka_unit_test(a_revoked_key_sees_nothing_more),
+        cmocka_unit_test(keys_of_a_tenant_stay_in_it),
+        cmocka_unit_test(limits_are_told),
+        cmocka_unit_test(pages_of_the_list_may_ask),
+        cmocka_unit_test(strangers_need_keys),
+        cmocka_unit_test(a_damaged_key_stops_the_start),
+        cmocka_unit_test(there_is_a_limit_to_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

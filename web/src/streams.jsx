@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams, and one of them at any version or time. The state is what its events say when each one's
+// data is laid over that before it (members of objects one by one): no business rule, and it says so.
+import {useEffect, useState} from 'preact/hooks';
+import {call, get, path_of} from './api.js';
+import {EventDetail} from './event.jsx';
+import {go, replace, route, to} from './route.js';
+import {attempt, confirm, Empty, Field, Head, Input, Json, Panel, Problem, Time, Type, useLoad} from './ui.jsx';
+import {count_text, instant_of, local_of, plural, preview_of, same, time_text} from './text.js';
+
+const list_limit = 100;
+const page = 1000;
+const events_max = 5000; // of one stream; beyond, its newest
+
+export function StreamsView() {
+  const {query} = route.value;
+  const prefix = query.get('prefix') ?? '';
+  const category = query.get('category') ?? '';
+  const [draft, set_draft] = useState(prefix);
+  const [more, set_more] = useState([]);
+  const [next, set_next] = useState(null);
+  const {data, error, busy} = useLoad(async (signal) => {
+    const reply = await get('/api/streams', {prefix, category, limit: list_limit}, signal);
+    set_more([]);
+    set_next(reply.pagination?.nextCursor);
+    return reply.data;
+  }, [prefix, category]);
+  const streams = [...(data ?? []), ...more];
+  const categories = [...new Set(streams.map((stream) => stream.category))].filter((one) => one !== undefined).slice(0, 12);
+  const older = () => attempt(null, async () => {
+    const reply = await get('/api/streams', {prefix, category, limit: list_limit, afterName: next});
+    set_more([...more, ...reply.data]);
+    set_next(reply.pagination?.nextCursor);
+  });
+  return (
+    <>
+      <Head title="Streams" about="The events of one thing each. Open one to see it as it was at any time." />
+      <section class="panel flush" aria-label="Streams">
+        <form class="bar" onSubmit={(e) => { e.preventDefault(); go(to('streams', {prefix: draft.trim(), category})); }}>
+          <Input label="Name begins with" value={draft} set={set_draft} placeholder="order-" data-search type="search" />
+          <button type="submit">Show</button>
+          <div class="chips" role="group" aria-label="Category">
+            {category && <a class="chip on" href={to('streams', {prefix})}>{category} ✕</a>}
+            {!category && categories.length > 1 && categories.map((one) => <a key={one} class="chip" href={to('streams', {prefix, category: one})}>{one}</a>)}
+          </div>
+        </form>
+        <Problem error={error} what="a list of streams" />
+        {streams.length > 0 &&
+          <div class="scroll" tabIndex={0} role="region" aria-label="Streams, a table">
+            <table>
+              <thead><tr><th scope="col">Stream</th><th scope="col">Category</th><th scope="col" class="right">Version</th><th scope="col" class="right">Last position</th></tr></thead>
+              <tbody>
+                {streams.map((stream) => (
+                  <tr key={stream.stream}>
+                    <td><a href={to('streams', stream.stream)}>{stream.stream}</a></td>
+                    <td class="faint">{stream.category}</td>
+                    <td class="right numeric">{count_text(stream.version)}</td>
+                    <td class="right numeric faint">{count_text(stream.lastPosition)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>}
+        {!busy && !error && streams.length === 0 &&
+          <Empty title={prefix || category ? 'No stream of that name' : 'No streams yet'}>
+            <p>An event that names a <code>stream</code> begins one.</p>
+            <p><a class="button" href={to('publish', {stream: 'order-1', type: 'order.created'})}>Publish into a stream</a></p>
+          </Empty>}
+        {next && <p class="more"><button onClick={older}>Show more</button></p>}
+      </section>
+    </>
+  );
+}
+
+const is_object = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+// laid lays over on under, members of objects one by one, in a new value.
+function laid(under, over) {
+  if (!is_object(under) || !is_object(over)) return over ?? under;
+  const all = {...under};
+  for (const [name, value] of Object.entries(over)) all[name] = name in under ? laid(under[name], value) : value;
+  return all;
+}
+
+function state_at(stream, version) {
+  const {events, snapshot} = stream;
+  const begins = snapshot && snapshot.streamVersion <= version ? snapshot : null;
+  const from = begins?.streamVersion ?? 0;
+  return events.filter((event) => event.streamVersion > from && event.streamVersion <= version)
+    .reduce((state, event) => laid(state, event.data), begins?.data ?? {});
+}
+
+async function load_stream(name, signal) {
+  const path = path_of('api', 'streams', name);
+  const last = (await get(path, {direction: 'backward', limit: 1}, signal)).data[0];
+  const from = Math.max(1, last.streamVersion - events_max + 1);
+  const events = [];
+  let at = from;
+  while (at <= last.streamVersion) {
+    const {data} = await get(path, {fromVersion: at, limit: page}, signal);
+    if (!data.length) break;
+    events.push(...data);
+    at = data.at(-1).streamVersion + 1;
+  }
+  const [snapshot, metadata] = await Promise.all(['snapshot', 'metadata'].map((part) =>
+    get(`${path}/${part}`, {}, signal).then((reply) => reply.data, () => null)));
+  return {name, events, snapshot, metadata, version: last.streamVersion};
+}
+
+// Changed shows the state, member by member, marking those that the event at this version set.
+function Changed({now, before}) {
+  if (!is_object(now) || Object.keys(now).length === 0) return <Json value={now} label="State" />;
+  return (
+    <dl class="state-table">
+      {Object.entries(now).map(([name, value]) => {
+        const was = is_object(before) ? before[name] : undefined;
+        const changed = !same(was, value);
+        return (
+          <div key={name} class={changed ? 'changed' : ''}>
+            <dt>{name}</dt>
+            <dd>
+              <code>{typeof value === 'string' ? value : JSON.stringify(value)}</code>
+              {changed && <span class="was">{was === undefined ? 'new' : <>was <code>{typeof was === 'string' ? was : JSON.stringify(was)}</code></>}</span>}
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+function TimeTravel({stream, version, set_version}) {
+  const [at, set_at] = useState('');
+  const [problem, set_problem] = useState(null);
+  const first = stream.events[0]?.streamVersion ?? 1;
+  const event = stream.events.find((one) => one.streamVersion === version);
+  const jump = async (e) => {
+    e.preventDefault();
+    set_problem(null);
+    const as_of = instant_of(at);
+    if (!as_of) return set_problem('Give a day and a time.');
+    try {
+      const {data} = await get(path_of('api', 'streams', stream.name), {asOf: as_of, direction: 'backward', limit: 1});
+      if (!data.length) return set_problem('It had no events yet at that time.');
+      return set_version(data[0].streamVersion, at);
+    } catch (error) {
+      return set_problem(error.status === 404 ? 'It had no events yet at that time.' : error.message);
+    }
+  };
+  return (
+    <div class="travel">
+      <div class="travel-slide">
+        <button type="button" aria-label="One version earlier" disabled={version <= first} onClick={() => set_version(version - 1)}>◀</button>
+        <Field label="Version">
+          {(id) => <input id={id} type="range" min={first} max={stream.version} value={version}
+                          aria-valuetext={`version ${version} of ${stream.version}`}
+                          onInput={(e) => set_version(Number(e.currentTarget.value))} />}
+        </Field>
+        <button type="button" aria-label="One version later" disabled={version >= stream.version} onClick={() => set_version(version + 1)}>▶</button>
+      </div>
+      <form class="travel-time" onSubmit={jump}>
+        <Input label="As it was at" type="datetime-local" step="1" value={at} set={set_at} error={problem} />
+        <button type="submit">Go there</button>
+        <button type="button" class="plain" onClick={() => set_at(local_of(new Date()))}>now</button>
+      </form>
+      <p class="travel-now" role="status">
+        <b>Version {count_text(version)}</b> of {count_text(stream.version)}
+        {event && <>, since {time_text(event.recordedAt, true)} by <Type name={event.type} /></>}
+      </p>
+    </div>
+  );
+}
+
+function Metadata({stream, again}) {
+  const given = stream.metadata ?? {};
+  const text = (value) => (value === null || value === undefined ? '' : String(value));
+  const [form, set_form] = useState({maxCount: text(given.maxCount), maxAge: text(given.maxAge), truncateBefore: text(given.truncateBefore)});
+  const set = (name) => (value) => set_form({...form, [name]: value});
+  const save = async (e) => {
+    e.preventDefault();
+    const body = Object.fromEntries(Object.entries(form).filter(([, value]) => value !== '').map(([name, value]) => [name, Number(value)]));
+    const hides = Object.keys(body).length > 0;
+    if (hides && !await confirm({title: 'Hide older events?', action: 'Save', danger: true,
+      text: 'Events outside these limits are hidden from every read at once, also from subscriptions that have not read them.'})) return;
+    if (await attempt('What is kept is changed.', () => call('PUT', path_of('api', 'streams', stream.name, 'metadata'), {body}))) again();
+  };
+  return (
+    <form class="grid" onSubmit={save}>
+      <Input label="Newest events kept" hint="a number; nothing: all" inputmode="numeric" pattern="[0-9]*" value={form.maxCount} set={set('maxCount')} />
+      <Input label="Kept for" hint="seconds; nothing: for ever" inputmode="numeric" pattern="[0-9]*" value={form.maxAge} set={set('maxAge')} />
+      <Input label="Hidden before version" inputmode="numeric" pattern="[0-9]*" value={form.truncateBefore} set={set('truncateBefore')} />
+      <div class="actions"><button type="submit">Save</button></div>
+    </form>
+  );
+}
+
+export function StreamView({parts}) {
+  const name = parts[0];
+  const {query} = route.value;
+  const {data: stream, error, again} = useLoad((signal) => load_stream(name, signal), [name]);
+  const asked = Number(query.get('version'));
+  const version = stream && Math.min(stream.version, asked >= 1 ? asked : stream.version);
+  const set_version = (to_version, at) => replace(to('streams', name, {version: to_version, at}));
+  const event = stream?.events.find((one) => one.streamVersion === version);
+  const [shown, set_shown] = useState('members');
+  useEffect(() => {
+    document.querySelector('.versions [aria-current]')?.scrollIntoView({block: 'nearest'});
+  }, [version]);
+  const remove = async () => {
+    const sure = await confirm({title: `Delete ${name}?`, danger: true, action: 'Delete', word: name,
+      text: 'Its events are hidden from every read. Who writes to it again begins at the next version.'});
+    if (sure && await attempt(`${name} is deleted.`, () => call('DELETE', path_of('api', 'streams', name), {query: {expectedVersion: stream.version}}))) go(to('streams'));
+  };
+  if (error && !stream) {
+    return (
+      <>
+        <Head title={name} />
+        {error.status === 404 ? <Empty title="No such stream"><p>It has no events: perhaps they were deleted, or belong to another tenant. <a href={to('streams')}>All streams</a></p></Empty> : <Problem error={error} />}
+      </>
+    );
+  }
+  const first = stream?.events[0]?.streamVersion ?? 1;
+  const before = stream && version > first ? state_at(stream, version - 1) : undefined;
+  const now = stream && state_at(stream, version);
+  return (
+    <>
+      <Head title={name} about={stream ? `${plural(stream.version, 'version')}, the last ${time_text(stream.events.at(-1)?.recordedAt, true)}` : 'Reading…'}>
+        <button onClick={again}>Read again</button>
+        <a class="button" href={to('publish', {stream: name})}>Append an event</a>
+        <button class="danger" onClick={remove} disabled={!stream}>Delete</button>
+      </Head>
+      {stream &&
+        <>
+          <Panel><TimeTravel key={name} stream={stream} version={version} set_version={set_version} /></Panel>
+          <div class="columns">
+            <Panel title="Events" flush>
+              <ol class="versions">
+                {stream.events.slice().reverse().map((one) => (
+                  <li key={one.id}>
+                    <button type="button" class={one.streamVersion > version ? 'later' : ''} aria-current={one.streamVersion === version ? 'true' : undefined}
+                            onClick={() => set_version(one.streamVersion)}>
+                      <span class="numeric">v{one.streamVersion}</span><Type name={one.type} /><span class="faint one-line">{preview_of(one.data, 80)}</span><span class="faint"><Time at={one.recordedAt} /></span>
+                    </button>
+                  </li>
+                ))}
+              </ol>
+            </Panel>
+            <Panel title={`State at version ${count_text(version)}`} side={
+              <div class="switch" role="group" aria-label="Show the state as">
+                <button aria-pressed={shown === 'members'} onClick={() => set_shown('members')}>Members</button>
+                <button aria-pressed={shown === 'json'} onClick={() => set_shown('json')}>JSON</button>
+              </div>}>
+              {shown === 'json' ? <Json value={now} label="State" /> : <Changed now={now} before={before} />}
+              <p class="hint">
+                Each event’s data laid over that before it{stream.snapshot && stream.snapshot.streamVersion <= version ? `, from the snapshot of version ${stream.snapshot.streamVersion}` : ''}.
+                What your program makes of the events may differ.
+                {first > 1 && ` Events before version ${first} are not here, so this is not all of it.`}
+              </p>
+            </Panel>
+          </div>
+          {event && <Panel title={`The event of version ${count_text(version)}`}><EventDetail event={event} /></Panel>}
+          <Panel title="What is kept">
+            {stream.metadata ? <Metadata key={JSON.stringify(stream.metadata)} stream={stream} again={again} /> : <p class="faint">This server does not say what is kept of a stream.</p>}
+          </Panel>
+        </>}
+    </>
+  );
+}
