@@ -7,10 +7,10 @@
 #include <string.h>
 
 static const cli_verb *const verbs[] = {
-    &cmd_serve,  &cmd_publish, &cmd_tail,   &cmd_read,
-    &cmd_import, &cmd_export,  &cmd_verify, &cmd_backup, &cmd_store, &cmd_version, &cmd_types,
-    &cmd_schema, &cmd_config, &cmd_keys,
-    &cmd_subscriptions, &cmd_dead_letters, &cmd_parked, &cmd_trace, &cmd_replay,
+    &cmd_serve,        &cmd_publish, &cmd_tail,   &cmd_read,   &cmd_import,
+    &cmd_export,       &cmd_verify,  &cmd_backup, &cmd_store,  &cmd_version,
+    &cmd_types,        &cmd_schema,  &cmd_config, &cmd_keys,   &cmd_subscriptions,
+    &cmd_dead_letters, &cmd_parked,  &cmd_trace,  &cmd_replay,
 };
 enum { verb_count = sizeof verbs / sizeof *verbs };
 

@@ -242,8 +242,8 @@ static bool read_delivery(const char *begin, const char *end, taken *ret_taken)
 
     if (!pass(&event, end, "{\"deliveryId\":\"") ||
         !read_id(&event, end, ret_taken->id, sizeof ret_taken->id) ||
-        !pass(&event, end, "\",\"attempt\":") ||
-        !read_digits(&event, end, &ret_taken->attempt) || !pass(&event, end, ",\"event\":{"))
+        !pass(&event, end, "\",\"attempt\":") || !read_digits(&event, end, &ret_taken->attempt) ||
+        !pass(&event, end, ",\"event\":{"))
         return false;
     event--; // the brace is the event's
     ret_taken->event = (skald_str){event, (size_t)(end - 1 - event)};

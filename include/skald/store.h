@@ -55,15 +55,16 @@ typedef struct skald_appended {
 typedef struct skald_store_options {
     const skald_clock *clock;
     const skald_log *log;
-    uint32_t event_bytes_max;  // of one event's data: 1 MiB
-    uint64_t segment_bytes;    // log driver: 128 MiB
-    uint64_t append_bytes_max; // taken but not yet stored, then FULL: 64 MiB
-    uint64_t dedup_events_max; // ids remembered: 16 million
-    bool read_only;            // nothing is written, not even to recover; no lock is taken over
-    uint32_t stream_metas_max; // streams with metadata, some 400 bytes of memory each: 250,000
+    uint32_t event_bytes_max;   // of one event's data: 1 MiB
+    uint64_t segment_bytes;     // log driver: 128 MiB
+    uint64_t append_bytes_max;  // taken but not yet stored, then FULL: 64 MiB
+    uint64_t dedup_events_max;  // ids remembered: 16 million
+    bool read_only;             // nothing is written, not even to recover; no lock is taken over
+    uint32_t stream_metas_max;  // streams with metadata, some 400 bytes of memory each: 250,000
     uint64_t scrub_bytes_per_s; // log driver: read and verified again in the background: 4 MiB
-    uint64_t compact_every_s; // compacted in the background so often, if anything is hidden; 0: only
-                              // when skald_store_compact or _later is called
+    // compact_every_s: compacted in the background so often, if anything is hidden; 0: only when
+    // skald_store_compact or skald_store_compact_later is called.
+    uint64_t compact_every_s;
 } skald_store_options;
 #define SKALD_SCRUB_OFF UINT64_MAX // as scrub_bytes_per_s: nothing is
 
@@ -342,7 +343,7 @@ typedef struct skald_backup_options {
     void *context;
 } skald_backup_options;
 typedef struct skald_backed_up {
-    uint64_t position_last; // everything up to here is in it
+    uint64_t position_last;       // everything up to here is in it
     uint64_t bytes, bytes_linked; // in all; of these shared with the store's own files
     uint64_t files;
     uint64_t damages; // ranges known to be damaged, in the copy as in the store
@@ -381,9 +382,9 @@ typedef enum skald_store_part_kind {
 typedef struct skald_store_part {
     skald_store_part_kind kind;
     const char *file;
-    uint32_t number, generation; // of a segment; of a run or a state: its number
-    uint64_t bytes;              // of its file
-    uint64_t position_first, position_last; // last < first: none
+    uint32_t number, generation;              // of a segment; of a run or a state: its number
+    uint64_t bytes;                           // of its file
+    uint64_t position_first, position_last;   // last < first: none
     skald_time recorded_first, recorded_last; // 0: no events, or not known
     bool sealed;                              // it is full, and answered from its index
     // Of a sealed segment; 0 otherwise.
@@ -392,9 +393,10 @@ typedef struct skald_store_part {
     uint64_t index_bytes;             // of its index file
     uint64_t streams, types, tenants, correlations;
 } skald_store_part;
-SKALD_API SKALD_CHECK skald_err skald_store_parts_each(
-    skald_store *store, bool (*visit)(void *context, const skald_store_part *part), void *context,
-    skald_error *reterr_error);
+SKALD_API SKALD_CHECK skald_err skald_store_parts_each(skald_store *store,
+                                                       bool (*visit)(void *context,
+                                                                     const skald_store_part *part),
+                                                       void *context, skald_error *reterr_error);
 
 #ifdef __cplusplus
 }

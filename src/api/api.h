@@ -43,7 +43,7 @@ typedef struct ski_api_options {
     skald_err (*level_set)(void *level_context, skald_level level);
     void *level_context;
     const ski_proxies *proxies; // borrowed: whose word for who a client is counts; NULL: nobody's
-    ski_token_options tokens; // its texts live as long as the api
+    ski_token_options tokens;   // its texts live as long as the api
     ski_rate_options rate;
     struct ski_otlp *otlp;    // outlives the api; NULL: requests are not traced
     const char *backups;      // the directory that backups may be made in; NULL: none may
@@ -54,7 +54,8 @@ typedef struct ski_api_options {
 skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api) SKALD_CHECK;
 // ski_api_serve starts the server; http_options gives host, port and limits, the api fills routes,
 // context, guard, observe, and reads API keys and the keys of tokens. Fails: DENIED (an address
-// that strangers can reach, and no keys), INVALID (an option), CORRUPT, and as ski_http_start. ski_api_stop ends streams and pull groups, and the server. ski_api_free after it.
+// that strangers can reach, and no keys), INVALID (an option), CORRUPT, and as ski_http_start.
+// ski_api_stop ends streams and pull groups, and the server. ski_api_free after it.
 skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
                         skald_error *reterr_error) SKALD_CHECK;
 uint16_t ski_api_port(const ski_api *api);

@@ -166,9 +166,8 @@ static void group_serve(void *context)
     while (group->polls) {
         pull_poll *poll = group->polls;
         skald_buf buf = ski_reply_buf();
-        bool alive =
-            !atomic_load(&group->ended) && ski_http_alive(poll->request->http, poll->request->id) &&
-            poll_holds(poll);
+        bool alive = !atomic_load(&group->ended) &&
+                     ski_http_alive(poll->request->http, poll->request->id) && poll_holds(poll);
         uint32_t count = alive ? take(group, poll->count_max, &buf) : 0;
 
         if (!alive) (void)!skald_buf_put(&buf, SKALD_STR("{\"data\":["));
@@ -366,8 +365,8 @@ static skald_err reply_definition(ski_http_request *request, unsigned status, sk
 {
     skald_buf buf = ski_reply_buf();
     skald_str shown = ski_pull_definition_shown(request, text);
-    skald_err err = shown.ptr ? ski_buf_print(&buf, "{\"data\":%.*s}", SKALD_FMT(shown))
-                              : SKALD_ENOMEM;
+    skald_err err =
+        shown.ptr ? ski_buf_print(&buf, "{\"data\":%.*s}", SKALD_FMT(shown)) : SKALD_ENOMEM;
 
     if (!err) err = ski_reply_json(request, status, ski_buf_str(&buf));
     skald_buf_fini(&buf);

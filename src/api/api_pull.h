@@ -22,8 +22,8 @@ skald_err ski_pull_definition_read(skald_str body, ski_pull_definition *ret_defi
 skald_err ski_pull_definition_kept(skald_str text, ski_pull_definition *ret_definition,
                                    skald_error *reterr_error) SKALD_CHECK;
 // ski_pull_definition_own reads one from a request's body and makes it the asker's own: of their
-// tenant, under a name that no other tenant has. Fails: also DENIED (it asks for more than the asker
-// may see).
+// tenant, under a name that no other tenant has. Fails: also DENIED (it asks for more than the
+// asker may see).
 skald_err ski_pull_definition_own(ski_http_request *request, ski_pull_definition *ret_definition,
                                   skald_error *reterr_error) SKALD_CHECK;
 // ski_pull_definition_shown is its text as the asker wrote it, but for the tenant; it lives as long

@@ -196,8 +196,7 @@ static skald_err put_consumers(ski_http_request *request, skald_str type, skald_
         if (!ski_auth_sees_all(request, &states[i].filter)) continue;
         SKALD_TRY(
             skald_buf_put(buf, listed++ ? SKALD_STR(",{\"name\":") : SKALD_STR("{\"name\":")));
-        SKALD_TRY(
-            ski_json_put_string(buf, ski_auth_subscription_shown(request, states[i].name)));
+        SKALD_TRY(ski_json_put_string(buf, ski_auth_subscription_shown(request, states[i].name)));
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"kind\":")));
         SKALD_TRY(ski_json_put_string(buf, states[i].kind));
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"state\":")));

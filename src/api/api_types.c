@@ -96,8 +96,8 @@ static skald_err list_make(ski_http_request *request, skald_str tenant, listed *
     size_t row_count = 0, stored_count = 0, count = 0;
 
     SKALD_TRY(skald_types_list(types, request->scratch, &rows, &row_count));
-    SKALD_TRY(skald_store_types(ski_api_of(request)->store, tenant, request->scratch,
-                                &stored, &stored_count));
+    SKALD_TRY(skald_store_types(ski_api_of(request)->store, tenant, request->scratch, &stored,
+                                &stored_count));
     listed *list = skald_arena_get(request->scratch, (row_count + stored_count + 1) * sizeof *list);
 
     if (!list) return SKALD_ENOMEM;
@@ -148,10 +148,9 @@ static skald_err reply_contract(ski_http_request *request, skald_str format,
         skald_types_write(skald_bus_types(ski_api_of(request)->bus), contracts[i].contract, &buf);
 
     if (!err)
-        err = ski_reply_send(request,
-                                  &(ski_http_reply){.status = 200,
-                                                    .content_type = contracts[i].media,
-                                                    .body = ski_buf_str(&buf)});
+        err = ski_reply_send(request, &(ski_http_reply){.status = 200,
+                                                        .content_type = contracts[i].media,
+                                                        .body = ski_buf_str(&buf)});
     skald_buf_fini(&buf);
     return err;
 }

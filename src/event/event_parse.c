@@ -34,8 +34,7 @@ static skald_err read_given(ski_reader *reader, const ski_member *member, const 
 static skald_err publishing_only(ski_reader *reader, const ski_member *member)
 {
     if (reader->expect) return SKALD_OK;
-    return ski_member_fails(reader, member, SKALD_EINVALID,
-                            "belongs to publishing; leave it out");
+    return ski_member_fails(reader, member, SKALD_EINVALID, "belongs to publishing; leave it out");
 }
 
 static skald_err read_asked_time(ski_reader *reader, const ski_member *member,

@@ -263,8 +263,8 @@ static void test_expected_version(void **state)
 
 static void test_asked_times(void **state)
 {
-    static const char *const bad[] = {"1", "\"\"", "\"soon\"", "\"1970-01-01T00:00:00Z\"",
-                                      "\"2030-01-01\"", "[]"};
+    static const char *const bad[] = {
+        "1", "\"\"", "\"soon\"", "\"1970-01-01T00:00:00Z\"", "\"2030-01-01\"", "[]"};
     static const char *const names[] = {"deliverAt", "expiresAt"};
     ski_event_expect expect = {0};
     skald_event event;

@@ -246,9 +246,9 @@ static void a_file_has_a_second_name(void **state)
     (void)state;
     memcpy(from, at("a"), sizeof from);
     assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_ENOTFOUND);
-    assert_int_equal(
-        kernel->open(NULL, from, SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW, &file, NULL),
-        SKALD_OK);
+    assert_int_equal(kernel->open(NULL, from, SKI_OPEN_WRITE | SKI_OPEN_CREATE | SKI_OPEN_NEW,
+                                  &file, NULL),
+                     SKALD_OK);
     assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_OK);
     assert_int_equal(kernel->link(NULL, from, at("b")), SKALD_EEXISTS);
     assert_int_equal(kernel->pwrite(NULL, file, "abc", 3, 0), SKALD_OK);

@@ -39,7 +39,7 @@ struct skald_store {
     ski_rules rules;
     atomic_uint rules_count; // of rules: 0 says without a lock that there are none
     ski_retention retention;
-    bool compacting; // under mutex
+    bool compacting;                 // under mutex
     struct ski_compactor *compactor; // under mutex; NULL: nothing was to be done in the background
 };
 
@@ -51,8 +51,8 @@ void ski_store_leave(skald_store *store);
 // ski_store_load reads back the metadata and limits that are kept in a store just opened.
 skald_err ski_store_load(skald_store *store, skald_error *reterr_error) SKALD_CHECK;
 
-// ski_store_compactor_start makes the thread that compacts every so often, if it is to; stop ends it,
-// when the store is closing and no call is in progress.
+// ski_store_compactor_start makes the thread that compacts every so often, if it is to; stop ends
+// it, when the store is closing and no call is in progress.
 typedef struct ski_compactor ski_compactor;
 skald_err ski_store_compactor_start(skald_store *store) SKALD_CHECK;
 void ski_store_compactor_stop(skald_store *store);

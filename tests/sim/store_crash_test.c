@@ -3,8 +3,8 @@
 // of them.
 //
 // SKALD_SIM="workload:op:fault:seed" runs just that case and shows its operations.
-// SKALD_SIM_ROUNDS=N runs N times as many seeds. SKALD_SIM_WORKLOAD=TEXT runs the workloads that have
-// it in their name.
+// SKALD_SIM_ROUNDS=N runs N times as many seeds. SKALD_SIM_WORKLOAD=TEXT runs the workloads that
+// have it in their name.
 #include "sim/sim_case.h"
 
 #include <inttypes.h>

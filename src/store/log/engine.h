@@ -102,7 +102,7 @@ typedef struct ski_segment {
 // Where an event is: its record begins at offset and ends at bound or before.
 typedef struct ski_candidate {
     uint64_t position, offset, bound;
-    uint32_t slot; // SKI_PLACE_DAMAGED: it cannot be read
+    uint32_t slot;       // SKI_PLACE_DAMAGED: it cannot be read
     uint32_t generation; // of the segment that offset and bound are true of
 } ski_candidate;
 
@@ -149,6 +149,7 @@ typedef struct ski_tail {
     bool unsynced;  // something was written and not synced
     bool uncovered; // something was synced that no watermark on the device says
     bool manifest_due;
+    bool unsure; // the last write failed, and what it left may be whole
 } ski_tail;
 
 typedef struct ski_spare {
@@ -230,9 +231,9 @@ typedef struct ski_engine {
     ski_directory directory;
     bool directory_made;
     _Atomic bool directory_broken; // a run is damaged: indexes are asked until all are made again
-    bool seal_failing;       // the last segment could not be indexed
-    uint64_t seal_until_ns;  // not before, after that
-    uint64_t merge_until_ns; // the same of the directory
+    bool seal_failing;             // the last segment could not be indexed
+    uint64_t seal_until_ns;        // not before, after that
+    uint64_t merge_until_ns;       // the same of the directory
     bool merge_due, filters_due, suspect_due;
     uint64_t filter_bytes;                             // loaded
     uint32_t states[SKI_STATES_KEPT + 1], state_count; // written, oldest first
@@ -289,8 +290,8 @@ skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *ta
     SKALD_CHECK;
 // ski_engine_suspect is told that an index file is damaged: it will be made again.
 void ski_engine_suspect(ski_engine *engine, uint32_t slot);
-// ski_engine_file lends the file of a segment for reading until ski_engine_file_return. Fails: STALE
-// (the segment was rewritten, and is of another generation now).
+// ski_engine_file lends the file of a segment for reading until ski_engine_file_return. Fails:
+// STALE (the segment was rewritten, and is of another generation now).
 skald_err ski_engine_file(ski_engine *engine, uint32_t slot, uint32_t generation,
                           ski_file **ret_file) SKALD_CHECK;
 // ski_engine_file_count counts one file more as open, and gives one that is to be closed for it;
@@ -381,8 +382,8 @@ typedef struct ski_rewritten {
 // ski_replace lists the new generation in the manifest, has the segment answered from it, and
 // removes the old files. rewritten->sealed is NULL when it was taken. *ret_listed: on the device it
 // may be the new one already, also when this fails: READONLY, IO, NOMEM, CORRUPT.
-skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritten,
-                      bool *ret_listed) SKALD_CHECK;
+skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritten, bool *ret_listed)
+    SKALD_CHECK;
 
 // compact.c
 skald_err ski_trim(void *driver, uint64_t position, uint64_t *ret_position,

@@ -3,8 +3,8 @@
 //
 // Nothing that could hold events is ever deleted, unless another file that is there has them: of a
 // segment that was rewritten, every generation but the one that the manifest lists goes, once both
-// copies of the manifest list it. A segment that does not belong is renamed to aside-<name>; a spare
-// is removed only while no frame was written to it, which can be seen.
+// copies of the manifest list it. A segment that does not belong is renamed to aside-<name>; a
+// spare is removed only while no frame was written to it, which can be seen.
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/log/recover.h"

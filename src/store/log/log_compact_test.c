@@ -363,8 +363,8 @@ static uint64_t hurried_ns(void *context)
 {
     world *w = context;
 
-    w->later_ns += 1000 * 1000;
-    return ski_kernel_system.monotonic_ns(NULL) + w->later_ns;
+    return ski_kernel_system.monotonic_ns(NULL) +
+           __atomic_add_fetch(&w->later_ns, 1000 * 1000, __ATOMIC_RELAXED);
 }
 
 static void test_not_faster_than_it_may(void **state)
@@ -377,8 +377,8 @@ static void test_not_faster_than_it_may(void **state)
 
     w->kernel.spawn = ski_kernel_system.spawn;
     w->kernel.join = ski_kernel_system.join;
-    driver = fill(w, 300);
     w->kernel.monotonic_ns = hurried_ns;
+    driver = fill(w, 300);
     job.bytes_per_s = 1000 * 1000;
     began = w->kernel.monotonic_ns(w);
     compact(driver, &job);

@@ -17,7 +17,8 @@ ski_candidate ski_locate_place(uint32_t slot, uint64_t position, const ski_seale
     candidate.generation = info->generation;
     candidate.offset = place->offset;
     candidate.bound = info->end;
-    if (place->len_max < info->end - place->offset) candidate.bound = place->offset + place->len_max;
+    if (place->len_max < info->end - place->offset)
+        candidate.bound = place->offset + place->len_max;
     return candidate;
 }
 

@@ -308,7 +308,8 @@ static skald_err totals_add(ski_engine *engine, uint32_t slot)
     err = ski_seal_totals(segment->indexed->sealed, &engine->totals);
     if (err == SKALD_ECORRUPT && !engine->read_only) {
         segment->suspect = true;
-        if (ski_seal_again(engine)) err = ski_seal_totals(segment->indexed->sealed, &engine->totals);
+        if (ski_seal_again(engine))
+            err = ski_seal_totals(segment->indexed->sealed, &engine->totals);
     }
     return engine->read_only && err != SKALD_ENOMEM ? SKALD_OK : err;
 }

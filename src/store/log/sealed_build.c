@@ -364,8 +364,8 @@ static void stream_put(builder *b, const stream *s, uint32_t count)
     filter_put(b, SKI_SEALED_STREAMS, s->fp.hi);
 }
 
-// gone_put writes streams without events that stand before fp, from number *at on; when fp is one of
-// them, s takes what is said of it.
+// gone_put writes streams without events that stand before fp, from number *at on; when fp is one
+// of them, s takes what is said of it.
 static void gone_put(builder *b, size_t *at, ski_fp fp, stream *s)
 {
     uint64_t base = b->work.info.base_pos;

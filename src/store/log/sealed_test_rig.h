@@ -5,9 +5,9 @@
 #define SKI_STORE_LOG_SEALED_TEST_RIG_H
 
 #include "store/log/bytes.h"
+#include "store/log/gone.h"
 #include "store/log/log_world.h"
 #include "store/log/scan.h"
-#include "store/log/gone.h"
 #include "store/log/sealed.h"
 
 typedef struct rig_event {

@@ -47,11 +47,16 @@ static bool writer_revoke(ski_engine *engine)
     const ski_kernel *kernel = engine->kernel;
     ski_tail *tail = &engine->tail;
     ski_file *file = tail->segment->file;
+    size_t len = sizeof zeros;
     uint64_t size = 0;
 
     tail->incarnation++;
-    if (!kernel->size(kernel->context, file, &size) && size <= tail->end) return true;
-    if (kernel->pwrite(kernel->context, file, zeros, sizeof zeros, tail->end)) return false;
+    if (!kernel->size(kernel->context, file, &size)) {
+        if (size <= tail->end) return true;
+        // Not beyond the end: where the disk is full there is no room for that.
+        if (size - tail->end < len) len = (size_t)(size - tail->end);
+    }
+    if (kernel->pwrite(kernel->context, file, zeros, len, tail->end)) return false;
     return ski_engine_sync(engine, file) == SKALD_OK; // when it fails, that is said already
 }
 
@@ -63,9 +68,8 @@ static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len
 
     assert(tail->end + len <= UINT32_MAX);
     err = kernel->pwrite(kernel->context, tail->segment->file, bytes, len, tail->end);
-    if (!err) return SKALD_OK;
-    // IO says that nobody knows; no other answer may be given where that is so.
-    return writer_revoke(engine) ? err : SKALD_EIO;
+    tail->unsure = err && !writer_revoke(engine);
+    return err && engine->dead ? SKALD_EIO : err;
 }
 
 // tail_sync makes everything written so far durable.
@@ -285,8 +289,9 @@ static uint64_t writer_fail(ski_engine *engine, ski_group *group, size_t from, s
         for (size_t i = from; i < each->count; i++) {
             skald_store_batch *batch = each->items[i].batch;
 
+            // IO says that nobody knows; no other answer may be given where that is so.
             ski_staged_forget(&each->items[i]);
-            batch->done(batch, err);
+            batch->done(batch, each == group && engine->tail.unsure ? SKALD_EIO : err);
         }
     }
     while (group->next) {
@@ -304,6 +309,7 @@ static uint64_t writer_group(ski_engine *engine, ski_group *group)
     skald_err err = engine->dead ? SKALD_EIO : SKALD_OK;
     size_t from = 0;
 
+    engine->tail.unsure = false;
     if (!err) err = ski_writer_wipe(engine);
     if (!err && engine->tail.manifest_due) err = ski_roll_manifest(engine);
     while (!err && from < group->count) {
