@@ -501,7 +501,7 @@ static skald_err claim(ski_replays *replays, const uint8_t *digest, ski_replay *
 
 skald_err ski_replay_begin(ski_http_request *request, bool *ret_answered, skald_error *reterr_error)
 {
-    skald_str text = ski_http_header_get(request, "idempotency-key"), key;
+    skald_str text = ski_http_header_get(request, "idempotency-key"), key = {0};
     ski_replays *replays = ski_api_of(request)->replays;
     uint8_t digest[SHA256_DIGEST_LENGTH];
     ski_replay *replay;
