@@ -59,7 +59,7 @@ static void value_is(void *driver, const char *name, const char *bytes)
 // The copy is opened as the world's store from now on.
 static void world_turn(world *w, const char *path)
 {
-    (void)snprintf(w->path, sizeof w->path, "%s", path);
+    assert_true(snprintf(w->path, sizeof w->path, "%s", path) < (int)sizeof w->path);
 }
 
 static void copy_path(const world *w, char path[300])
