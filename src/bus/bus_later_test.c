@@ -53,7 +53,7 @@ static skald_err publish_at(const char *type, uint8_t id, skald_time at)
 
 static void a_scheduled_event_comes_in_time(void **state)
 {
-    notes to = {0}, all = {0};
+    static notes to = {0}, all = {0}; // the bus tells its end behind the test
     const skald_scheduled *waiting;
     size_t count;
 
@@ -101,7 +101,7 @@ static void a_scheduled_event_comes_in_time(void **state)
 
 static void a_scheduled_event_is_cancelled(void **state)
 {
-    notes to = {0};
+    static notes to = {0}; // the bus tells its end behind the test
     skald_time at = skald_test_bus_now(on) + 1000000;
 
     (void)state;
@@ -176,7 +176,7 @@ static void what_does_not_go_together_is_refused(void **state)
 static void what_has_expired_is_not_delivered(void **state)
 {
     static const char *const metadata[] = {NULL, "{}", " { \"x\" : 1 } "};
-    notes now = {0}, late = {0};
+    static notes now = {0}, late = {0}; // the bus tells its end behind the test
     skald_subscription_state seen = {0};
     const skald_subscription_state *states;
     size_t count;
@@ -210,7 +210,7 @@ static void what_has_expired_is_not_delivered(void **state)
 
 static void what_is_not_kept_reaches_who_is_there(void **state)
 {
-    notes live = {0}, durable = {0}, other = {0};
+    static notes live = {0}, durable = {0}, other = {0}; // the bus tells its end behind the test
     skald_bus_counters counters;
 
     (void)state;
@@ -263,7 +263,7 @@ static const skald_trace_delivery *outcome_of(const skald_trace_node *node, cons
 
 static void a_trace_says_what_led_to_what(void **state)
 {
-    notes to = {0}, bad = {.outcome = SKALD_REJECT}, none = {0};
+    static notes to = {0}, bad = {.outcome = SKALD_REJECT}, none = {0}; // the bus tells its end behind the test
     skald_subscription_options options = rig_options("chain", &to);
     skald_subscription made;
     skald_trace trace;
@@ -308,7 +308,7 @@ static void a_trace_says_what_led_to_what(void **state)
 
 static void trouble_is_made_on_purpose(void **state)
 {
-    notes to = {0};
+    static notes to = {0}; // the bus tells its end behind the test
     skald_test_trouble trouble = {.duplicate = 1};
     skald_subscription_options options = rig_options("s", &to);
     skald_subscription made;

@@ -323,6 +323,9 @@ static void save_ended(ski_subscription *sub)
         sub->dirty = true;
         save_again(sub, sub->save_err);
     } else {
+        if (sub->save_failures)
+            ski_log_line(bus->log, SKALD_INFO, "a checkpoint was written again", "value",
+                         sub->value_name.ptr, NULL);
         sub->saved = true;
         sub->save_failures = 0;
         if (sub->dirty) ski_save_mark(sub);

@@ -153,6 +153,7 @@ static void test_bomb(void **state)
 
 typedef struct fixture {
     ski_http *http;
+    ski_http *serving; // as its own loop knows it
     uint16_t port;
     char plain[plain_bytes];
     // of the loop
@@ -209,7 +210,7 @@ static void go_on(void *context)
 {
     fixture *fix = context;
 
-    ski_http_resume(fix->http, fix->kept);
+    ski_http_resume(fix->serving, fix->kept);
 }
 
 // stream_more pauses behind every piece.
@@ -221,7 +222,8 @@ static bool stream_more(ski_http_request *request, skald_str bytes)
     fix->streamed += bytes.len;
     fix->mores++;
     fix->kept = request->id;
-    return !ski_http_post(fix->http, go_on, fix);
+    fix->serving = request->http;
+    return !ski_http_post(request->http, go_on, fix);
 }
 
 static void stream_end(ski_http_request *request)

@@ -11,6 +11,7 @@ enum { kept_max = 64 };
 // What the handlers of a test leave behind, and what they need.
 typedef struct fixture {
     ski_http *http;
+    ski_http *serving; // as its own loop knows it
     uint16_t port;
     gate arrived;                       // a request was kept, or a worker has begun
     gate go;                            // workers wait for it
@@ -159,6 +160,7 @@ static skald_err handle_turn(ski_http_request *request, skald_error *error)
 
     if (fix->turning_count == 2) return skald_fail(error, SKALD_EFULL, "the turn does not end");
     fix->turning[fix->turning_count++] = request->id;
+    fix->serving = request->http;
     assert(ski_http_turn(request->http));
     return SKALD_OK;
 }
@@ -170,7 +172,7 @@ static void turned(void *context)
 
     assert(fix->turning_count);
     for (unsigned i = 0; i < fix->turning_count; i++) {
-        (void)ski_http_reply_send(fix->http, fix->turning[i], &reply);
+        (void)ski_http_reply_send(fix->serving, fix->turning[i], &reply);
     }
     fix->turning_count = 0;
 }

@@ -90,7 +90,7 @@ test_checkpoint() {
     degraded
     rm "$disk/ballast"
     wait_until 20 "the server to write again" resumes
-    sleep 2 # the checkpoint is tried again by and by
+    wait_until 30 "the checkpoint to be written" grep -q 'a checkpoint was written again' "$WORK/serve.err"
     kill_server
     start_server --port "$port"
     get '/api/subscriptions/disk/deliveries?max=100&waitMs=1000' > "$WORK/taken"
