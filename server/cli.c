@@ -11,17 +11,60 @@
 #include <time.h>
 #include <unistd.h>
 
+// put_shown writes text so that it cannot move the cursor of a terminal.
+static void put_shown(FILE *to, skald_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        unsigned char next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
+        if (byte == 0xc2 && next >= 0x80 && next < 0xa0) { // U+0080 to U+009F, controls too
+            (void)fprintf(to, "\\x%02x\\x%02x", byte, next);
+            i++;
+        } else if (byte < ' ' || byte == 0x7f) {
+            (void)fprintf(to, "\\x%02x", byte);
+        } else {
+            (void)fputc(byte, to);
+        }
+    }
+}
+
+// cli_fail may be told what a server or a file says, so nothing of it reaches a terminal as it is.
 int cli_fail(int exit, const char *format, ...)
 {
+    char text[4096] = "";
     va_list arguments;
 
     (void)fflush(stdout);
     va_start(arguments, format);
-    (void)fputs("skald: ", stderr);
-    (void)vfprintf(stderr, format, arguments);
-    (void)fputc('\n', stderr);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    flockfile(stderr); // one line of one thread
+    (void)fputs("skald: ", stderr);
+    for (const char *line = text;; line++) {
+        size_t len = strcspn(line, "\n");
+        put_shown(stderr, (skald_str){line, len});
+        (void)fputc('\n', stderr);
+        line += len;
+        if (!*line) break;
+    }
+    funlockfile(stderr);
     return exit;
+}
+
+int cli_unknown_verb(const char *name)
+{
+    const cli_verb *meant = NULL;
+
+    // The beginning of one verb, or one with an s too many or too few, is what may have been meant.
+    for (const cli_verb *const *verb = cli_verbs; *verb && *name; verb++) {
+        size_t len = strlen((*verb)->name), given = strlen(name);
+        size_t common = len < given ? len : given;
+        if (memcmp((*verb)->name, name, common) != 0 || given > len + 1) continue;
+        if (meant) return cli_fail(CLI_USAGE, "unknown verb '%s'; see: skald --help", name);
+        meant = *verb;
+    }
+    if (!meant) return cli_fail(CLI_USAGE, "unknown verb '%s'; see: skald --help", name);
+    return cli_fail(CLI_USAGE, "unknown verb '%s'; did you mean '%s'?", name, meant->name);
 }
 
 int cli_fail_error(const skald_error *error)
@@ -59,20 +102,6 @@ int cli_store_open(const cli_args *args, const skald_store_options *options,
     err = skald_store_open(url, options, ret_store, &error);
     if (err == SKALD_ENOTFOUND) return cli_fail(CLI_CANNOT, "there is no store in '%s'", data);
     return err ? cli_fail_error(&error) : CLI_OK;
-}
-
-void cli_help(const cli_verb *verb)
-{
-    printf("%s\n\nUsage: skald %s%s%s%s\n", verb->summary, verb->name,
-           verb->options[0].name ? " [OPTIONS]" : "", verb->rest[0] ? " " : "", verb->rest);
-    if (verb->options[0].name) printf("\nOptions:\n");
-    for (const cli_option *option = verb->options; option->name; option++) {
-        char left[64];
-        (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
-                       option->argument ? option->argument : "");
-        printf("  %-24s %s\n", left, option->help);
-    }
-    printf("\nExample:\n  %s\n", verb->example);
 }
 
 static const cli_option *find_option(const cli_verb *verb, const char *name, size_t len)
@@ -225,6 +254,11 @@ bool cli_number(const cli_args *args, const char *name, uint64_t min, uint64_t m
     return false;
 }
 
+const char *cli_s(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 bool cli_colours(void)
 {
     const char *term = getenv("TERM");
@@ -237,23 +271,6 @@ bool cli_progress(void)
     return isatty(STDERR_FILENO);
 }
 
-// print_text writes text so that it cannot move the cursor of a terminal.
-static void print_text(skald_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        unsigned char next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
-        if (byte == 0xc2 && next >= 0x80 && next < 0xa0) { // U+0080 to U+009F, controls too
-            printf("\\x%02x\\x%02x", byte, next);
-            i++;
-        } else if (byte < ' ' || byte == 0x7f) {
-            printf("\\x%02x", byte);
-        } else {
-            (void)putchar(byte);
-        }
-    }
-}
-
 static void print_for_people(const skald_event *event)
 {
     bool colours = cli_colours();
@@ -262,15 +279,15 @@ static void print_for_people(const skald_event *event)
     skald_time_print(event->recorded_at ? event->recorded_at : event->occurred_at, time);
     printf("%s%8llu  %.19sZ%s  %s", colours ? "\033[2m" : "", (unsigned long long)event->position,
            time, colours ? "\033[0m" : "", colours ? "\033[1m" : "");
-    print_text(event->type);
+    put_shown(stdout, event->type);
     printf("%s", colours ? "\033[0m" : "");
     if (event->stream.len) {
         printf("  ");
-        print_text(event->stream);
+        put_shown(stdout, event->stream);
         printf(" v%llu", (unsigned long long)event->stream_version);
     }
     printf("  ");
-    print_text(event->data.ptr ? event->data : SKALD_STR("null"));
+    put_shown(stdout, event->data.ptr ? event->data : SKALD_STR("null"));
     (void)putchar('\n');
 }
 

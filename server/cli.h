@@ -48,7 +48,12 @@ struct cli_args {
 
 // cli_parse reads a verb's command line. CLI_OK, or CLI_USAGE having said why.
 int cli_parse(const cli_verb *verb, int argc, char **argv, cli_args *ret_args);
+
+extern const cli_verb *const cli_verbs[]; // all of them, then NULL
+const cli_verb *cli_verb_find(const char *name);
+int cli_unknown_verb(const char *name); // says so; CLI_USAGE
 void cli_help(const cli_verb *verb);
+void cli_help_all(void);
 
 // cli_get is the last value of an option, NULL if it was not given; a flag's is "".
 const char *cli_get(const cli_args *args, const char *name);
@@ -67,6 +72,9 @@ int cli_fail_error(const skald_error *error); // CLI_USAGE for INVALID, else CLI
 // cli_store_open opens the directory that --data names. Not CLI_OK: it said why.
 int cli_store_open(const cli_args *args, const skald_store_options *options,
                    skald_store **ret_store);
+
+// cli_s ends a word that stands behind a number: 1 event, 2 events.
+const char *cli_s(uint64_t count);
 
 bool cli_colours(void);  // standard output is a terminal that shows them
 bool cli_progress(void); // standard error is a terminal
@@ -93,6 +101,7 @@ void cli_settings_of(const cli_args *args, cli_settings *ret_settings);
 
 extern const cli_verb cmd_serve, cmd_publish, cmd_tail, cmd_read, cmd_import, cmd_export,
     cmd_verify, cmd_backup, cmd_store, cmd_version, cmd_types, cmd_schema, cmd_config, cmd_keys,
-    cmd_subscriptions, cmd_dead_letters, cmd_parked, cmd_trace, cmd_replay;
+    cmd_subscriptions, cmd_dead_letters, cmd_parked, cmd_trace, cmd_replay, cmd_help,
+    cmd_completion;
 
 #endif

@@ -27,9 +27,9 @@ static void print_done(const char *directory, unsigned long long position, unsig
            "store's own files\n",
            position, directory, bytes, linked);
     if (damages) {
-        printf("%llu ranges of the store are damaged, and so they are in the backup: skald verify "
-               "says which\n",
-               damages);
+        printf("%llu damaged range%s of the store stand%s in the backup, too: skald verify says "
+               "which\n",
+               damages, cli_s(damages), damages == 1 ? "s" : "");
     }
 }
 

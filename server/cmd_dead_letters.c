@@ -12,6 +12,7 @@ static void show_row(const json_t *row)
 {
     const json_t *event = json_object_get(row, "event");
     const char *key = ask_text(row, "key");
+    long long waiting = ask_whole(row, "waiting"), attempts = ask_whole(row, "attempts");
     char at[24];
 
     ask_show(key ? key : ask_text(row, "id"));
@@ -21,8 +22,8 @@ static void show_row(const json_t *row)
         printf("  ");
         ask_show(ask_text(event, "stream"));
     }
-    if (key) printf("  %lld wait behind", ask_whole(row, "waiting"));
-    printf("  %lld attempts, last %s: ", ask_whole(row, "attempts"),
+    if (key) printf("  %lld wait%s behind", waiting, waiting == 1 ? "s" : "");
+    printf("  %lld attempt%s, last %s: ", attempts, cli_s((uint64_t)attempts),
            ask_time(row, "lastFailedAt", at));
     ask_show(ask_text(row, "lastError"));
     printf("%s\n", json_is_true(json_object_get(row, "releasing")) ? "  (being delivered)" : "");
@@ -99,13 +100,14 @@ static int retry_all(cli_asking *asking)
     int exit =
         text ? ask(asking, "POST", text, (const char *const[]){"/api/dead-letters/retry", NULL})
              : cli_fail(CLI_USAGE, "dead-letters: --subscription is not UTF-8");
+    long long retried;
 
     free(text);
     json_decref(body);
     if (exit) return exit;
     if (cli_flag(asking->args, "json")) return say(asking, "", "");
-    printf("%lld are delivered again\n",
-           ask_whole(json_object_get(asking->answer, "data"), "retried"));
+    retried = ask_whole(json_object_get(asking->answer, "data"), "retried");
+    printf("%lld %s delivered again\n", retried, retried == 1 ? "is" : "are");
     return CLI_OK;
 }
 

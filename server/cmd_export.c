@@ -67,7 +67,7 @@ static int run(const cli_args *args)
     if (cli_flag(args, "json"))
         printf("{\"events\":%llu}\n", (unsigned long long)count);
     else
-        printf("%llu events in %s\n", (unsigned long long)count, path);
+        printf("%llu event%s in %s\n", (unsigned long long)count, cli_s(count), path);
     return exit;
 }
 

@@ -65,8 +65,8 @@ static void reject(import_run *importing, uint64_t line, const char *field, cons
     importing->rejected++;
     if (strncmp(why, "line 1 column", 13) == 0) why += 7; // the line is that of the file
     if (importing->bar.drawn_ns) (void)fprintf(stderr, "\r\033[K");
-    (void)fprintf(stderr, "skald: line %llu: %s%s%s\n", (unsigned long long)line, field,
-                  field[0] ? ": " : "", why);
+    (void)cli_fail(CLI_NO, "line %llu: %s%s%s", (unsigned long long)line, field,
+                   field[0] ? ": " : "", why);
 }
 
 // read_chunk takes what there is: a pipe is not waited for longer than it has to be.
@@ -355,9 +355,13 @@ static int run(const cli_args *args)
         exit = cli_fail(CLI_CANNOT, "out of memory");
     if (!exit) {
         exit = import_all(importing);
-        printf(cli_flag(args, "json") ? "{\"accepted\":%llu,\"rejected\":%llu}\n"
-                                      : "%llu events stored, %llu lines rejected\n",
-               (unsigned long long)importing->accepted, (unsigned long long)importing->rejected);
+        unsigned long long accepted = importing->accepted, rejected = importing->rejected;
+
+        if (cli_flag(args, "json"))
+            printf("{\"accepted\":%llu,\"rejected\":%llu}\n", accepted, rejected);
+        else
+            printf("%llu event%s stored, %llu line%s rejected\n", accepted, cli_s(accepted),
+                   rejected, cli_s(rejected));
     }
     client_close(importing->client);
     skald_store_close(importing->store);

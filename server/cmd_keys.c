@@ -36,22 +36,107 @@ static bool expiry(const char *text, skald_time *ret_time)
     return false;
 }
 
-static void print_made(const char *key)
+// Rows are of the shape that the server answers with; a directory's are made so.
+
+static json_t *text_json(skald_str text)
 {
-    (void)fprintf(stderr, "This key is shown once. Keep it where secrets are kept:\n");
-    printf("%s\n", key);
+    return json_stringn(text.len ? text.ptr : "", text.len);
 }
 
-static void print_head(void)
+static json_t *time_json(skald_time time)
+{
+    char text[SKALD_TIME_TEXT + 1];
+
+    if (!time) return json_null();
+    skald_time_print(time, text);
+    return json_string(text);
+}
+
+static json_t *texts_json(skald_texts texts)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < texts.count; i++)
+        (void)json_array_append_new(array, json_stringn(texts.items[i].ptr, texts.items[i].len));
+    return array;
+}
+
+static json_t *key_json(const skald_key *key)
+{
+    skald_str scopes[list_items_max];
+
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", text_json(key->id), "name",
+                     text_json(key->name), "scopes",
+                     texts_json(split(skald_scopes_print(key->scopes), scopes)), "tenantId",
+                     text_json(key->tenant), "types", texts_json(key->types), "streams",
+                     texts_json(key->streams), "expiresAt", time_json(key->expires_at), "createdAt",
+                     time_json(key->created_at), "revokedAt", time_json(key->revoked_at), "usedAt",
+                     time_json(key->used_at));
+}
+
+static const char *text_of(const json_t *row, const char *name)
+{
+    const char *text = json_string_value(json_object_get(row, name));
+
+    return text ? text : "";
+}
+
+static void print_rows(const json_t *list)
 {
     printf("%-16s %-20s %-34s %-12s %-10s %s\n", "ID", "NAME", "SCOPES", "TENANT", "STATE",
            "LAST USED");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *row = json_array_get(list, i), *scopes = json_object_get(row, "scopes");
+        char joined[128] = "", used[17] = "never", expires[11];
+        size_t len = 0;
+
+        for (size_t j = 0; j < json_array_size(scopes) && len < sizeof joined; j++) {
+            int more = snprintf(joined + len, sizeof joined - len, "%s%s", j ? " " : "",
+                                json_string_value(json_array_get(scopes, j)));
+            len += (size_t)(more > 0 ? more : 0);
+        }
+        (void)snprintf(expires, sizeof expires, "%.10s", text_of(row, "expiresAt"));
+        if (text_of(row, "usedAt")[0])
+            (void)snprintf(used, sizeof used, "%.16s", text_of(row, "usedAt"));
+        printf("%-16s %-20s %-34s %-12s %-10s %s\n", text_of(row, "id"), text_of(row, "name"),
+               joined, text_of(row, "tenantId"),
+               text_of(row, "revokedAt")[0] ? "revoked"
+               : expires[0]                 ? expires
+                                            : "valid",
+               used);
+    }
 }
 
-static void print_row(const char *id, const char *name, const char *scopes, const char *tenant,
-                      const char *state, const char *used)
+// show prints what was made (what is "create") or listed: {"data": …}, as the server answers.
+static void show(const cli_args *args, const char *what, const json_t *answer)
 {
-    printf("%-16s %-20s %-34s %-12s %-10s %s\n", id, name, scopes, tenant, state, used);
+    const json_t *data = json_object_get(answer, "data");
+    bool creates = strcmp(what, "create") == 0;
+    char *text;
+
+    if (creates) (void)fprintf(stderr, "This key is shown once. Keep it where secrets are kept:\n");
+    if (cli_flag(args, "json")) {
+        text = json_dumps(answer, JSON_COMPACT);
+        printf("%s\n", text ? text : "{}");
+        free(text);
+    } else if (creates) {
+        printf("%s\n", text_of(data, "key"));
+    } else {
+        print_rows(data);
+    }
+}
+
+static void show_revoked(const cli_args *args)
+{
+    json_t *answer = json_pack("{s:{s:s,s:b}}", "data", "id", args->rest[1], "revoked", 1);
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+
+    if (cli_flag(args, "json"))
+        printf("%s\n", text ? text : "{}");
+    else
+        printf("%s is revoked\n", args->rest[1]);
+    free(text);
+    json_decref(answer);
 }
 
 // In a directory.
@@ -67,45 +152,34 @@ static skald_err create_in(skald_store *store, const cli_args *args, skald_arena
         .types = split(cli_get(args, "types"), types),
         .streams = split(cli_get(args, "streams"), streams),
     };
+    json_t *row, *answer;
     skald_key made;
 
     if (expires && !expiry(expires, &asked.expires_at))
         return skald_fail_at(reterr_error, SKALD_EINVALID, "expires", "is no time");
     SKALD_TRY(skald_scopes_read(skald_str_of(scopes), &asked.scopes, reterr_error));
     SKALD_TRY(skald_key_create(store, &asked, arena, &made, &text, reterr_error));
-    print_made(skald_arena_print(arena, "%.*s%c", SKALD_FMT(text), 0).ptr);
+    row = key_json(&made);
+    (void)json_object_set_new(row, "key", text_json(text));
+    answer = json_pack("{s:o}", "data", row);
+    show(args, "create", answer);
+    json_decref(answer);
     return SKALD_OK;
 }
 
-static const char *terminated(skald_arena *arena, skald_str text)
-{
-    const char *copy =
-        skald_arena_print(arena, "%.*s%c", (int)text.len, text.len ? text.ptr : "", 0).ptr;
-
-    return copy ? copy : "";
-}
-
-static skald_err list_in(skald_store *store, skald_arena *arena, skald_error *reterr_error)
+static skald_err list_in(skald_store *store, const cli_args *args, skald_arena *arena,
+                         skald_error *reterr_error)
 {
     const skald_key *keys = NULL;
+    json_t *rows, *answer;
     size_t count = 0;
 
     SKALD_TRY(skald_keys_list(store, arena, &keys, &count, reterr_error));
-    print_head();
-    for (size_t i = 0; i < count; i++) {
-        char used[SKALD_TIME_TEXT + 1] = "never", expires[SKALD_TIME_TEXT + 1];
-
-        if (keys[i].used_at) skald_time_print(keys[i].used_at, used);
-        if (keys[i].expires_at) skald_time_print(keys[i].expires_at, expires);
-        used[strcmp(used, "never") == 0 ? 5 : 16] = 0;
-        expires[10] = 0;
-        print_row(terminated(arena, keys[i].id), terminated(arena, keys[i].name),
-                  skald_scopes_print(keys[i].scopes), terminated(arena, keys[i].tenant),
-                  keys[i].revoked_at   ? "revoked"
-                  : keys[i].expires_at ? expires
-                                       : "valid",
-                  used);
-    }
+    rows = json_array();
+    for (size_t i = 0; i < count; i++) (void)json_array_append_new(rows, key_json(&keys[i]));
+    answer = json_pack("{s:o}", "data", rows);
+    show(args, "list", answer);
+    json_decref(answer);
     return SKALD_OK;
 }
 
@@ -130,10 +204,10 @@ static int run_directory(const cli_args *args, const char *what)
     if (!err && strcmp(what, "create") == 0)
         err = create_in(store, args, arena, &error);
     else if (!err && strcmp(what, "list") == 0)
-        err = list_in(store, arena, &error);
+        err = list_in(store, args, arena, &error);
     else if (!err)
         err = skald_key_revoke(store, skald_str_of(args->rest[1]), &error);
-    if (!err && strcmp(what, "revoke") == 0) printf("%s is revoked\n", args->rest[1]);
+    if (!err && strcmp(what, "revoke") == 0) show_revoked(args);
     if (err && !error.err) (void)!skald_fail(&error, err, "%s", skald_err_text(err));
     skald_arena_free(arena);
     skald_store_close(store);
@@ -143,15 +217,6 @@ static int run_directory(const cli_args *args, const char *what)
 }
 
 // By asking a server.
-
-static json_t *texts_json(skald_texts texts)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < texts.count; i++)
-        (void)json_array_append_new(array, json_stringn(texts.items[i].ptr, texts.items[i].len));
-    return array;
-}
 
 static char *body_of(const cli_args *args)
 {
@@ -175,37 +240,6 @@ static char *body_of(const cli_args *args)
     text = expires && !json_object_get(body, "expiresAt") ? NULL : json_dumps(body, JSON_COMPACT);
     json_decref(body);
     return text;
-}
-
-static const char *text_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-
-    return text ? text : "";
-}
-
-static void print_rows(const json_t *list)
-{
-    print_head();
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *row = json_array_get(list, i), *scopes = json_object_get(row, "scopes");
-        char joined[128] = "", used[17] = "never", expires[11];
-        size_t len = 0;
-
-        for (size_t j = 0; j < json_array_size(scopes) && len < sizeof joined; j++) {
-            int more = snprintf(joined + len, sizeof joined - len, "%s%s", j ? " " : "",
-                                json_string_value(json_array_get(scopes, j)));
-            len += (size_t)(more > 0 ? more : 0);
-        }
-        (void)snprintf(expires, sizeof expires, "%.10s", text_of(row, "expiresAt"));
-        if (text_of(row, "usedAt")[0])
-            (void)snprintf(used, sizeof used, "%.16s", text_of(row, "usedAt"));
-        print_row(text_of(row, "id"), text_of(row, "name"), joined, text_of(row, "tenantId"),
-                  text_of(row, "revokedAt")[0] ? "revoked"
-                  : expires[0]                 ? expires
-                                               : "valid",
-                  used);
-    }
 }
 
 static int ask(const cli_args *args, cli_client *client, const char *what)
@@ -234,14 +268,11 @@ static int ask(const cli_args *args, cli_client *client, const char *what)
         exit = client_fail(&reply);
     } else {
         json_t *answer = json_loadb(reply.body, reply.len, 0, NULL);
-        const json_t *data = json_object_get(answer, "data");
 
-        if (creates)
-            print_made(text_of(data, "key"));
-        else if (lists)
-            print_rows(data);
+        if (creates || lists)
+            show(args, what, answer);
         else
-            printf("%s is revoked\n", args->rest[1]);
+            show_revoked(args);
         json_decref(answer);
     }
     free(body);
@@ -282,6 +313,7 @@ static const cli_option options[] = {
     {"types", "LIST", "the types it may see and publish: order.*"},
     {"streams", "LIST", "the streams it may see and write: order-*"},
     {"expires", "DAY", "as 2027-01-01; else it lasts until it is revoked"},
+    {"json", NULL, "the answer as JSON"},
     {NULL, NULL, NULL},
 };
 

@@ -37,6 +37,7 @@ static char *make_body(const cli_args *args)
 int replay_run(cli_asking *asking, const char *name)
 {
     char *body = make_body(asking->args);
+    long long lag;
     int exit;
 
     if (!body) return CLI_USAGE;
@@ -49,8 +50,8 @@ int replay_run(cli_asking *asking, const char *name)
         return CLI_OK;
     }
     ask_show(name);
-    printf(" goes on from there; %lld events lie ahead\n",
-           ask_whole(json_object_get(asking->answer, "data"), "lag"));
+    lag = ask_whole(json_object_get(asking->answer, "data"), "lag");
+    printf(" goes on from there; %lld event%s ahead\n", lag, lag == 1 ? " lies" : "s lie");
     return CLI_OK;
 }
 

@@ -86,12 +86,13 @@ static void print_segment(const skald_store_part *part)
     printf("      %s to %s\n", time_text(part->recorded_first, from),
            time_text(part->recorded_last, to));
     printf("      %" PRIu64 " bytes, %" PRIu64 " of events, index %" PRIu64 "; %" PRIu64
-           " events, %" PRIu64 " erased, %" PRIu64 " damaged\n",
-           part->bytes, part->live_bytes, part->index_bytes, part->events, part->erased,
-           part->damaged);
-    printf("      %" PRIu64 " streams, %" PRIu64 " types, %" PRIu64 " tenants, %" PRIu64
-           " correlations\n",
-           part->streams, part->types, part->tenants, part->correlations);
+           " event%s, %" PRIu64 " erased, %" PRIu64 " damaged\n",
+           part->bytes, part->live_bytes, part->index_bytes, part->events, cli_s(part->events),
+           part->erased, part->damaged);
+    printf("      %" PRIu64 " stream%s, %" PRIu64 " type%s, %" PRIu64 " tenant%s, %" PRIu64
+           " correlation%s\n",
+           part->streams, cli_s(part->streams), part->types, cli_s(part->types), part->tenants,
+           cli_s(part->tenants), part->correlations, cli_s(part->correlations));
 }
 
 static bool info_part(void *context, const skald_store_part *part)
@@ -161,8 +162,8 @@ static int store_info(const cli_args *args)
     printf("format 1, up to position %" PRIu64 ", %" PRIu64 " bytes in files\n", state.head,
            run.bytes);
     if (state.damages) {
-        printf("%" PRIu64 " ranges are known to be damaged; skald verify says which\n",
-               state.damages);
+        printf("%" PRIu64 " damaged range%s; skald verify says which\n", state.damages,
+               cli_s(state.damages));
     }
     return CLI_OK;
 }
@@ -194,8 +195,8 @@ static int store_compact(const cli_args *args)
         print_json(json_pack("{s:I,s:I}", "eventsErased", (json_int_t)done.events_erased,
                              "bytesFreed", (json_int_t)done.bytes_freed));
     } else {
-        printf("%" PRIu64 " events erased, %" PRIu64 " bytes freed\n", done.events_erased,
-               done.bytes_freed);
+        printf("%" PRIu64 " event%s erased, %" PRIu64 " bytes freed\n", done.events_erased,
+               cli_s(done.events_erased), done.bytes_freed);
     }
     return CLI_OK;
 }
@@ -235,8 +236,9 @@ static int salvage_report(const cli_args *args, salvage_run *run, const skald_sa
                              "lastPosition", (json_int_t)done->position_last, "positionsLost",
                              (json_int_t)done->positions_lost, "lost", run->lost));
     } else {
-        printf("%" PRIu64 " events are in %s, %" PRIu64 " are lost\n", done->events,
-               cli_get(args, "to"), done->positions_lost);
+        printf("%" PRIu64 " event%s in %s, %" PRIu64 " %s lost\n", done->events,
+               done->events == 1 ? " is" : "s are", cli_get(args, "to"), done->positions_lost,
+               done->positions_lost == 1 ? "is" : "are");
     }
     return done->positions_lost ? CLI_NO : CLI_OK;
 }

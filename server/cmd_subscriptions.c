@@ -14,6 +14,7 @@ static int show_json(const cli_asking *asking)
 static void show_row(const json_t *row)
 {
     const char *name = ask_text(row, "name");
+    long long parked = ask_whole(row, "parked");
 
     ask_show(name && name[0] ? name : "(unnamed)");
     printf("  ");
@@ -24,7 +25,7 @@ static void show_row(const json_t *row)
            ask_whole(row, "position"));
     if (ask_whole(row, "lag")) printf("  %lld behind", ask_whole(row, "lag"));
     if (ask_whole(row, "inFlight")) printf("  %lld out", ask_whole(row, "inFlight"));
-    if (ask_whole(row, "parked")) printf("  %lld keys parked", ask_whole(row, "parked"));
+    if (parked) printf("  %lld key%s parked", parked, cli_s((uint64_t)parked));
     if (ask_whole(row, "dead")) printf("  %lld dead", ask_whole(row, "dead"));
     (void)putchar('\n');
 }

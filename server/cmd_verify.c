@@ -67,8 +67,9 @@ static int report(const verify_run *verifying, const skald_verified *verified)
     char *text;
 
     if (!verifying->json) {
-        printf("%llu events in %llu segments, %llu bytes: %s\n",
-               (unsigned long long)verified->events, (unsigned long long)verified->segments,
+        printf("%llu event%s in %llu segment%s, %llu bytes: %s\n",
+               (unsigned long long)verified->events, cli_s(verified->events),
+               (unsigned long long)verified->segments, cli_s(verified->segments),
                (unsigned long long)verified->bytes, verdict(verified));
         if (verified->repairable > verified->repaired && verified->repairable == verified->damaged)
             printf("no event is lost; skald verify --repair makes those files again\n");

@@ -36,6 +36,14 @@ test_usage() {
     ended 2 "$SKALD" keys create --data "$DATA" --scopes admin --types 'order.*'
     ended 2 "$SKALD" keys revoke --data "$DATA"
     ended 1 "$SKALD" keys revoke --data "$DATA" 0000000000000000
+    # For programs: the same members as at a server.
+    ended 0 "$SKALD" keys create --data "$WORK/json" --name ci --scopes events:publish --types 'ci.*' --json
+    expect_like "a key as JSON" "$(cat "$WORK/out")" '{"data":{"id":"*","name":"ci","scopes":\["events:publish"\],*"types":\["ci.\*"\],*"key":"skald_*"}}'
+    ended 0 "$SKALD" keys list --data "$WORK/json" --json
+    expect_like "keys as JSON" "$(cat "$WORK/out")" '{"data":\[{"id":"*","name":"ci",*"usedAt":null}\]}'
+    ! grep -q '"key"' "$WORK/out" || fail "a list shows a secret"
+    ended 0 "$SKALD" keys revoke --data "$WORK/json" "$(sed 's/.*"id":"\([0-9a-f]*\)".*/\1/' "$WORK/out")" --json
+    expect_like "revoked, as JSON" "$(cat "$WORK/out")" '{"data":{"id":"*","revoked":true}}'
 }
 
 test_server() {

@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.bash"
 
-verbs="serve publish tail read import export verify version types schema subscriptions dead-letters parked trace replay"
+verbs=$("$SKALD" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p')
 
 test_help() {
     local verb
@@ -18,6 +18,18 @@ test_help() {
         grep -A1 '^Example:' "$WORK/out" | grep -q "^  skald $verb" || fail "$verb --help shows no example"
         ended 0 "$SKALD" "$verb" -h
     done
+    [ "$(wc -w <<< "$verbs")" -ge 21 ] || fail "skald --help names only $verbs"
+    ended 0 "$SKALD" help
+    cp "$WORK/out" "$WORK/help"
+    ended 0 "$SKALD" --help
+    cmp "$WORK/out" "$WORK/help"
+    ended 0 "$SKALD" help publish
+    cp "$WORK/out" "$WORK/help"
+    ended 0 "$SKALD" publish --help
+    cmp "$WORK/out" "$WORK/help"
+    ended 2 "$SKALD" help polish
+    said "skald: unknown verb 'polish'; see: skald --help"
+    ended 2 "$SKALD" help publish --mdoc
     ended 2 "$SKALD"
     ended 0 "$SKALD" --version
     ended 0 "$SKALD" version --json
@@ -27,6 +39,12 @@ test_help() {
 test_usage() {
     ended 2 "$SKALD" polish
     said "skald: unknown verb 'polish'; see: skald --help"
+    ended 2 "$SKALD" subscription
+    said "skald: unknown verb 'subscription'; did you mean 'subscriptions'?"
+    ended 2 "$SKALD" t # tail, types and trace
+    said "skald: unknown verb 't'; see: skald --help"
+    ended 2 "$SKALD" $'\e[2J'
+    said "skald: unknown verb '?x1b?2J'; see: skald --help"
     ended 2 "$SKALD" read --fast
     said "skald: read: unknown option '--fast'; see: skald read --help"
     ended 2 "$SKALD" read --after
@@ -176,6 +194,12 @@ test_publish() {
     done
     # What would move the cursor of a terminal is shown, not sent.
     ended 2 "$SKALD" publish odd.name 1 --stream $'esc\x1b[2Jape' --url "$URL"
+    ! grep -q $'\x1b' "$WORK/err" || fail "an error moves the cursor: $(cat -v "$WORK/err")"
+    printf '{"type":"odd.\x1b[2J"}\n' > "$WORK/odd.ndjson"
+    ended 1 "$SKALD" import "$WORK/odd.ndjson" --url "$URL"
+    ! grep -q $'\x1b' "$WORK/err" || fail "an error moves the cursor: $(cat -v "$WORK/err")"
+    # One is one, in words too.
+    expect_like "import" "$(cat "$WORK/out")" '0 events stored, 1 line rejected'
     ended 0 "$SKALD" publish odd.data "$(printf '"del \177 csi \302\2332J"')" --url "$URL"
     ended 0 "$SKALD" read --type odd.data --url "$URL"
     expect_like "controls" "$(cat "$WORK/out")" '*"del \\x7f csi \\xc2\\x9b2J"'

@@ -36,7 +36,7 @@ test_parked() {
     expect_like "parked list" "$(cat "$WORK/out")" 'order-7  order.made  2 wait behind  2 attempts, last *Z: no such address'
     expect "deliveries" "$(get '/api/subscriptions/mailer/deliveries?waitMs=200')" '{"data":[]}'
     ended 0 "$SKALD" subscriptions show mailer --url "$URL"
-    expect_like "show" "$(cat "$WORK/out")" 'mailer  pull  running  at *1 keys parked*order stream, when attempts end park_key*'
+    expect_like "show" "$(cat "$WORK/out")" 'mailer  pull  running  at *1 key parked*order stream, when attempts end park_key*'
     ended 2 "$SKALD" parked edit mailer order-7 '{' --url "$URL"
     ended 2 "$SKALD" parked edit mailer order-7 --url "$URL"
     ended 1 "$SKALD" parked release mailer order-9 --url "$URL"
@@ -76,7 +76,7 @@ test_dead() {
     ended 2 "$SKALD" dead-letters retry --url "$URL"
     ended 2 "$SKALD" dead-letters open --url "$URL"
     ended 0 "$SKALD" dead-letters retry --all --subscription biller --url "$URL"
-    expect "retry --all" "$(cat "$WORK/out")" '1 are delivered again'
+    expect "retry --all" "$(cat "$WORK/out")" '1 is delivered again'
     take biller; taken 2
     end_with biller ack
     ended 0 "$SKALD" dead-letters list --subscription biller --url "$URL"

@@ -48,7 +48,7 @@ test_round_trip() {
     ended 0 "$SKALD" read --data "$offline" --category t --backward --limit 1 --tenant ''
     expect_like "read" "$(cat "$WORK/out")" '*"second of its stream"'
     ended 0 "$SKALD" verify --data "$offline"
-    expect_like "verify" "$(cat "$WORK/out")" '5 events in 1 segments, * bytes: all is well'
+    expect_like "verify" "$(cat "$WORK/out")" '5 events in 1 segment, * bytes: all is well'
     ended 0 "$SKALD" verify --json --data "$offline"
     expect_like "verify" "$(cat "$WORK/out")" '{"events":5,"segments":1,"bytes":*,"lastPosition":5,"damaged":\[\]}'
     DATA=$offline start_server
@@ -83,7 +83,7 @@ test_bad_lines() {
         expect "what is stored" "$(sed 's/.* //' "$WORK/out" | tr '\n' ' ')" '1 2 3 '
     done
     ended 0 "$SKALD" import --from-line 11 --url "$URL" "$WORK/mixed"
-    expect "import from line 11" "$(cat "$WORK/out")" '1 events stored, 0 lines rejected'
+    expect "import from line 11" "$(cat "$WORK/out")" '1 event stored, 0 lines rejected'
     # An id that is known with other content is one line's affair.
     id=0192f0c1-7d3e-7c55-a1b2-0123456789ab
     printf '%s\n' "{\"type\":\"l.id\",\"id\":\"$id\",\"data\":1}" '{"type":"l.other"}' \
@@ -91,7 +91,7 @@ test_bad_lines() {
     for target in --url --data; do
         if [ $target = --url ]; then set -- --url "$URL"; else set -- --data "$WORK/mixed.store"; fi
         ended 1 "$SKALD" import "$@" "$WORK/ids"
-        expect "import" "$(cat "$WORK/out")" '2 events stored, 1 lines rejected'
+        expect "import" "$(cat "$WORK/out")" '2 events stored, 1 line rejected'
         said "skald: line 3: *"
     done
 }
