@@ -8,7 +8,8 @@ FUZZ_SECONDS ?= 60
 PREFIX ?= /usr/local
 CONFIGURED = build/$(1)/CMakeCache.txt
 
-.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage mutants demo fresh install clean
+.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage mutants demo fresh package fresh-package \
+    install clean
 
 help:
 	@echo 'make run         install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--port 9000")'
@@ -24,6 +25,8 @@ help:
 	@echo 'make fuzz        each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench       measure (make bench-deps: install the peers; ARGS="append_one": one row)'
 	@echo 'make fresh       make test and make run in a bare Debian 12 (root)'
+	@echo 'make package     build/package/skald_VERSION_ARCH.deb'
+	@echo 'make fresh-package  make, install, upgrade, remove and purge it in a bare Debian 12 (root)'
 	@echo 'make install     into PREFIX=$(PREFIX)'
 	@echo 'make clean       remove build/; data/ stays'
 
@@ -103,6 +106,16 @@ demo:
 
 fresh:
 	@scripts/fresh-machine
+
+package:
+	@scripts/setup package
+	@$(MAKE) $(call CONFIGURED,release)
+	@cmake --build --preset release -j $(JOBS) --target manual -- --quiet
+	@rm -f build/package/skald_*.deb
+	@cpack --config build/release/CPackConfig.cmake -B build/package
+
+fresh-package:
+	@scripts/fresh-package
 
 install: build
 	@cmake --install build/release --prefix $(PREFIX)

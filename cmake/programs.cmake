@@ -34,7 +34,7 @@ endfunction()
 
 skald_program(skald server PkgConfig::CURL PkgConfig::JANSSON PkgConfig::LIBUV)
 if(TARGET skald)
-  install(TARGETS skald)
+  install(TARGETS skald COMPONENT program)
 endif()
 
 # The peers that are measured beside us are linked when they are there; others run from bench/peers.
