@@ -4,6 +4,7 @@
 // names from colliding.
 #include "base/hash.h"
 
+#define XXH_INLINE_ALL // most texts have a few bytes: the call would cost as much as the hash
 #include <xxhash.h>
 
 uint64_t ski_hash64(uint64_t seed, const void *bytes, size_t len)

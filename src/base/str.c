@@ -31,7 +31,7 @@ bool ski_str_equal_nocase(skald_str a, skald_str b)
 {
     if (a.len != b.len) return false;
     for (size_t i = 0; i < a.len; i++) {
-        if (byte_lower(a.ptr[i]) != byte_lower(b.ptr[i])) return false;
+        if (a.ptr[i] != b.ptr[i] && byte_lower(a.ptr[i]) != byte_lower(b.ptr[i])) return false;
     }
     return true;
 }

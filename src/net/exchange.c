@@ -106,13 +106,14 @@ void ski_exchange_release(ski_http *http, ski_exchange *exchange)
     assert(exchange->stream == NULL);
     ski_exchange_decoder_free(exchange);
     ski_http_count(http, SKI_COUNT_BODIES, -(int64_t)exchange->body_charged);
-    exchange->body_charged = 0;
+    ski_http_count(http, SKI_COUNT_HEADS, -(int64_t)exchange->head_charged);
+    exchange->body_charged = exchange->head_charged = 0;
     memory_trim(http, exchange);
     exchange->conn = NULL;
     ski_mutex_lock(&http->lock);
     exchange->stage = SKI_STAGE_FREE;
     exchange->request.id.id = 0;
-    exchange->released = exchange->listed;
+    exchange->released = exchange->listed || exchange->taken;
     ski_mutex_unlock(&http->lock);
     if (!exchange->released) {
         exchange->next = http->pool_first;
@@ -141,12 +142,9 @@ void ski_exchange_ready(ski_http *http, ski_exchange *exchange, unsigned due, bo
     http->ready = exchange;
 }
 
-ski_stage ski_exchange_stage(ski_http *http, ski_exchange *exchange)
+ski_stage ski_exchange_stage(const ski_exchange *exchange)
 {
-    ski_mutex_lock(&http->lock);
-    ski_stage stage = exchange->stage;
-    ski_mutex_unlock(&http->lock);
-    return stage;
+    return (ski_stage)atomic_load_explicit(&exchange->stage, memory_order_acquire);
 }
 
 void ski_exchange_orphan(ski_exchange *exchange)
@@ -165,9 +163,19 @@ void ski_exchange_orphan(ski_exchange *exchange)
         ski_exchange_release(http, exchange);
         return;
     }
-    if (exchange->streams_body && ski_exchange_stage(http, exchange) == SKI_STAGE_OPEN) {
+    if (exchange->streams_body && ski_exchange_stage(exchange) == SKI_STAGE_OPEN) {
         exchange->request.route->body->gone(&exchange->request);
     }
+}
+
+bool ski_exchange_head_charge(ski_exchange *exchange)
+{
+    ski_http *http = exchange->request.http;
+    size_t more = exchange->head.size - exchange->head_charged;
+
+    exchange->head_charged = exchange->head.size;
+    ski_http_count(http, SKI_COUNT_HEADS, (int64_t)more);
+    return http->counters[SKI_COUNT_HEADS] <= http->options.heads_bytes_max;
 }
 
 void ski_exchange_run(ski_exchange *exchange)

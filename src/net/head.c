@@ -26,9 +26,9 @@ bool ski_http_token(skald_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char byte = text.ptr[i];
-        bool alnum = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= 'a' && byte <= 'z');
-        if (!alnum && (byte == '\0' || strchr("!#$%&'*+-.^_`|~", byte) == NULL)) return false;
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-';
+        if (letter || (byte >= '0' && byte <= '9')) continue;
+        if (byte == '\0' || strchr("!#$%&'*+.^_`|~", byte) == NULL) return false;
     }
     return text.len > 0;
 }
@@ -211,9 +211,9 @@ static bool valid_host(skald_str host)
 {
     for (size_t i = 0; i < host.len; i++) {
         char byte = host.ptr[i];
-        bool alnum = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= 'a' && byte <= 'z');
-        if (!alnum && (byte == '\0' || strchr("-._~%:[]", byte) == NULL)) return false;
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '.';
+        if (letter || (byte >= '0' && byte <= '9')) continue;
+        if (byte == '\0' || strchr("-_~%:[]", byte) == NULL) return false;
     }
     return true;
 }

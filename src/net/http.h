@@ -129,6 +129,8 @@ typedef struct ski_http_stream {
     size_t write_bytes_max; // 1 MiB
     uint32_t heartbeat_ms;  // after so long a silence heartbeat is sent; 0: never
     skald_str heartbeat;    // copied: ": \n\n"
+    // Asked before each heartbeat, on the loop: false ends the stream instead. NULL: it goes on.
+    bool (*goes_on)(void *context);
 } ski_http_stream;
 skald_err ski_http_stream_begin(ski_http *http, ski_http_request_id id, const ski_http_reply *head,
                                 const ski_http_stream *stream);
@@ -182,6 +184,7 @@ typedef struct ski_http_options {
     uint32_t uri_bytes_max;          // 8 KiB; 414
     uint64_t body_bytes_max;         // 16 MiB; 413
     uint64_t bodies_bytes_max;       // 256 MiB of all buffered bodies together; 503
+    uint64_t heads_bytes_max;        // 128 MiB of all heads together, whole or not; 503
     uint32_t header_timeout_ms;      // 10000 from the first byte to the last of a head; 408
     uint32_t body_timeout_ms;        // 30000 without progress; 408
     uint32_t idle_timeout_ms;        // 60000 between requests; closed
@@ -219,7 +222,8 @@ typedef struct ski_http_counters {
     uint64_t bodies_bytes_now, streams_now, timeouts, bad_requests;
     uint64_t requests_now, workers_queue_now; // not answered; of them, those that wait for a worker
     uint64_t connections_max, requests_max, workers_queue_max, bodies_bytes_max; // as configured
-    skald_time certificate_expires_at;                                           // 0: it is not TLS
+    uint64_t heads_bytes_now, heads_bytes_max;
+    skald_time certificate_expires_at; // 0: it is not TLS
 } ski_http_counters;
 void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters);
 

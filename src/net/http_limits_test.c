@@ -236,6 +236,54 @@ static void test_bodies_together(void **state)
     fixture_stop(&fix);
 }
 
+// Heads that never end: each is allowed, all of them are not, and what was taken is given back.
+static void test_heads_together(void **state)
+{
+    (void)state;
+    enum { clients = 8, lines = 60 };
+    client many[clients];
+    client_reply reply;
+    fixture fix;
+    ski_http_counters counters;
+    int refused = 0;
+
+    fixture_start(&fix, (ski_http_options){.heads_bytes_max = 20000});
+    for (int i = 0; i < clients; i++) {
+        many[i] = client_open(fix.port);
+        client_send(&many[i], "GET /hello HTTP/1.1\r\n" HOST);
+        // 6 KiB each, which takes 8: the third is the first that is too much.
+        for (int line = 0; line < lines; line++) {
+            client_send(&many[i], "A: 45678901234567890123456789012345678901234567890123456789"
+                                  "0123456789012345678901234567890123456789\r\n");
+        }
+        client_send(&many[i], i < 2 ? "B: 2" : "\r\n");
+        if (i < 2) { // until it is counted
+            do ski_http_counters_get(fix.http, &counters);
+            while (counters.heads_bytes_now < 6000 * (uint64_t)(i + 1));
+            continue;
+        }
+        assert_true(client_reply_get(&many[i], &reply, false));
+        assert_int_equal(reply.status, 503);
+        assert_true(reply_has(&reply, "Retry-After: "));
+        refused++;
+        reply_fini(&reply);
+    }
+    assert_int_equal(refused, clients - 2);
+    for (int i = 0; i < 2; i++) { // those that were in time go on
+        client_send(&many[i], "\r\n\r\n");
+        client_expect(&many[i], 200, "hello");
+    }
+    for (int i = 0; i < clients; i++) client_close(&many[i]);
+    client one = client_open(fix.port);
+    client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    client_expect(&one, 200, "hello");
+    client_close(&one);
+    do ski_http_counters_get(fix.http, &counters);
+    while (counters.heads_bytes_now != 0);
+    assert_int_equal(counters.heads_bytes_max, 20000);
+    fixture_stop(&fix);
+}
+
 static void test_connections_max(void **state)
 {
     (void)state;
@@ -446,6 +494,27 @@ static void test_reads_slowly(void **state)
     fixture_stop(&fix);
 }
 
+// What comes in and stands still does not hold up a stop: it is told so, and the stop is in order.
+static void test_stop_stalled(void **state)
+{
+    (void)state;
+    fixture fix;
+    ski_http_counters counters;
+
+    fixture_start(&fix, (ski_http_options){.body_timeout_ms = 60000, .header_timeout_ms = 60000});
+    client one = client_open(fix.port), two = client_open(fix.port);
+    client_send(&one, "POST /length HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc");
+    client_send(&two, "GET /hello HTTP/1.1\r\nHos");
+    do ski_http_counters_get(fix.http, &counters);
+    while (counters.requests_now < 2);
+    assert_int_equal(ski_http_stop(fix.http, 60000), SKALD_OK);
+    client_expect(&one, 408, "the body did not go on");
+    client_expect(&two, 408, "the headers did not come");
+    client_close(&one);
+    client_close(&two);
+    gate_fini(&fix.arrived);
+}
+
 // Whichever allocation fails: the client gets a reply or the end of the connection, and the server
 // goes on.
 static void test_no_memory(void **state)
@@ -546,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_refused_while_sending),
         cmocka_unit_test(test_bodies_together),
+        cmocka_unit_test(test_heads_together),
         cmocka_unit_test(test_connections_max),
         cmocka_unit_test(test_requests_max),
         cmocka_unit_test(test_pipeline_max),
@@ -554,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_never_reads),
         cmocka_unit_test(test_reads_slowly),
+        cmocka_unit_test(test_stop_stalled),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_start_fails),
     };

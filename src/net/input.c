@@ -229,7 +229,7 @@ static skald_err admit(ski_exchange *exchange, skald_error *error)
 {
     ski_http *http = exchange->request.http;
 
-    if (http->exchanges_now > http->options.requests_max) {
+    if (http->exchanges_now > http->options.requests_max || !ski_exchange_head_charge(exchange)) {
         return skald_fail(error, SKALD_EFULL, "too many requests at once; try again later");
     }
     if (http->options.guard == NULL) return SKALD_OK;
@@ -327,7 +327,7 @@ static void reading_begins(ski_conn *conn)
     conn->held = false;
     conn->open_class = class_of(exchange);
     if (exchange->streams_body) ski_exchange_dispatch(exchange);
-    bool open = ski_exchange_stage(conn->http, exchange) == SKI_STAGE_OPEN; // else it wants no body
+    bool open = ski_exchange_stage(exchange) == SKI_STAGE_OPEN; // else it wants no body
     if (exchange->expect_continue && body_comes && open) ski_conn_continue_send(conn);
 }
 
@@ -377,7 +377,7 @@ static bool on_head(void *context, const ski_codec_head *head)
 // wants_body: a handler that has replied is fed no more.
 static bool wants_body(ski_exchange *exchange)
 {
-    ski_stage stage = ski_exchange_stage(exchange->request.http, exchange);
+    ski_stage stage = ski_exchange_stage(exchange);
 
     return stage != SKI_STAGE_ANSWERED && stage != SKI_STAGE_STREAM_ENDED;
 }
@@ -495,7 +495,7 @@ static bool on_end(void *context)
     } else if (wants_body(exchange)) {
         exchange->request.route->body->end(&exchange->request);
     }
-    if (ski_exchange_stage(conn->http, exchange) == SKI_STAGE_ANSWERED) {
+    if (ski_exchange_stage(exchange) == SKI_STAGE_ANSWERED) {
         conn->unsettled_bytes += exchange->out.len;
     }
     return ski_conn_can_take(conn);
@@ -517,6 +517,17 @@ const ski_codec_sink ski_conn_sink = {
     .failed = on_failed,
 };
 
+// head_grew looks at a head that is not whole yet: each may be large, but not all of them.
+static void head_grew(ski_conn *conn)
+{
+    skald_error error = {0};
+
+    if (conn->codec.state != SKI_CODEC_HEAD || conn->reading == NULL) return;
+    if (ski_exchange_head_charge(conn->reading)) return;
+    (void)skald_fail(&error, SKALD_EFULL, "too many headers at once; try again later");
+    ski_conn_refuse_last(conn, &error);
+}
+
 void ski_conn_feed(ski_conn *conn, skald_str bytes)
 {
     if (conn->lingering || conn->last_reply) {
@@ -526,6 +537,7 @@ void ski_conn_feed(ski_conn *conn, skald_str bytes)
     }
     assert(conn->rest_len == 0);
     size_t took = ski_codec_feed(&conn->codec, bytes);
+    head_grew(conn);
     if (took == bytes.len || conn->closing) return;
     conn->rest = ski_alloc(bytes.len - took);
     if (conn->rest == NULL) {

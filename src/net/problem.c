@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -113,6 +114,23 @@ static skald_err put_versions(skald_buf *buf, const skald_error *error)
     return ski_buf_u64(buf, error->actual_version);
 }
 
+// put_detail says where before what, if the text alone does not: "query.limit: '0' must be …".
+static skald_err put_detail(skald_buf *buf, const skald_error *error, skald_str detail)
+{
+    char text[sizeof error->field + 2 + sizeof error->text];
+    skald_str field = skald_str_of(error->field);
+    const char *dot = field.len ? memrchr(field.ptr, '.', field.len) : NULL;
+    skald_str last = dot ? ski_str(dot + 1, field.len - (size_t)(dot + 1 - field.ptr)) : field;
+    int len;
+
+    if (error->err != SKALD_EINVALID || !last.len || !detail.len ||
+        skald_str_equal(field, SKALD_STR("query")) ||
+        memmem(detail.ptr, detail.len, last.ptr, last.len))
+        return put_member(buf, "detail", detail);
+    len = snprintf(text, sizeof text, "%.*s: %.*s", SKALD_FMT(field), SKALD_FMT(detail));
+    return put_member(buf, "detail", len > 0 ? skald_str_of(text) : detail);
+}
+
 static skald_err problem_write(skald_buf *buf, const ski_http_request *request, unsigned status,
                                const skald_error *error)
 {
@@ -125,7 +143,7 @@ static skald_err problem_write(skald_buf *buf, const ski_http_request *request, 
 
     SKALD_TRY(ski_buf_print(buf, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u",
                             ski_status_phrase(status), status));
-    SKALD_TRY(put_member(buf, "detail", detail));
+    SKALD_TRY(put_detail(buf, error, detail));
     if (request->path.len > 0) SKALD_TRY(put_member(buf, "instance", request->path));
     SKALD_TRY(put_member(buf, "code", code));
     if (request->correlation_id.len > 0) {

@@ -75,13 +75,13 @@ static bool value_allowed(skald_str value)
 
 static bool is_ours(skald_str name)
 {
-    static const char *const ours[] = {"date",           "connection",
-                                       "content-length", "transfer-encoding",
-                                       "keep-alive",     "trailer",
-                                       "upgrade"};
+    static const skald_str ours[] = {
+        {"date", 4},        {"connection", 10}, {"content-length", 14}, {"transfer-encoding", 17},
+        {"keep-alive", 10}, {"trailer", 7},     {"upgrade", 7},
+    };
 
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (ski_str_equal_nocase(name, skald_str_of(ours[i]))) return true;
+        if (name.len == ours[i].len && ski_str_equal_nocase(name, ours[i])) return true;
     }
     return false;
 }
@@ -98,19 +98,30 @@ skald_err ski_reply_check(const ski_http_reply *reply)
     return SKALD_OK;
 }
 
+static char *copied(char *to, skald_str text)
+{
+    if (text.len > 0) memcpy(to, text.ptr, text.len);
+    return to + text.len;
+}
+
 static skald_err put_header(skald_buf *out, skald_str name, skald_str value)
 {
-    SKALD_TRY(ski_buf_room(out, name.len + value.len + 4));
-    (void)!skald_buf_put(out, name);
-    (void)!skald_buf_put(out, SKALD_STR(": "));
-    (void)!skald_buf_put(out, value);
-    return skald_buf_put(out, SKALD_STR("\r\n"));
+    size_t len = name.len + value.len + 4;
+
+    SKALD_TRY(ski_buf_room(out, len));
+    char *to = copied(out->ptr + out->len, name);
+    to = copied(to, SKALD_STR(": "));
+    to = copied(to, value);
+    (void)copied(to, SKALD_STR("\r\n"));
+    out->len += len;
+    return SKALD_OK;
 }
 
 static bool brings(const ski_http_reply *reply, skald_str name)
 {
     for (size_t i = 0; i < reply->header_count; i++) {
-        if (ski_str_equal_nocase(reply->headers[i].name, name)) return true;
+        skald_str brought = reply->headers[i].name;
+        if (brought.len == name.len && ski_str_equal_nocase(brought, name)) return true;
     }
     return false;
 }

@@ -26,6 +26,7 @@ typedef struct router_node {
 
 typedef struct router_link {
     const ski_http_route *route;
+    skald_str method; // its own
     uint16_t next;
 } router_link;
 
@@ -81,7 +82,8 @@ static void router_add(ski_router *router, const ski_http_route *route)
         assert(strcmp(router->links[*link].route->method, route->method) != 0);
         link = &router->links[*link].next;
     }
-    router->links[router->link_count] = (router_link){route, none};
+    router->links[router->link_count] =
+        (router_link){.route = route, .method = skald_str_of(route->method), .next = none};
     *link = router->link_count++;
 }
 
@@ -153,28 +155,39 @@ static void allow_put(char *allow, size_t *len, const char *method)
     *len += more;
 }
 
+// allow_fill lists the methods of a path.
+static void allow_fill(const ski_router *router, uint16_t at, char *allow)
+{
+    size_t len = 0;
+
+    for (uint16_t i = router->nodes[at].first_route; i != none; i = router->links[i].next) {
+        const router_link *link = &router->links[i];
+        allow_put(allow, &len, link->route->method);
+        if (skald_str_equal(link->method, SKALD_STR("GET"))) allow_put(allow, &len, "HEAD");
+    }
+    allow_put(allow, &len, "OPTIONS");
+}
+
+static const ski_http_route *route_of(const ski_router *router, uint16_t at, skald_str method)
+{
+    for (uint16_t i = router->nodes[at].first_route; i != none; i = router->links[i].next) {
+        if (skald_str_equal(method, router->links[i].method)) return router->links[i].route;
+    }
+    if (!skald_str_equal(method, SKALD_STR("HEAD"))) return NULL;
+    return route_of(router, at, SKALD_STR("GET"));
+}
+
 void ski_router_find(const ski_router *router, skald_str method, skald_str path,
                      ski_router_match *ret_match)
 {
-    ski_router_match match = {0};
-    size_t allow_len = 0;
     uint16_t at = none;
 
+    memset(ret_match->parameters, 0, sizeof ret_match->parameters);
+    ret_match->allow[0] = '\0';
     if (path.len > 0 && *path.ptr == '/') {
-        at = node_find(router, 0, ski_str(path.ptr + 1, path.len - 1), 0, match.parameters);
+        at = node_find(router, 0, ski_str(path.ptr + 1, path.len - 1), 0, ret_match->parameters);
     }
-    if (at != none) {
-        match.known = true;
-        bool head = skald_str_equal(method, SKALD_STR("HEAD"));
-        for (uint16_t i = router->nodes[at].first_route; i != none; i = router->links[i].next) {
-            const ski_http_route *route = router->links[i].route;
-            bool get = strcmp(route->method, "GET") == 0;
-            if (skald_str_equal(method, skald_str_of(route->method))) match.route = route;
-            if (head && get && match.route == NULL) match.route = route;
-            allow_put(match.allow, &allow_len, route->method);
-            if (get) allow_put(match.allow, &allow_len, "HEAD");
-        }
-        allow_put(match.allow, &allow_len, "OPTIONS");
-    }
-    *ret_match = match;
+    ret_match->known = at != none;
+    ret_match->route = ret_match->known ? route_of(router, at, method) : NULL;
+    if (ret_match->known && ret_match->route == NULL) allow_fill(router, at, ret_match->allow);
 }

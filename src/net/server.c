@@ -15,6 +15,7 @@
 
 enum {
     posts_max = 65536, // waiting at once
+    ready_at_once = 64,
 };
 
 void ski_http_count(ski_http *http, ski_counter counter, int64_t more)
@@ -63,40 +64,53 @@ static void turn_over(ski_http *http)
 
 static void turn_checked(uv_check_t *check)
 {
-    turn_over(check->data);
+    ski_http *http = check->data;
+
+    turn_over(http);
+    ski_pool_flush(http->pool);
 }
 
 static void turn_prepared(uv_prepare_t *prepare)
 {
-    turn_over(prepare->data);
+    ski_http *http = prepare->data;
+
+    turn_over(http);
+    ski_pool_flush(http->pool);
 }
 
-// ready_settled takes what other threads (and handlers) have answered. False: nothing was there.
+// ready_settled takes what other threads (and handlers) have answered, many under one lock: those
+// threads want it, too. False: nothing was there.
 static bool ready_settled(ski_http *http)
 {
-    ski_mutex_lock(&http->lock);
-    ski_exchange *exchange = http->ready;
-    http->ready = NULL;
-    ski_mutex_unlock(&http->lock);
-    bool some = exchange != NULL;
+    struct {
+        ski_exchange *exchange;
+        unsigned due;
+    } taken[ready_at_once];
+    size_t count = 0;
 
-    while (exchange != NULL) {
-        ski_exchange *next = exchange->ready_next;
-        ski_mutex_lock(&http->lock);
-        unsigned due = exchange->due;
-        bool released = exchange->released;
+    ski_mutex_lock(&http->lock);
+    for (; http->ready != NULL && count < ready_at_once; count++) {
+        ski_exchange *exchange = http->ready;
+        http->ready = exchange->ready_next;
+        taken[count].exchange = exchange;
+        taken[count].due = exchange->due;
         exchange->due = 0;
-        exchange->listed = exchange->released = false;
-        ski_mutex_unlock(&http->lock);
-        if (released) {
+        exchange->listed = false;
+        exchange->taken = true;
+    }
+    ski_mutex_unlock(&http->lock);
+    for (size_t i = 0; i < count; i++) { // one that is settled may release another
+        ski_exchange *exchange = taken[i].exchange;
+        exchange->taken = false;
+        if (!exchange->released) {
+            ski_exchange_settle(exchange, taken[i].due);
+        } else if (!exchange->listed) {
+            exchange->released = false;
             exchange->next = http->pool_first;
             http->pool_first = exchange;
-        } else {
-            ski_exchange_settle(exchange, due);
         }
-        exchange = next;
     }
-    return some;
+    return count > 0;
 }
 
 // posts_run calls what other threads have posted.
@@ -177,6 +191,11 @@ static void drain_rang(uv_timer_t *timer)
     if (!http->finished) loop_ends(http);
 }
 
+static void duration_shorten(ski_http *http, ski_deadline_kind kind)
+{
+    if (http->durations_ms[kind] > SKI_READ_STOP_MS) http->durations_ms[kind] = SKI_READ_STOP_MS;
+}
+
 // drain_begins: connections without a request are closed, those with one are not read further than
 // it.
 static void drain_begins(ski_http *http)
@@ -187,12 +206,18 @@ static void drain_begins(ski_http *http)
     // Clients that do not close are not waited for so long now. (One that lingers already goes
     // first.)
     http->durations_ms[SKI_DEADLINE_LINGER] = SKI_LINGER_STOP_MS;
+    duration_shorten(http, SKI_DEADLINE_HEAD);
+    duration_shorten(http, SKI_DEADLINE_BODY);
     uv_close((uv_handle_t *)&http->listener, NULL);
     uv_close((uv_handle_t *)&http->local, NULL); // also takes the socket's name away
     ski_streams_end(http);
     ski_laters_cancel(http);
     for (ski_conn *conn = http->conns; conn != NULL; conn = next) {
         next = conn->next;
+        ski_deadline_kind kind = (ski_deadline_kind)conn->read_deadline.kind;
+        if (kind == SKI_DEADLINE_HEAD || kind == SKI_DEADLINE_BODY) {
+            ski_deadline_set(&conn->read_deadline, conn, kind); // all of them, so in order
+        }
         if (conn->exchange_count == 0 && conn->reading == NULL && !conn->lingering) {
             ski_conn_cut(conn);
         } else if (conn->codec.state == SKI_CODEC_START) {
@@ -263,6 +288,7 @@ void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters
         .bytes_in = values[SKI_COUNT_IN],
         .bytes_out = values[SKI_COUNT_OUT],
         .bodies_bytes_now = values[SKI_COUNT_BODIES],
+        .heads_bytes_now = values[SKI_COUNT_HEADS],
         .streams_now = values[SKI_COUNT_STREAMS],
         .timeouts = values[SKI_COUNT_TIMEOUTS],
         .bad_requests = values[SKI_COUNT_BAD],
@@ -272,6 +298,7 @@ void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters
         .requests_max = http->options.requests_max,
         .workers_queue_max = http->options.workers_queue_max,
         .bodies_bytes_max = http->options.bodies_bytes_max,
+        .heads_bytes_max = http->options.heads_bytes_max,
     };
     ski_mutex *lock = (ski_mutex *)&http->lock; // all that moves here
 
@@ -319,6 +346,7 @@ static void defaults_set(ski_http_options *options)
     DEFAULT(uri_bytes_max, 8 * 1024);
     DEFAULT(body_bytes_max, 16 * 1024 * 1024);
     DEFAULT(bodies_bytes_max, 256 * 1024 * 1024);
+    DEFAULT(heads_bytes_max, 128 * 1024 * 1024);
     DEFAULT(header_timeout_ms, 10000);
     DEFAULT(body_timeout_ms, 30000);
     DEFAULT(idle_timeout_ms, 60000);

@@ -40,6 +40,7 @@ enum {
                                        // can go on
     SKI_LINGER_MS = 1000,              // a closing connection waits so long for the client to close
     SKI_LINGER_STOP_MS = 200,          // the same, when the server stops
+    SKI_READ_STOP_MS = 1000, // what comes in, when the server stops: without progress, it is over
     SKI_LINGER_BYTES_MAX = 32 * 1024 * 1024,
     SKI_LINGER_REFUSED_MAX = 256, // connections beyond connections_max that are told so before they
                                   // are closed
@@ -95,14 +96,16 @@ enum { // due: what the loop has to look at
 struct ski_exchange {
     ski_http_request request; // first: a handler's pointer is ours
     // lock
-    uint8_t stage, due;
+    _Atomic uint8_t stage; // read without it, too
+    uint8_t due;
     bool listed;   // on the ready list
-    bool released; // while listed: goes to the pool when taken off
+    bool released; // while listed or taken: goes to the pool when it is neither
     ski_exchange *ready_next;
     // loop
     ski_exchange *next; // of its connection, or of the pool
     ski_conn *conn;     // NULL: an orphan, or in the pool
     uint32_t index;
+    bool taken;        // off the ready list, and not settled yet
     bool handed;       // a handler has it: it must be answered before it is released
     bool streams_body; // route->body is fed
     bool in_line;      // of its connection
@@ -110,7 +113,8 @@ struct ski_exchange {
     bool head_only, http10, keep_alive, expect_continue;
     uint64_t begun_ns;
     skald_buf head; // the gathered bytes of the head
-    char *body;     // buffered
+    size_t head_charged;
+    char *body; // buffered
     size_t body_len, body_size, body_charged;
     uint64_t body_announced; // Content-Length
     ski_decoder *decoder;    // of a body that comes coded
@@ -191,6 +195,7 @@ typedef enum ski_counter {
     SKI_COUNT_IN,
     SKI_COUNT_OUT,
     SKI_COUNT_BODIES,
+    SKI_COUNT_HEADS,
     SKI_COUNT_STREAMS,
     SKI_COUNT_TIMEOUTS,
     SKI_COUNT_BAD,
@@ -313,9 +318,11 @@ void ski_conn_reading_dropped(ski_conn *conn); // what is being read is never an
 ski_exchange *ski_exchange_take(ski_http *http); // OPEN, with a new id; NULL: no memory
 void ski_exchange_release(ski_http *http, ski_exchange *exchange);
 ski_exchange *ski_exchange_find(ski_http *http, uint64_t id); // lock held; NULL: no such any more
+// ski_exchange_head_charge counts what a head takes; false: all of them take too much.
+bool ski_exchange_head_charge(ski_exchange *exchange);
 void ski_exchange_ready(ski_http *http, ski_exchange *exchange, unsigned due,
                         bool *ret_wake); // lock held
-ski_stage ski_exchange_stage(ski_http *http, ski_exchange *exchange);
+ski_stage ski_exchange_stage(const ski_exchange *exchange);
 void ski_exchange_orphan(ski_exchange *exchange); // its connection is gone
 void ski_exchange_run(ski_exchange *exchange);    // calls the handler, on the loop or in the pool
 void ski_exchange_dispatch(ski_exchange *exchange);
@@ -354,9 +361,11 @@ void ski_laters_cancel(ski_http *http); // the server stops
 
 // pool.c
 skald_err ski_pool_new(ski_http *http, uint32_t threads, uint32_t queue_max, ski_pool **ret_pool);
-uint32_t ski_pool_waiting(ski_pool *pool);                  // for a worker
-bool ski_pool_push(ski_pool *pool, ski_exchange *exchange); // false: full
-void ski_pool_stop(ski_pool *pool); // what waits is refused; returns when what runs has ended
+uint32_t ski_pool_waiting(ski_pool *pool); // for a worker
+// ski_pool_push: of the loop; false: full. Workers see it after ski_pool_flush: the end of a turn.
+bool ski_pool_push(ski_pool *pool, ski_exchange *exchange);
+void ski_pool_flush(ski_pool *pool); // NULL: nothing
+void ski_pool_stop(ski_pool *pool);  // what waits is refused; returns when what runs has ended
 void ski_pool_free(ski_pool *pool);
 
 #endif

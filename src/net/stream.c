@@ -53,13 +53,25 @@ skald_err ski_http_stream_begin(ski_http *http, ski_http_request_id id, const sk
     return SKALD_ESTALE;
 }
 
+// put_size begins a chunk; there is room.
+static void put_size(skald_buf *buf, size_t size)
+{
+    char digits[2 * sizeof size];
+    size_t at = sizeof digits;
+
+    do digits[--at] = "0123456789abcdef"[size % 16];
+    while (size /= 16);
+    (void)!skald_buf_put(buf, ski_str(digits + at, sizeof digits - at));
+    (void)!skald_buf_put(buf, SKALD_STR("\r\n"));
+}
+
 // stream_put frames bytes into pending. Nothing changes when it fails.
 static skald_err stream_put(ski_stream *stream, skald_str bytes)
 {
     size_t before = stream->pending.len;
 
     SKALD_TRY(ski_buf_room(&stream->pending, bytes.len + frame_bytes_max));
-    if (stream->chunked) SKALD_TRY(ski_buf_print(&stream->pending, "%zx\r\n", bytes.len));
+    if (stream->chunked) put_size(&stream->pending, bytes.len);
     (void)!skald_buf_put(&stream->pending, bytes);
     if (stream->chunked) (void)!skald_buf_put(&stream->pending, SKALD_STR("\r\n"));
     stream->queued += stream->pending.len - before;
@@ -194,6 +206,23 @@ void ski_stream_over(ski_exchange *exchange)
     ski_free(stream);
 }
 
+// stream_beat breaks the silence of a stream, or ends it.
+static void stream_beat(ski_http *http, ski_stream *stream)
+{
+    const ski_http_stream *options = &stream->options;
+    bool goes_on = !options->goes_on || options->goes_on(options->context), wake = false;
+
+    ski_mutex_lock(&http->lock);
+    bool open = stream->exchange->stage == SKI_STAGE_STREAM;
+    if (open && !goes_on) {
+        stream_finish(http, stream->exchange, &wake);
+    } else if (open && stream->queued == 0 && !stream_put(stream, options->heartbeat)) {
+        // What waits in the queue is no silence of ours.
+        ski_exchange_ready(http, stream->exchange, SKI_DUE_STREAM, &wake);
+    }
+    ski_mutex_unlock(&http->lock);
+}
+
 void ski_streams_heartbeat(ski_http *http)
 {
     uint64_t now_ms = uv_now(&http->loop), next_ms = 0;
@@ -202,14 +231,7 @@ void ski_streams_heartbeat(ski_http *http)
     for (ski_stream *stream = http->streams; stream != NULL; stream = stream->next) {
         if (stream->options.heartbeat_ms == 0) continue;
         if (stream->quiet_since_ms + stream->options.heartbeat_ms <= now_ms) {
-            bool wake = false;
-            ski_mutex_lock(&http->lock);
-            bool open = stream->exchange->stage == SKI_STAGE_STREAM;
-            // What waits in the queue is no silence of ours.
-            if (open && stream->queued == 0 && !stream_put(stream, stream->options.heartbeat)) {
-                ski_exchange_ready(http, stream->exchange, SKI_DUE_STREAM, &wake);
-            }
-            ski_mutex_unlock(&http->lock);
+            stream_beat(http, stream);
             stream->quiet_since_ms = now_ms;
         }
         uint64_t at_ms = stream->quiet_since_ms + stream->options.heartbeat_ms;
