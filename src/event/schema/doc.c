@@ -273,11 +273,29 @@ uint32_t ski_doc_find(const ski_doc *doc, uint32_t index, skald_str name)
     return found;
 }
 
-static bool spend(uint64_t *steps)
+static bool spend(uint64_t *steps, uint64_t cost)
 {
-    if (!*steps) return false;
-    --*steps;
-    return true;
+    bool enough = *steps >= cost;
+
+    *steps = enough ? *steps - cost : 0;
+    return enough;
+}
+
+// text_cost is what going over a text costs besides its value: strangers write long ones.
+static uint64_t text_cost(const ski_value *value)
+{
+    return value->small ? 0 : value->len / 16;
+}
+
+static bool numbers_equal(const ski_value *a, const ski_value *b, uint64_t *steps)
+{
+    ski_decimal one, two;
+
+    if (a->small && b->small) return a->number == b->number;
+    if (!spend(steps, text_cost(a) + text_cost(b))) return false;
+    one = ski_decimal_of(ski_value_text(a));
+    two = ski_decimal_of(ski_value_text(b));
+    return ski_decimal_compare(&one, &two) == 0;
 }
 
 static bool objects_equal(const ski_doc *a, uint32_t index_a, const ski_doc *b, uint32_t index_b,
@@ -307,15 +325,13 @@ bool ski_doc_equal(const ski_doc *a, uint32_t index_a, const ski_doc *b, uint32_
     const ski_value *value_a = &a->values[index_a], *value_b = &b->values[index_b];
     uint32_t at_a = index_a + 1, at_b = index_b + 1;
 
-    if (value_a->kind != value_b->kind || value_a->count != value_b->count || !spend(steps))
-        return false;
+    if (value_a->kind != value_b->kind || value_a->count != value_b->count) return false;
+    if (!spend(steps, 1)) return false;
     switch (value_a->kind) {
-    case SKI_JSON_NUMBER:
-        if (value_a->small && value_b->small) return value_a->number == value_b->number;
-        ski_decimal one = ski_decimal_of(ski_value_text(value_a));
-        ski_decimal two = ski_decimal_of(ski_value_text(value_b));
-        return ski_decimal_compare(&one, &two) == 0;
-    case SKI_JSON_STRING: return skald_str_equal(ski_value_text(value_a), ski_value_text(value_b));
+    case SKI_JSON_NUMBER: return numbers_equal(value_a, value_b, steps);
+    case SKI_JSON_STRING:
+        return value_a->len == value_b->len && spend(steps, text_cost(value_a)) &&
+               skald_str_equal(ski_value_text(value_a), ski_value_text(value_b));
     case SKI_JSON_ARRAY:
         for (; at_a < value_a->next; at_a = a->values[at_a].next, at_b = b->values[at_b].next)
             if (!ski_doc_equal(a, at_a, b, at_b, steps)) return false;
@@ -330,7 +346,7 @@ uint64_t ski_doc_hash(const ski_doc *doc, uint32_t index, uint64_t *steps)
     const ski_value *value = &doc->values[index];
     uint64_t hash = (value->kind + 1u) * 0x9e3779b97f4a7c15u, sum = 0;
 
-    if (!spend(steps)) return 0;
+    if (!spend(steps, 1 + text_cost(value))) return 0;
     switch (value->kind) {
     case SKI_JSON_NUMBER: return hash ^ ski_decimal_hash(ski_value_text(value));
     case SKI_JSON_STRING: return mix(hash, ski_doc_name_hash(value->ptr, value->len) | 1u);

@@ -264,6 +264,27 @@ static void hostile_schemas_end(void **state)
                      SKALD_ETOOBIG);
 }
 
+// Texts of a hundred thousand bytes, compared again and again: each time costs as much as it takes.
+static void long_texts_are_paid_for(void **state)
+{
+    enum { length = 100000, often = 400 };
+    size_t room = length + 64, size = 64 + often * 8;
+    char *number = ski_alloc(room), *schema = ski_alloc(size);
+    size_t len = 0;
+
+    (void)state;
+    memset(number, '7', room);
+    number[1] = '.';
+    number[length] = 0;
+    for (int i = 0; i < often; i++)
+        len += (size_t)snprintf(schema + len, size - len, "%s0.%d", i ? "," : "{\"enum\":[", i);
+    (void)snprintf(schema + len, size - len, "]}");
+    assert_int_equal(checked(schema, number), SKALD_ETOOBIG);
+    assert_int_equal(checked("{\"enum\":[0.5,\"7\"]}", number), SKALD_ESCHEMA);
+    ski_free(number);
+    ski_free(schema);
+}
+
 static void large_texts_are_refused(void **state)
 {
     size_t len = SKALD_SCHEMA_BYTES_MAX + 2;
@@ -339,6 +360,7 @@ int main(void)
         cmocka_unit_test(hostile_patterns_end),
         cmocka_unit_test(schemas_that_are_none_are_refused),
         cmocka_unit_test(hostile_schemas_end),
+        cmocka_unit_test(long_texts_are_paid_for),
         cmocka_unit_test(large_texts_are_refused),
         cmocka_unit_test(a_second_check_takes_no_memory),
         cmocka_unit_test(memory_may_run_out_anywhere),
