@@ -81,8 +81,8 @@ export async function call(method, path, options = {}) {
 }
 
 export const get = (path, query, signal) => call('GET', path, {query, signal});
-export const get_text = async (path) =>
-  (await send('GET', path, {signal: AbortSignal.timeout(request_ms)})).text();
+export const get_text = async (path, query) =>
+  (await send('GET', path, {query, signal: AbortSignal.timeout(request_ms)})).text();
 
 // follow reads the live stream until it ends: take(id, data) for each message, data being text.
 export async function follow(query, last_id, signal, opened, take) {

@@ -16,11 +16,11 @@ const text_look_max = 20_000; // events looked through before the person is aske
 const text_found_max = 100;
 const kept_max = 2000; // events held by the page; beyond, the search has to be narrowed
 
-const names = ['type', 'stream', 'correlation', 'from', 'to', 'text'];
+const names = ['type', 'stream', 'category', 'correlation', 'tenant', 'from', 'to', 'text'];
 
 function api_query(form) {
   return {
-    type: form.type, stream: form.stream, correlationId: form.correlation,
+    type: form.type, stream: form.stream, category: form.category, correlationId: form.correlation, tenantId: form.tenant,
     from: instant_of(form.from), to: instant_of(form.to), direction: 'backward',
   };
 }
@@ -84,6 +84,8 @@ function Form({form, search}) {
       <Input label="Contains the text" value={draft.text ?? ''} set={set('text')} placeholder="an amount, a name, an id" data-search type="search" />
       <TypeInput value={draft.type ?? ''} set={set('type')} placeholder="order.*" half />
       <Input label="Stream" value={draft.stream ?? ''} set={set('stream')} placeholder="order-1" half />
+      <Input label="Category" value={draft.category ?? ''} set={set('category')} placeholder="order" half />
+      <Input label="Tenant" value={draft.tenant ?? ''} set={set('tenant')} half />
       <Input label="Correlation id" value={draft.correlation ?? ''} set={set('correlation')} />
       <Input label="From" type="datetime-local" step="1" value={draft.from ?? ''} set={set('from')} />
       <Input label="To" type="datetime-local" step="1" value={draft.to ?? ''} set={set('to')} />

@@ -8,7 +8,8 @@ import {go, route, to} from './route.js';
 import {Area, attempt, confirm, Dialog, Empty, Field, Head, Panel, Problem, Time, Type, useLoad} from './ui.jsx';
 import {parse_json, plural} from './text.js';
 
-const limit = 100;
+const limit_first = 100;
+const limit_max = 1000; // of one reply
 const every_ms = 1500;
 
 const id_of = (letter) => letter.id;
@@ -144,20 +145,31 @@ function Dead({list, again, subscription}) {
   );
 }
 
+// More: there are more than are shown.
+function More({reply, limit, set_limit}) {
+  if (!reply?.pagination?.nextCursor) return null;
+  return limit < limit_max
+    ? <p class="more"><button onClick={() => set_limit(limit_max)}>Show more</button></p>
+    : <p class="found">The first {limit_max} are shown; those behind them follow as these are ended.</p>;
+}
+
 // AsidesOf: both kinds, of one subscription.
 export function AsidesOf({subscription, again}) {
-  const parked = useLoad((signal) => get(path_of('api', 'subscriptions', subscription, 'parked'), {}, signal), [subscription], every_ms);
-  const dead = useLoad((signal) => get('/api/dead-letters', {subscription, limit}, signal), [subscription], every_ms);
+  const [limit, set_limit] = useState(limit_first);
+  const parked = useLoad((signal) => get(path_of('api', 'subscriptions', subscription, 'parked'), {limit}, signal), [subscription, limit], every_ms);
+  const dead = useLoad((signal) => get('/api/dead-letters', {subscription, limit}, signal), [subscription, limit], every_ms);
   const both = () => { parked.again(); dead.again(); again?.(); };
   return (
     <>
       <Panel title="Parked keys" flush>
         <Problem error={parked.error} what="parked keys" />
         {parked.data?.data.length ? <Parked subscription={subscription} list={parked.data.data} again={both} /> : parked.data && <p class="calm">None. A key is parked when its event failed for good; what follows it waits in order.</p>}
+        <More reply={parked.data} limit={limit} set_limit={set_limit} />
       </Panel>
       <Panel title="Dead letters" flush>
         <Problem error={dead.error} what="dead letters" />
         {dead.data?.data.length ? <Dead subscription={subscription} list={dead.data.data} again={both} /> : dead.data && <p class="calm">None. An event that failed for good is set aside here while the rest goes on.</p>}
+        <More reply={dead.data} limit={limit} set_limit={set_limit} />
       </Panel>
     </>
   );
@@ -167,7 +179,8 @@ export function LettersView() {
   const subscription = route.value.query.get('subscription') ?? '';
   const subs = useLoad((signal) => get('/api/subscriptions', {}, signal), [], every_ms);
   const named = (subs.data?.data ?? []).filter((one) => one.name);
-  const dead = useLoad((signal) => get('/api/dead-letters', {limit}, signal), [], every_ms);
+  const [limit, set_limit] = useState(limit_first);
+  const dead = useLoad((signal) => get('/api/dead-letters', {limit}, signal), [limit], every_ms);
   const with_parked = named.filter((one) => one.parked > 0);
   const choose = (e) => go(to('dead-letters', {subscription: e.currentTarget.value}));
   return (
@@ -187,6 +200,7 @@ export function LettersView() {
             <Problem error={dead.error} what="dead letters" />
             {dead.data?.data.length ? <Dead list={dead.data.data} again={dead.again} /> :
               dead.data && <Empty title="Nothing is set aside"><p>Deliveries that fail for good come here with their error, to be tried again or let go.</p></Empty>}
+            <More reply={dead.data} limit={limit} set_limit={set_limit} />
           </Panel>
           {with_parked.length === 0 && subs.data && <p class="calm">No keys are parked.</p>}
         </>}

@@ -182,7 +182,7 @@ export function LiveView() {
               {view.state === 'live' && <span class="numeric">{count_text(view.rate)}/s</span>}
             </p>
           </form>
-          {view.error && <Problem error={view.error} />}
+          {view.error && server.value.state !== 'away' && <Problem error={view.error} />}
           {(left_out > 0 || view.skipped > 0) && view.state === 'live' &&
             <p class="sampled">
               {left_out > 0 && <>Sampled: {count_text(view.shown)} of the {count_text(view.rate)} events that came in the last second are shown. </>}

@@ -16,7 +16,7 @@ import {StreamsView, StreamView} from './streams.jsx';
 import {SubscriptionsView, SubscriptionView} from './subscriptions.jsx';
 import {TraceView} from './trace.jsx';
 import {TypesView, TypeView} from './types.jsx';
-import {Check, Confirm, Dialog, Empty, Head, Input, note, Notes, Panel, Problem, State} from './ui.jsx';
+import {Check, Confirm, Dialog, Empty, Head, Input, note, Notes, Panel, Problem, State, Switch} from './ui.jsx';
 import './style.css';
 
 const views = {
@@ -54,11 +54,7 @@ apply_theme();
 
 function Theme() {
   return (
-    <div class="switch" role="group" aria-label="Colours">
-      {[['light', 'Light'], ['system', 'Auto'], ['dark', 'Dark']].map(([value, text]) => (
-        <button key={value} type="button" aria-pressed={theme.value === value} onClick={() => set_theme(value)}>{text}</button>
-      ))}
-    </div>
+    <Switch label="Colours" options={[['light', 'Light'], ['system', 'Auto'], ['dark', 'Dark']]} value={theme.value} set={set_theme} />
   );
 }
 

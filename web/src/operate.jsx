@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only those who run the server do: keys, and how much is logged. Who may not is told so in one line.
+// What only those who run the server do: keys, backups, how much is logged, who still asks as of old. Who may
+// not is told so in one line.
 import {useState} from 'preact/hooks';
 import {call, get, key, path_of, sign_in} from './api.js';
-import {attempt, Check, confirm, copy, Dialog, Input, Panel, Problem, Time, useLoad} from './ui.jsx';
-import {instant_of} from './text.js';
+import {curl_of} from './event.jsx';
+import {attempt, Check, Choice, confirm, copy, Dialog, Input, Json, Panel, Problem, Switch, Time, useLoad} from './ui.jsx';
+import {bytes_text, count_text, instant_of, plural} from './text.js';
 
 const scopes = [['events:read', 'read events'], ['events:publish', 'publish events'], ['metrics', 'read metrics'], ['admin', 'everything: subscriptions, streams, schemas, keys']];
 const words_of = (text) => text.split(/[\s,]+/).filter(Boolean);
@@ -106,11 +108,87 @@ export function LogLevel() {
     <>
       <Problem error={error} what="its log level" />
       {data &&
-        <p class="actions">How much is logged
-          <span class="switch" role="group" aria-label="Log level">
-            {levels.map((level) => <button key={level} aria-pressed={data.data.level === level} onClick={() => choose(level)}>{level}</button>)}
-          </span>
-        </p>}
+        <div class="actions">How much is logged
+          <Switch label="Log level" options={levels.map((level) => [level])} value={data.data.level} set={choose} />
+        </div>}
     </>
+  );
+}
+
+export function Backup() {
+  const [name, set_name] = useState('');
+  const [busy, set_busy] = useState(false);
+  const [done, set_done] = useState(null);
+  const [error, set_error] = useState(null);
+  const make = async (e) => {
+    e.preventDefault();
+    set_busy(true);
+    set_error(null);
+    set_done(null);
+    try {
+      set_done((await call('POST', '/api/admin/backup', {body: {directory: name.trim()}})).data);
+    } catch (caught) {
+      set_error(caught);
+    }
+    set_busy(false);
+  };
+  return (
+    <Panel title="Backup">
+      <form class="bar inline" onSubmit={make}>
+        <Input label="Name" value={name} set={set_name} required placeholder="2026-11-21" pattern="[A-Za-z0-9\-_][A-Za-z0-9\-_.]*" maxLength={128} />
+        <button type="submit" disabled={busy}>{busy ? 'Copying…' : 'Back up now'}</button>
+      </form>
+      {done &&
+        <p class={done.damages ? 'problem' : 'published'} role="status">
+          All up to position {count_text(done.position)} is in <code>{done.directory}</code>: {plural(done.files, 'file')}, {bytes_text(done.bytes)}
+          {done.damages ? `; ${plural(done.damages, 'damaged place')} on the way, which skald verify shows` : ''}.
+        </p>}
+      {error ? <Problem error={error} what="backups" /> : !done && <p class="hint">It is made while the server works, into the folder that backup.directory names. An earlier one of the same name is brought up to date.</p>}
+    </Panel>
+  );
+}
+
+// Usage: who asks for which version of the API.
+export function Usage() {
+  const {data, error} = useLoad((signal) => get('/api/admin/api-usage', {}, signal), []);
+  return (
+    <Panel title="Who uses the API" flush>
+      <Problem error={error} what="a count of its callers" />
+      {data?.data.length > 0 &&
+        <div class="scroll" tabIndex={0} role="region" aria-label="Callers, a table">
+          <table>
+            <thead><tr><th scope="col">Caller</th><th scope="col">Version</th><th scope="col" class="right">Requests</th><th scope="col">First</th><th scope="col">Last</th></tr></thead>
+            <tbody>
+              {data.data.map((one) => (
+                <tr key={`${one.consumer} ${one.version}`}>
+                  <td>{one.consumer}</td>
+                  <td>{one.version}{one.deprecated && <span class="chip">deprecated</span>}</td>
+                  <td class="right numeric">{count_text(one.requests)}</td>
+                  <td><Time at={one.firstAt} /></td>
+                  <td><Time at={one.lastAt} ago /></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>}
+    </Panel>
+  );
+}
+
+const documents = [
+  ['/api/events/stats', 'counts of events, and the newest'], ['/api/events/history', 'the newest events'], ['/api/admin/metrics', 'the metrics document'],
+  ['/api/schemas', 'types and versions of schemas'], ['/openapi.json', 'the API, as OpenAPI'], ['/asyncapi.json', 'the events, as AsyncAPI'],
+];
+
+// Documents: what the server says as JSON, for those who will read it by program.
+export function Documents() {
+  const [path, set_path] = useState(documents[0][0]);
+  const {data, error} = useLoad((signal) => get(path, {}, signal), [path]);
+  return (
+    <Panel title="Documents" side={<button onClick={() => copy(curl_of(path), 'The curl command')}>Copy as curl</button>}>
+      <Choice label="Show" value={path} set={set_path} options={documents} />
+      <Problem error={error} what="this document" />
+      {data && <Json value={data} label="The document" />}
+    </Panel>
   );
 }

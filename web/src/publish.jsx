@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publish by hand: a real event, or a test event that business handlers are not given.
+// Publish by hand: an event by its parts, one or many as JSON, or a test event that business handlers are
+// not given.
 import {useEffect, useState} from 'preact/hooks';
 import {call, get, path_of} from './api.js';
 import {curl_of} from './event.jsx';
 import {route, to} from './route.js';
-import {Area, attempt, Check, copy, Head, Input, Panel, Problem, Time, Type, TypeInput, useLoad} from './ui.jsx';
-import {instant_of, parse_json} from './text.js';
+import {Area, attempt, Check, Choice, copy, Head, Input, Panel, Problem, Switch, Time, Type, TypeInput, useLoad} from './ui.jsx';
+import {instant_of, parse_json, plural} from './text.js';
 
-const empty = {type: '', stream: '', data: '{\n  "total": 99\n}', expected: '', correlation: '', tags: '', metadata: '', later: ''};
+const empty = {
+  type: '', stream: '', data: '{\n  "total": 99\n}', expected: '', correlation: '', causation: '', tags: '', metadata: '', later: '',
+  until: '', version: '', priority: '', kept: true,
+};
+const array_first = '[\n  {"type": "order.created", "stream": "order-1", "data": {"total": 99}},\n  {"type": "order.paid", "stream": "order-1", "data": {"total": 99}}\n]';
 
 function body_of(form, test) {
   const data = parse_json(form.data || 'null').value;
@@ -16,7 +21,9 @@ function body_of(form, test) {
   const tags = form.tags.split(',').map((tag) => tag.trim()).filter(Boolean);
   const all = {
     type: form.type.trim(), stream: form.stream.trim(), data, expectedVersion: number, correlationId: form.correlation.trim(),
-    tags: tags.length ? tags : '', deliverAt: instant_of(form.later) ?? '', metadata: form.metadata ? parse_json(form.metadata).value : '',
+    causationId: form.causation.trim(), version: form.version ? Number(form.version) : '', priority: form.priority,
+    tags: tags.length ? tags : '', deliverAt: instant_of(form.later) ?? '', expiresAt: instant_of(form.until) ?? '',
+    metadata: form.metadata ? parse_json(form.metadata).value : '', persistent: form.kept ? '' : false,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
 }
@@ -42,11 +49,56 @@ function Waiting() {
   );
 }
 
+// Done says what became of what was published: one event, or the first of many.
+function Done({many, one, later}) {
+  if (!one) return null;
+  const where = one.position ? `stored at position ${one.position}` : later ? 'waiting for its time' : 'sent to live readers, and not kept';
+  return (
+    <p class="published" role="status">
+      {many > 1 ? `${plural(many, 'event')} are stored, the first at position ${one.position}` : `It is ${where}`}
+      {one.stream && many === 1 ? `, ${one.stream} is now at version ${one.streamVersion}` : ''}.{' '}
+      {one.position && <><a href={to('event', one.id)}>See {many > 1 ? 'the first' : 'the event'}</a> · <a href={to('trace', one.correlationId)}>follow what comes of it</a></>}
+    </p>
+  );
+}
+
+// Parts: the form. A test event has a type and data only.
+function Parts({form, set, test}) {
+  const data = parse_json(form.data || 'null');
+  const metadata = parse_json(form.metadata || 'null');
+  return (
+    <>
+      <TypeInput value={form.type} set={set('type')} required={!test} placeholder={test ? 'system.test' : 'order.created'} data-search />
+      {!test && <Input label="Stream" value={form.stream} set={set('stream')} placeholder="order-1" hint="what it happened to; may be left out" />}
+      <Area label="Data" value={form.data} set={set('data')} rows={9} error={data.problem} />
+      {!test &&
+        <details class="wide">
+          <summary>More: when, if, how long, why</summary>
+          <div class="grid">
+            <Input label="Expected version" value={form.expected} set={set('expected')} placeholder="a number, none, exists" hint="where the stream must stand; else it is refused" />
+            <Choice label="Priority" value={form.priority} set={set('priority')} options={[['', 'normal'], ['low', 'low'], ['high', 'high'], ['critical', 'critical']]} />
+            <Input label="Not before" type="datetime-local" step="1" value={form.later} set={set('later')} hint="it waits until then" />
+            <Input label="Of no use after" type="datetime-local" step="1" value={form.until} set={set('until')} hint="from then on it is not delivered" />
+            <Input label="Correlation id" value={form.correlation} set={set('correlation')} hint="the chain it belongs to" />
+            <Input label="Caused by" value={form.causation} set={set('causation')} hint="the id of an event" />
+            <Input label="Tags" value={form.tags} set={set('tags')} hint="several with commas" />
+            <Input label="Version of the schema" inputmode="numeric" pattern="[0-9]*" value={form.version} set={set('version')} hint="nothing: 1" />
+            <Area label="Metadata" value={form.metadata} set={set('metadata')} rows={4} error={form.metadata && metadata.problem} />
+            <div class="wide"><Check label="Keep it (else only who follows now is given it)" value={form.kept} set={set('kept')} /></div>
+          </div>
+        </details>}
+    </>
+  );
+}
+
+const ways = [['event', 'An event'], ['json', 'As JSON'], ['test', 'A test event']];
+
 export function PublishView() {
   const {query} = route.value;
   const like = query.get('like');
   const [form, set_form] = useState({...empty, type: query.get('type') ?? '', stream: query.get('stream') ?? ''});
-  const [test, set_test] = useState(false);
+  const [way, set_way] = useState('event');
+  const [text, set_text] = useState(array_first);
   const [error, set_error] = useState(null);
   const [done, set_done] = useState(null);
   const [busy, set_busy] = useState(false);
@@ -58,10 +110,17 @@ export function PublishView() {
       metadata: data.metadata ? JSON.stringify(data.metadata, null, 2) : '',
     }), set_error);
   }, [like]);
-  const data = parse_json(form.data || 'null');
-  const metadata = parse_json(form.metadata || 'null');
-  const bad = data.problem || metadata.problem;
+  const test = way === 'test';
+  const whole = parse_json(text);
+  const bad = way === 'json' ? whole.problem : parse_json(form.data || 'null').problem || (!test && parse_json(form.metadata || 'null').problem);
   const path = test ? '/api/events/test' : '/api/events';
+  const body = bad ? null : way === 'json' ? whole.value : body_of(form, test);
+  const choose = (next) => {
+    if (next === 'json' && form.type) set_text(JSON.stringify([body_of(form, false)], null, 2));
+    set_way(next);
+    set_done(null);
+    set_error(null);
+  };
   const publish = async (e) => {
     e.preventDefault();
     if (bad) return;
@@ -69,43 +128,31 @@ export function PublishView() {
     set_error(null);
     set_done(null);
     try {
-      const reply = await call('POST', path, {body: body_of(form, test)});
-      set_done(test ? {id: reply.eventId, position: reply.position, correlationId: reply.correlationId} : reply.data[0]);
+      const reply = await call('POST', path, {body});
+      set_done(test ? {many: 1, one: {id: reply.eventId, position: reply.position, correlationId: reply.correlationId}}
+        : {many: reply.data.length, one: reply.data[0], later: Boolean(body.deliverAt)});
     } catch (caught) {
       set_error(caught);
     }
     set_busy(false);
   };
+  const about = {event: 'One event, by hand.', json: 'An event, or an array of them that is stored as a whole or not at all.', test: 'Live readers see it; business handlers are not given it.'}[way];
   return (
     <>
-      <Head title="Publish" about="One event, by hand." />
+      <Head title="Publish" about={about} />
       <Panel>
         <form class="grid publish" onSubmit={publish}>
-          <div class="wide"><Check label="A test event: live readers see it, business handlers are not given it" value={test} set={set_test} /></div>
-          <TypeInput value={form.type} set={set('type')} required={!test} placeholder={test ? 'system.test' : 'order.created'} data-search />
-          <Input label="Stream" value={form.stream} set={set('stream')} placeholder="order-1" disabled={test} hint="what it happened to; may be left out" />
-          <Area label="Data" value={form.data} set={set('data')} rows={9} error={data.problem} />
-          <details class="wide">
-            <summary>More</summary>
-            <div class="grid">
-              <Input label="Expected version" value={form.expected} set={set('expected')} placeholder="a number, none, exists" disabled={test} />
-              <Input label="Correlation id" value={form.correlation} set={set('correlation')} disabled={test} />
-              <Input label="Tags" value={form.tags} set={set('tags')} hint="several with commas" disabled={test} />
-              <Input label="Not before" type="datetime-local" step="1" value={form.later} set={set('later')} hint="it waits until then" disabled={test} />
-              <Area label="Metadata" value={form.metadata} set={set('metadata')} rows={4} error={form.metadata && metadata.problem} disabled={test} />
-            </div>
-          </details>
+          <div class="wide"><Switch label="What to publish" options={ways} value={way} set={choose} /></div>
+          {way === 'json' ? <Area label="Events as JSON" value={text} set={set_text} rows={14} error={whole.problem} /> : <Parts form={form} set={set} test={test} />}
           {error && <div class="wide"><Problem error={error} /></div>}
           <div class="actions wide">
             <button type="submit" class="main" disabled={Boolean(bad) || busy}>{test ? 'Publish the test event' : 'Publish'}</button>
-            <button type="button" disabled={Boolean(bad)} onClick={() => copy(curl_of(path, 'POST', body_of(form, test)), 'The curl command')}>Copy as curl</button>
+            <button type="button" disabled={Boolean(bad)} onClick={() => copy(curl_of(path, 'POST', body), 'The curl command')}>Copy as curl</button>
           </div>
         </form>
-        {done &&
-          <p class="published" role="status">{done.position ? `Stored at position ${done.position}` : form.later ? 'It waits for its time' : 'Sent to live readers'}{done.stream ? `, ${done.stream} is now at version ${done.streamVersion}` : ''}.{' '}
-            {done.position && <><a href={to('event', done.id)}>See the event</a> · <a href={to('trace', done.correlationId)}>follow what comes of it</a></>}</p>}
+        {done && <Done {...done} />}
       </Panel>
-      <Waiting key={done?.id} />
+      <Waiting key={done?.one.id} />
     </>
   );
 }

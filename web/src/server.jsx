@@ -3,7 +3,7 @@
 import {useState} from 'preact/hooks';
 import {get, key} from './api.js';
 import {server, sum} from './meter.js';
-import {Keys, LogLevel} from './operate.jsx';
+import {Backup, Documents, Keys, LogLevel, Usage} from './operate.jsx';
 import {Empty, Head, Input, Panel, Problem, State, useLoad} from './ui.jsx';
 import {bytes_text, count_text, span_text} from './text.js';
 
@@ -161,6 +161,9 @@ export function ServerView() {
           <Panel title="Every metric" flush><Metrics metrics={metrics} /></Panel>
         </>}
       <Keys />
+      <Backup />
+      <Usage />
+      <Documents />
       <Panel title="Configuration"><LogLevel /><p>All else is set by options, a file or the environment when the server starts; <code>skald config show</code> prints what is in force and where it came from.</p></Panel>
     </>
   );

@@ -3,10 +3,10 @@
 // data is laid over that before it (members of objects one by one): no business rule, and it says so.
 import {useEffect, useState} from 'preact/hooks';
 import {call, get, path_of} from './api.js';
-import {EventDetail} from './event.jsx';
+import {curl_of, EventDetail} from './event.jsx';
 import {go, replace, route, to} from './route.js';
-import {attempt, confirm, Empty, Field, Head, Input, Json, Panel, Problem, Time, Type, useLoad} from './ui.jsx';
-import {count_text, instant_of, local_of, plural, preview_of, same, time_text} from './text.js';
+import {Area, attempt, confirm, copy, Dialog, Empty, Field, Head, Input, Json, Panel, Problem, Switch, Time, Type, useLoad} from './ui.jsx';
+import {count_text, instant_of, local_of, parse_json, plural, preview_of, same, time_text} from './text.js';
 
 const list_limit = 100;
 const page = 1000;
@@ -194,6 +194,71 @@ function Metadata({stream, again}) {
   );
 }
 
+// Snapshot: the one that is kept, and keeping one of the version that is looked at.
+function Snapshot({stream, version, now, again}) {
+  const kept = stream.snapshot;
+  const [text, set_text] = useState(null); // null: nobody edits
+  const parsed = parse_json(text ?? 'null');
+  const save = async (e) => {
+    e.preventDefault();
+    const body = {streamVersion: version, data: parsed.value};
+    if (!parsed.problem && await attempt(`A snapshot of version ${version} is kept.`, () => call('PUT', path_of('api', 'streams', stream.name, 'snapshot'), {body}))) {
+      set_text(null);
+      again();
+    }
+  };
+  return (
+    <>
+      <p>{kept
+        ? <>Version {count_text(kept.streamVersion)} is kept, since <Time at={kept.recordedAt} />, in form {kept.schemaVersion}. Who reads it folds only what came later.</>
+        : <span class="faint">None is kept: who wants the state folds every event.</span>}</p>
+      {kept && <details><summary>What it says</summary><Json value={kept.data} label="The snapshot" /></details>}
+      {text === null
+        ? <div class="actions"><button onClick={() => set_text(JSON.stringify(now, null, 2))}>Keep one of version {count_text(version)}</button></div>
+        : <form onSubmit={save}>
+            <Area label={`The state at version ${version}`} value={text} set={set_text} rows={8} error={parsed.problem}
+                  hint="Programs that keep snapshots believe it: give what they would have made." />
+            <div class="actions end"><button type="button" onClick={() => set_text(null)}>Cancel</button>
+              <button type="submit" class="main" disabled={Boolean(parsed.problem)}>Keep it</button></div>
+          </form>}
+    </>
+  );
+}
+
+const ways_to_end = [
+  ['', 'hide it', 'Its events are hidden from every read. Who writes to it again begins at the next version.'],
+  ['tombstone', 'hide it, and let nobody write to it again', 'Its events are hidden from every read, and its name is closed for ever.'],
+  ['erase', 'hide it, and take its events from the disk', 'Its events are hidden at once, and soon gone from the disk. Backups keep what they have.'],
+];
+
+function Delete({stream, close}) {
+  const {name, version} = stream;
+  const [way, set_way] = useState('');
+  const [word, set_word] = useState('');
+  const query = {expectedVersion: version, ...(way ? {[way]: true} : {})};
+  const remove = async (e) => {
+    e.preventDefault();
+    if (await attempt(`${name} is deleted.`, () => call('DELETE', path_of('api', 'streams', name), {query}))) go(to('streams'));
+    else close();
+  };
+  return (
+    <Dialog title={`Delete ${name}?`} close={close}>
+      <form onSubmit={remove}>
+        <fieldset>
+          <legend>How</legend>
+          {ways_to_end.map(([value, text]) => (
+            <div key={value} class="radio"><label><input type="radio" name="way" checked={way === value} onChange={() => set_way(value)} /> {text}</label></div>
+          ))}
+        </fieldset>
+        <p class="warning">{ways_to_end.find(([value]) => value === way)[2]} It is refused if the stream has moved since it was read.</p>
+        <Input label={`Type ${name} to confirm`} value={word} set={set_word} />
+        <div class="actions end"><button type="button" onClick={close}>Cancel</button>
+          <button type="submit" class="danger" disabled={word !== name}>Delete</button></div>
+      </form>
+    </Dialog>
+  );
+}
+
 export function StreamView({parts}) {
   const name = parts[0];
   const {query} = route.value;
@@ -206,11 +271,7 @@ export function StreamView({parts}) {
   useEffect(() => {
     document.querySelector('.versions [aria-current]')?.scrollIntoView({block: 'nearest'});
   }, [version]);
-  const remove = async () => {
-    const sure = await confirm({title: `Delete ${name}?`, danger: true, action: 'Delete', word: name,
-      text: 'Its events are hidden from every read. Who writes to it again begins at the next version.'});
-    if (sure && await attempt(`${name} is deleted.`, () => call('DELETE', path_of('api', 'streams', name), {query: {expectedVersion: stream.version}}))) go(to('streams'));
-  };
+  const [deleting, set_deleting] = useState(false);
   if (error && !stream) {
     return (
       <>
@@ -227,7 +288,8 @@ export function StreamView({parts}) {
       <Head title={name} about={stream ? `${plural(stream.version, 'version')}, the last ${time_text(stream.events.at(-1)?.recordedAt, true)}` : 'Reading…'}>
         <button onClick={again}>Read again</button>
         <a class="button" href={to('publish', {stream: name})}>Append an event</a>
-        <button class="danger" onClick={remove} disabled={!stream}>Delete</button>
+        <button onClick={() => copy(curl_of(path_of('api', 'streams', name) + `?toVersion=${version}`), 'The curl command')} disabled={!stream}>Copy as curl</button>
+        <button class="danger" onClick={() => set_deleting(true)} disabled={!stream}>Delete</button>
       </Head>
       {stream &&
         <>
@@ -246,10 +308,7 @@ export function StreamView({parts}) {
               </ol>
             </Panel>
             <Panel title={`State at version ${count_text(version)}`} side={
-              <div class="switch" role="group" aria-label="Show the state as">
-                <button aria-pressed={shown === 'members'} onClick={() => set_shown('members')}>Members</button>
-                <button aria-pressed={shown === 'json'} onClick={() => set_shown('json')}>JSON</button>
-              </div>}>
+              <Switch label="Show the state as" options={[['members', 'Members'], ['json', 'JSON']]} value={shown} set={set_shown} />}>
               {shown === 'json' ? <Json value={now} label="State" /> : <Changed now={now} before={before} />}
               <p class="hint">
                 Each event’s data laid over that before it{stream.snapshot && stream.snapshot.streamVersion <= version ? `, from the snapshot of version ${stream.snapshot.streamVersion}` : ''}.
@@ -259,9 +318,11 @@ export function StreamView({parts}) {
             </Panel>
           </div>
           {event && <Panel title={`The event of version ${count_text(version)}`}><EventDetail event={event} /></Panel>}
+          <Panel title="Snapshot"><Snapshot key={version} stream={stream} version={version} now={now} again={again} /></Panel>
           <Panel title="What is kept">
             {stream.metadata ? <Metadata key={JSON.stringify(stream.metadata)} stream={stream} again={again} /> : <p class="faint">This server does not say what is kept of a stream.</p>}
           </Panel>
+          {deleting && <Delete stream={stream} close={() => set_deleting(false)} />}
         </>}
     </>
   );

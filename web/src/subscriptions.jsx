@@ -3,8 +3,9 @@
 import {useEffect, useState} from 'preact/hooks';
 import {call, get, path_of} from './api.js';
 import {AsidesOf} from './letters.jsx';
+import {Take} from './take.jsx';
 import {go, route, to} from './route.js';
-import {attempt, Check, confirm, Dialog, Empty, Field, Head, Input, Panel, Problem, State, Time, TypeInput, useLoad} from './ui.jsx';
+import {attempt, Check, Choice, confirm, Dialog, Empty, Head, Input, Panel, Problem, State, Time, TypeInput, useLoad} from './ui.jsx';
 import {Chart} from './chart.jsx';
 import {count_text, instant_of, plural, short_text} from './text.js';
 
@@ -68,44 +69,71 @@ export function SubscriptionsView() {
   );
 }
 
+const words_of = (text) => text.split(/[\s,]+/).filter(Boolean);
+const group_first = {
+  name: '', types: '', streams: '', categories: '', correlation: '', tenant: '', from: 'start', position: '', order: 'stream', key: '',
+  attempts: '5', first: '200', factor: '2', most: '300000', exhausted: 'park_key', timeout: '30', flight: '256',
+};
+
+// definition_of gives what POST /api/subscriptions takes.
+function definition_of(form) {
+  const filter = Object.fromEntries(Object.entries({
+    types: words_of(form.types), streams: words_of(form.streams), categories: words_of(form.categories),
+    tenantId: form.tenant.trim(), correlationId: form.correlation.trim(),
+  }).filter(([, value]) => value.length));
+  return {
+    name: form.name.trim(), from: form.from === 'position' ? Number(form.position) : form.from, order: form.order,
+    ...(form.order === 'key' ? {key: form.key.trim()} : {}), ackTimeoutMs: Math.round(Number(form.timeout) * 1000), onExhausted: form.exhausted,
+    inFlightMax: Number(form.flight),
+    retry: {attemptsMax: Number(form.attempts), firstMs: Number(form.first), factor: Number(form.factor), maxMs: Number(form.most)},
+    ...(Object.keys(filter).length ? {filter} : {}),
+  };
+}
+
 function NewGroup({close}) {
-  const [form, set_form] = useState({name: '', types: '', from: 'start', order: 'stream', attempts: '5', exhausted: 'park_key', timeout: '30'});
+  const [form, set_form] = useState(group_first);
   const [error, set_error] = useState(null);
   const set = (name) => (value) => set_form({...form, [name]: value});
+  const line = (name, label, hint, more) => <Input label={label} hint={hint} value={form[name]} set={set(name)} {...more} />;
+  const digits = {inputmode: 'numeric', pattern: '[0-9]+', required: true};
+  const choice = (label, name, options, hint) => <Choice label={label} hint={hint} value={form[name]} set={set(name)} options={options} />;
   const make = async (e) => {
     e.preventDefault();
-    const types = form.types.split(/[\s,]+/).filter(Boolean);
-    const body = {
-      name: form.name.trim(), from: form.from, order: form.order, ackTimeoutMs: Math.round(Number(form.timeout) * 1000),
-      onExhausted: form.exhausted, retry: {attemptsMax: Number(form.attempts)}, ...(types.length ? {filter: {types}} : {}),
-    };
     try {
-      await call('POST', '/api/subscriptions', {body});
+      await call('POST', '/api/subscriptions', {body: definition_of(form)});
       close();
-      go(to('subscriptions', body.name));
+      go(to('subscriptions', form.name.trim()));
     } catch (caught) {
       set_error(caught);
     }
   };
-  const choice = (label, name, options, hint) => (
-    <Field label={label} hint={hint}>
-      {(id) => <select id={id} value={form[name]} onChange={(e) => set(name)(e.currentTarget.value)}>
-        {options.map(([value, text]) => <option key={value} value={value}>{text}</option>)}
-      </select>}
-    </Field>
-  );
   return (
-    <Dialog title="New pull group" close={close}>
+    <Dialog title="New pull group" close={close} wide>
       <form class="grid" onSubmit={make}>
-        <Input label="Name" value={form.name} set={set('name')} required maxLength={128} placeholder="mailer" autofocus />
+        {line('name', 'Name', null, {required: true, maxLength: 128, placeholder: 'mailer', autofocus: true})}
         <TypeInput label="Types" hint="several with commas; nothing: everything" value={form.types} set={set('types')} placeholder="order.*" />
-        {choice('Begins', 'from', [['start', 'with the first event stored'], ['end', 'with what comes from now on']])}
-        {choice('Order', 'order', [['stream', 'in order within each stream'], ['none', 'none: as fast as it goes']])}
-        <Input label="Attempts" hint="the first included; 0: no end" inputmode="numeric" pattern="[0-9]+" value={form.attempts} set={set('attempts')} />
-        {choice('After the last attempt', 'exhausted', [['park_key', 'park its stream, the rest goes on'], ['dead_letter', 'set the event aside'], ['halt', 'stand still']],
-          form.exhausted === 'park_key' && form.order === 'none' ? 'parking needs an order' : undefined)}
-        <Input label="Seconds to acknowledge" hint="then it comes again" inputmode="decimal" value={form.timeout} set={set('timeout')} />
-        <Problem error={error} />
+        {choice('Begins', 'from', [['start', 'with the first event stored'], ['end', 'with what comes from now on'], ['position', 'behind a position']])}
+        {form.from === 'position' && line('position', 'Position', null, digits)}
+        {choice('Order', 'order', [['stream', 'in order within each stream'], ['key', 'in order within each key'], ['none', 'none: as fast as it goes']])}
+        {form.order === 'key' && line('key', 'Key', 'where it stands in the data', {required: true, placeholder: '/customer/id'})}
+        {line('attempts', 'Attempts', 'the first included; 0: no end', digits)}
+        {choice('After the last attempt', 'exhausted', [['park_key', 'park its key'], ['dead_letter', 'set it aside'], ['halt', 'stand still']],
+          {park_key: form.order === 'none' ? 'parking needs an order' : 'what follows it waits, other keys go on', dead_letter: 'and go on behind it', halt: 'until it is resumed'}[form.exhausted])}
+        <details class="wide">
+          <summary>More: which events, how fast, how patient</summary>
+          <div class="grid">
+            {line('streams', 'Streams', 'several with commas', {placeholder: 'order-1'})}
+            {line('categories', 'Categories', 'of streams: what stands before the -', {placeholder: 'order'})}
+            {line('correlation', 'Correlation id')}
+            {line('tenant', 'Tenant', 'nothing: all that your key may see')}
+            {line('timeout', 'Seconds to acknowledge', 'then it comes again', {inputmode: 'decimal', required: true})}
+            {line('flight', 'In flight at most', 'taken, and not yet ended', digits)}
+            {line('first', 'First wait, ms', 'before the second attempt', digits)}
+            {line('factor', 'Each wait, times', null, {inputmode: 'decimal', required: true})}
+            {line('most', 'Longest wait, ms', null, digits)}
+          </div>
+        </details>
+        {error && <div class="wide"><Problem error={error} /></div>}
         <div class="actions end wide"><button type="button" onClick={close}>Cancel</button><button type="submit" class="main">Make it</button></div>
       </form>
     </Dialog>
@@ -232,10 +260,7 @@ export function SubscriptionView({parts}) {
         <Chart title="Rate" points={points} format={(n) => `${short_text(n)}/s`} lines={[{name: 'rate', label: 'acknowledged'}]} />
       </div>
       <AsidesOf subscription={name} again={again} />
-      {one.kind === 'pull' &&
-        <Panel title="Workers take from it">
-          <pre class="json" tabIndex={0} role="region" aria-label="How a worker takes deliveries">{`curl '${location.origin}${path(name, 'deliveries')}?max=10&waitMs=30000'\ncurl -X POST '${location.origin}${path(name, 'ack')}' -H 'Content-Type: application/json' -d '{"deliveries":["…"]}'`}</pre>
-        </Panel>}
+      {one.kind === 'pull' && <Take name={name} again={again} />}
       {replaying && <Replay one={one} close={() => set_replaying(false)} done={() => { set_replaying(false); set_from_lag(0); again(); }} />}
     </>
   );

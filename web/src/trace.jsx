@@ -45,19 +45,30 @@ function flat(roots) {
   return rows;
 }
 
+// Why an event was not taken, or not yet.
+const why = {
+  behind: 'it has not come so far', paused: 'it is paused', retrying: 'it is tried again', dead: 'it failed for good', parked: 'its key is held back',
+};
+
 function Deliveries({list}) {
   if (!list?.length) return null;
-  const others = list.filter((one) => one.outcome === 'filtered').map((one) => one.subscription);
+  const others = list.filter((one) => one.outcome === 'filtered');
   return (
     <ul class="deliveries">
       {list.filter((one) => one.outcome !== 'filtered').map((one) => (
         <li key={one.subscription} title={one.reason ?? undefined}>
           <State of={one.outcome} /> <a href={to('subscriptions', one.subscription)}>{one.subscription}</a>
           {one.delayMs !== undefined && one.delayMs !== null && <span class="faint"> after {span_text(one.delayMs)}</span>}
-          {one.reason && <span class="faint"> · {one.reason}</span>}
+          {(one.reason || why[one.outcome]) && <span class="faint"> · {one.reason || why[one.outcome]}</span>}
         </li>
       ))}
-      {others.length > 0 && <li class="faint">not for {others.slice(0, 3).join(', ')}{others.length > 3 && ` and ${others.length - 3} more`}</li>}
+      {others.length > 0 &&
+        <li class="faint">
+          <details class="inline">
+            <summary>not given to {others.length > 2 ? plural(others.length, 'other') : others.map((one) => one.subscription).join(', ')}</summary>
+            <ul>{others.map((one) => <li key={one.subscription}><a href={to('subscriptions', one.subscription)}>{one.subscription}</a>: {one.reason || 'its filter does not take it'}</li>)}</ul>
+          </details>
+        </li>}
     </ul>
   );
 }

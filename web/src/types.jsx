@@ -2,15 +2,38 @@
 // Types by all their names, and the schemas that their data has to satisfy. Before a schema is
 // registered the server can say what it would break, and whom.
 import {useState} from 'preact/hooks';
-import {call, get, path_of} from './api.js';
+import {call, get, get_text, path_of} from './api.js';
 import {route, replace, to} from './route.js';
-import {Area, attempt, Check, Empty, Field, Head, Input, Json, Panel, Problem, read_types, State, Type, useLoad} from './ui.jsx';
+import {curl_of} from './event.jsx';
+import {Area, attempt, Check, Choice, confirm, copy, Dialog, Empty, Head, Input, Json, Panel, Problem, read_types, State, Switch, Type, useLoad} from './ui.jsx';
 import {count_text, parse_json, plural} from './text.js';
+
+const contract_shown_max = 50_000; // characters
+const contracts = [['typescript', 'TypeScript'], ['json-schema', 'JSON Schema'], ['asyncapi', 'AsyncAPI']];
+
+// Contract: the types as a text for other programs.
+function Contract({close}) {
+  const [format, set_format] = useState(contracts[0][0]);
+  const {data, error} = useLoad(() => get_text('/api/types', {format}), [format]);
+  return (
+    <Dialog title="The types, for other programs" close={close} wide>
+      <div class="actions wrap">
+        <Switch label="As" options={contracts} value={format} set={set_format} />
+        <button disabled={!data} onClick={() => copy(data, 'The contract')}>Copy</button>
+        <button onClick={() => copy(curl_of(`/api/types?format=${format}`), 'The curl command')}>Copy as curl</button>
+      </div>
+      <Problem error={error} what="contracts" />
+      {data && <pre class="json" tabIndex={0} role="region" aria-label="The contract">{data.slice(0, contract_shown_max)}</pre>}
+      {data?.length > contract_shown_max && <p class="hint">The rest is in what is copied.</p>}
+    </Dialog>
+  );
+}
 
 export function TypesView() {
   const {query} = route.value;
   const [text, set_text] = useState(query.get('text') ?? '');
   const [all, set_all] = useState(query.get('all') === '1');
+  const [contract, set_contract] = useState(false);
   const {data, error} = useLoad((signal) => get('/api/types', {}, signal), [], 10_000);
   const types = data?.data ?? [];
   const wanted = text.trim().toLowerCase();
@@ -19,7 +42,10 @@ export function TypesView() {
   const keep = (next_text, next_all) => replace(to('types', {text: next_text, all: next_all ? 1 : ''}));
   return (
     <>
-      <Head title="Types" about="What kinds of event there are, by all their names, and the schemas they keep to." />
+      <Head title="Types" about="What kinds of event there are, by all their names, and the schemas they keep to.">
+        <button onClick={() => set_contract(true)}>For other programs</button>
+      </Head>
+      {contract && <Contract close={() => set_contract(false)} />}
       <section class="panel flush" aria-label="Types">
         <div class="bar">
           <Input label="Find" type="search" value={text} set={(value) => { set_text(value); keep(value, all); }} placeholder="a name or an alias" data-search />
@@ -49,7 +75,7 @@ export function TypesView() {
 }
 
 const schema_first = (type) => JSON.stringify({$schema: 'https://json-schema.org/draft/2020-12/schema', title: type, type: 'object', properties: {}, required: []}, null, 2);
-const promises = ['backward', 'forward', 'full', 'none'];
+const promises = ['backward', 'forward', 'full', 'backward-transitive', 'forward-transitive', 'full-transitive', 'none'];
 
 function Verdict({result}) {
   const changes = result.changes ?? [];
@@ -96,12 +122,12 @@ function Register({type, versions, latest, again}) {
     <form class="grid" onSubmit={register}>
       <Area label="JSON Schema" value={text} set={(value) => { set_text(value); set_result(null); }} rows={14} error={parsed.problem} />
       <Input label="Version" inputmode="numeric" pattern="[1-9][0-9]*" required value={version} set={set_version} />
-      <Field label="It promises to be compatible">
-        {(id) => <select id={id} value={compatibility} onChange={(e) => set_compatibility(e.currentTarget.value)}>{promises.map((one) => <option key={one}>{one}</option>)}</select>}
-      </Field>
+      <Choice label="It promises to be compatible" value={compatibility} set={set_compatibility} options={promises.map((one) => [one])}
+              hint={compatibility.endsWith('transitive') ? 'with every version before it' : compatibility === 'none' ? undefined : 'with the version before it'} />
       <div class="actions wide">
         <button type="button" disabled={Boolean(parsed.problem)} onClick={check}>Check what it would break</button>
         <button type="submit" class="main" disabled={Boolean(parsed.problem)}>Register</button>
+        <button type="button" disabled={Boolean(parsed.problem)} onClick={() => copy(curl_of(path_of('api', 'schemas', type, version), 'PUT', body()), 'The curl command')}>Copy as curl</button>
       </div>
       {(result || error) && <div class="wide">{result && <Verdict result={result} />}<Problem error={error} what="schemas" /></div>}
     </form>
@@ -126,11 +152,16 @@ export function TypeView({parts}) {
       again();
     }
   };
+  const unkept = async () => {
+    const sure = await confirm({title: `Never keep ${one.type}?`, danger: true, action: 'Never keep them', text: 'From now on its events reach who follows at that moment, and nobody else: they are not stored.'});
+    if (sure && await attempt(`${one.type} is not kept any more.`, () => call('PUT', path_of('api', 'types', one.type), {body: {persistent: false}}))) again();
+  };
   return (
     <>
       <Head title={one.type} about={`${plural(one.count ?? 0, 'event')}${one.persistent === false ? ', never kept: live readers only' : ''}`}>
         <a class="button" href={to('events', {type: one.type})}>Its events</a>
         <a class="button" href={to('publish', {type: one.type})}>Publish one</a>
+        {one.persistent !== false && <button class="danger" onClick={unkept}>Keep none</button>}
       </Head>
       <Problem error={types.error} what="types" />
       <Panel title="Names">
@@ -139,9 +170,7 @@ export function TypeView({parts}) {
       </Panel>
       {versions.length > 0 &&
         <Panel title="Schemas" side={
-          <div class="switch" role="group" aria-label="Version">
-            {versions.map((number) => <button key={number} aria-pressed={number === shown} onClick={() => set_version(number)}>v{number}</button>)}
-          </div>}>
+          <Switch label="Version" options={versions.map((number) => [number, `v${number}`])} value={shown} set={set_version} />}>
           <Problem error={schema.error} what="schemas" />
           {schema.data && <><p class="faint">Promises to be compatible: {schema.data.compatibility}</p><Json value={schema.data.schema} label={`Schema, version ${shown}`} /></>}
         </Panel>}

@@ -79,7 +79,7 @@ export function Time({at, ago = false}) {
 const tones = {
   running: 'good', ok: 'good', acked: 'good', live: 'good',
   paused: 'warn', retrying: 'warn', degraded: 'warn', behind: 'warn', draining: 'warn', registered: 'quiet',
-  faulted: 'bad', dead: 'bad', parked: 'bad', stopped: 'quiet', filtered: 'quiet',
+  faulted: 'bad', dead: 'bad', parked: 'bad', away: 'bad', stopped: 'quiet', filtered: 'quiet',
 };
 export function State({of, children}) {
   return <span class={`state ${tones[of] ?? 'quiet'}`}>{children ?? of}</span>;
@@ -89,17 +89,17 @@ export function State({of, children}) {
 export function Type({name}) {
   let hash = 0;
   for (const letter of name.split('.')[0]) hash = (hash * 31 + letter.charCodeAt(0)) % 9973;
-  return <span class="type"><i class={`dot dot${hash % 8}`} aria-hidden="true" />{name}</span>;
+  return <span class="type"><i class={`dot dot${hash % 8}`} aria-hidden="true" /><span>{name.split(/(?<=\.)/).map((part, at) => <>{at > 0 && <wbr />}{part}</>)}</span></span>;
 }
 
 export function Problem({error, what}) {
   if (!error) return null;
   if (error.no_route) return <p class="problem quiet">This server does not offer {what ?? 'this'}.</p>;
+  const more = (error.errors ?? []).filter((one) => !error.message.endsWith(one.message)); // mostly one says it all
   return (
     <div class="problem" role="alert">
       <p>{error.message}</p>
-      {error.errors?.length > 0 &&
-        <ul>{error.errors.map((one) => <li key={one.field}>{one.field && <code>{one.field}</code>} {one.message}</li>)}</ul>}
+      {more.length > 0 && <ul>{more.map((one) => <li key={one.field}>{one.field && <code>{one.field}</code>} {one.message}</li>)}</ul>}
     </div>
   );
 }
@@ -157,6 +157,25 @@ export function Area({label, hint, error, value, set, rows = 8, ...more}) {
       {(id) => <textarea id={id} rows={rows} value={value} onInput={(e) => set(e.currentTarget.value)}
                          spellcheck={false} aria-invalid={Boolean(error)} {...more} />}
     </Field>
+  );
+}
+
+// Choice: one of several; Switch: one of a few, all seen at once. options: [value, text].
+export function Choice({label, hint, value, set, options, ...more}) {
+  return (
+    <Field label={label} hint={hint}>
+      {(id) => <select id={id} value={value} onChange={(e) => set(e.currentTarget.value)} {...more}>
+        {options.map(([name, text]) => <option key={name} value={name}>{text ?? name}</option>)}
+      </select>}
+    </Field>
+  );
+}
+
+export function Switch({label, value, set, options}) {
+  return (
+    <div class="switch" role="group" aria-label={label}>
+      {options.map(([name, text]) => <button key={name} type="button" aria-pressed={value === name} onClick={() => set(name)}>{text ?? name}</button>)}
+    </div>
   );
 }
 
