@@ -140,5 +140,7 @@ machine_begin() {
     [ "$(id -u)" -eq 0 ] || fail 'needs root: it makes device nodes and mounts'
     command -v debootstrap >/dev/null || fail 'needs debootstrap: apt-get install debootstrap'
     mkdir -p "$dir"
+    exec 9>"$dir/${0##*/}.lock" # kept by what runs inside
+    flock -n 9 || fail "another ${0##*/} is at work in $dir"
     FRESH_INSIDE=yes exec unshare --mount --pid --fork --kill-child --propagation private "$0" "$@"
 }

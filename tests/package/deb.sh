@@ -14,7 +14,7 @@ trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; rm -rf --one-file-system
 
 say() { echo "== $*"; }
 fail() { echo "FAIL: $*" >&2; exit 1; }
-for tool in cpack dpkg-deb dpkg-shlibdeps gzip; do
+for tool in cpack dpkg-deb dpkg-shlibdeps file gzip; do
     if ! command -v $tool >/dev/null; then echo "SKIPPED: there is no $tool"; exit 77; fi
 done
 

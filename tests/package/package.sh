@@ -19,6 +19,11 @@ pc=$(dirname "$(find "$prefix" -name skald.pc)")
 lib=$(dirname "$pc")
 export PKG_CONFIG_PATH=$pc LD_LIBRARY_PATH=$lib
 read -r -a words <<<"$flags"
+# What only the Debian package may put into the system stays away.
+if grep -v "^$prefix/" "$build/install_manifest.txt"; then echo 'that is outside of the prefix'; exit 1; fi
+for file in man/man1/skald.1.gz bash-completion/completions/skald zsh/site-functions/_skald fish/vendor_completions.d/skald.fish; do
+    if [ ! -s "$prefix/share/$file" ]; then echo "not installed: $file"; exit 1; fi
+done
 
 say 'the soname changes with the minor version, and only the public API is exported'
 version=$(pkg-config --modversion skald)
