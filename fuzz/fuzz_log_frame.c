@@ -5,8 +5,7 @@
 // With an odd first byte the checksums are made right, frame by frame and record by record, so that
 // the fuzzer gets behind them.
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "store/log/bytes.h"
+#include "log_mend.h"
 #include "store/log/manifest.h"
 #include "store/log/scan.h"
 
@@ -48,48 +47,6 @@ static skald_err memory_size(void *context, ski_file *file, uint64_t *ret_size)
     return SKALD_OK;
 }
 
-// records_mend makes the checksums of a body's records right, as far as their lengths go.
-static void records_mend(uint8_t *body, size_t len)
-{
-    for (size_t at = 0; at + SKI_RECORD_FIXED <= len;) {
-        uint8_t *record = body + at;
-        size_t record_len = ski_get_u32(record);
-        uint32_t crc = 0;
-
-        if (record_len < SKI_RECORD_FIXED || record_len > len - at) return;
-        crc = ski_crc32c(0, record, 8);
-        crc = ski_crc32c(crc, record + 12, 4);
-        crc = ski_crc32c(crc, record + 48, record_len - 48);
-        ski_put_u32(record + 8, ski_crc32c(crc, record + 16, 32));
-        at += record_len;
-    }
-}
-
-// frames_mend makes frames of what is there, one behind the other, as far as their lengths go.
-static void frames_mend(uint8_t *bytes, size_t size, uint32_t seed)
-{
-    uint32_t chain = 0;
-
-    for (size_t at = SKI_SEGMENT_HEADER; at + SKI_FRAME_BYTES_MIN <= size;) {
-        uint8_t *frame = bytes + at;
-        size_t total = ski_get_u32(frame + 4) % 65536 & ~(size_t)7;
-
-        if (total < SKI_FRAME_BYTES_MIN || total > size - at) return;
-        records_mend(frame + SKI_FRAME_HEADER, total - SKI_FRAME_BYTES_MIN);
-        ski_put_u32(frame, SKI_FRAME_MAGIC);
-        ski_put_u32(frame + 4, (uint32_t)total);
-        ski_put_u32(frame + 44, chain);
-        ski_put_u32(frame + 48, 1);
-        ski_put_u32(frame + 56, (uint32_t)total - SKI_FRAME_BYTES_MIN);
-        ski_put_u32(frame + 60, ski_crc32c(seed, frame, 60));
-        chain = ski_crc32c(0, frame, 60);
-        chain = ski_crc32c(chain, frame + 64, total - 8 - 64);
-        ski_put_u32(frame + total - 8, chain);
-        ski_put_u32(frame + total - 4, (uint32_t)total);
-        at += total;
-    }
-}
-
 // record_again: what was read, written again, reads the same.
 static void record_again(const ski_record *record)
 {
@@ -101,7 +58,7 @@ static void record_again(const ski_record *record)
     ski_record again;
 
     check(bytes && len);
-    ski_record_put(bytes, event, record->stream_hash, record->content_hash);
+    ski_record_put(bytes, len, event, record->stream_hash, record->content_hash);
     ski_record_assign(bytes, &order);
     check(ski_record_get(bytes, len, &again) == SKALD_OK);
     check(again.event.position == event->position && again.prev_pos == record->prev_pos);
@@ -177,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ski_segment_header_put(bytes, &header);
     memcpy(bytes + SKI_SEGMENT_HEADER, data + 1, size - 1);
     memory.len--;
-    if (data[0] % 2) frames_mend(bytes, memory.len, ski_frame_seed(header.salt));
+    if (data[0] % 2) (void)mend_frames(bytes, memory.len, 1, ski_frame_seed(header.salt), 0);
     memory.bytes = bytes;
     segment_read(&kernel);
     ski_free(bytes);

@@ -6,9 +6,7 @@
 // stands in the input: as the file's own bytes, or block by block {u16 length, bytes}, when zeros
 // are added, checksums and the foot's own fields made right, so that the fuzzer gets behind them.
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "store/log/blocks.h"
-#include "store/log/bytes.h"
+#include "log_mend.h"
 #include "store/log/run.h"
 #include "store/log/sealed.h"
 #include "store/log/state.h"
@@ -68,34 +66,11 @@ static skald_err memory_size(void *context, ski_file *file, uint64_t *ret_size)
 
 static const char magics[3][9] = {"SKALDIDX", "SKALDDIR", "SKALDSTA"};
 
-// blocks_mend makes checksums and the foot's own fields right: store 0, number 1, generation 0.
-static void blocks_mend(uint8_t *bytes, uint32_t blocks, unsigned kind)
-{
-    uint8_t id[36] = {0}, number[4];
-    uint8_t *foot = bytes + (size_t)(blocks - 1) * SKI_BLOCK;
-    uint32_t seed = 0;
-
-    memcpy(id, magics[kind], 8);
-    ski_put_u64(id + 24, 1);
-    seed = ski_crc32c(0, id, sizeof id);
-    memcpy(foot, magics[kind], 8);
-    memset(foot + 16, 0, 16);
-    ski_put_u64(foot + 32, 1);
-    ski_put_u32(foot + 40, 0);
-    ski_put_u32(foot + 44, blocks);
-    for (uint32_t i = 0; i < blocks; i++) {
-        uint8_t *block = bytes + (size_t)i * SKI_BLOCK;
-
-        ski_put_u32(number, i);
-        ski_put_u32(block + SKI_BLOCK_ROOM,
-                    ski_crc32c(ski_crc32c(seed, number, 4), block, SKI_BLOCK_ROOM));
-    }
-}
-
 // blocks_unpack makes a file of the input's blocks; the length is 0 when there are none.
 static uint8_t *blocks_unpack(const uint8_t *data, size_t size, unsigned kind, size_t *ret_len)
 {
     uint8_t *bytes = ski_alloc_zeroed(blocks_max, SKI_BLOCK);
+    ski_blocks_id id = {.number = 1};
     uint32_t blocks = 0;
 
     check(bytes != NULL);
@@ -109,7 +84,8 @@ static uint8_t *blocks_unpack(const uint8_t *data, size_t size, unsigned kind, s
         data += len;
         size -= len;
     }
-    if (blocks) blocks_mend(bytes, blocks, kind);
+    memcpy(id.magic, magics[kind], sizeof id.magic);
+    if (blocks) mend_blocks(bytes, blocks, &id);
     *ret_len = (size_t)blocks * SKI_BLOCK;
     return bytes;
 }

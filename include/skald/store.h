@@ -65,7 +65,11 @@ typedef struct skald_store_options {
     // compact_every_s: compacted in the background so often, if anything is hidden; 0: only when
     // skald_store_compact or skald_store_compact_later is called.
     uint64_t compact_every_s;
+    // cache_bytes: log driver: of events and indexes that were read, kept in memory, taken as they
+    // are read: 64 MiB.
+    uint64_t cache_bytes;
 } skald_store_options;
+#define SKALD_CACHE_OFF UINT64_MAX // as cache_bytes: nothing is kept
 #define SKALD_SCRUB_OFF UINT64_MAX // as scrub_bytes_per_s: nothing is
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
@@ -147,7 +151,8 @@ typedef struct skald_counted {
 // after, by name, at most count_max (1 to 100,000); skald_store_types the types, all of them.
 // tenant {NULL, 0}: every tenant (names may then repeat). A stream of which nothing can be read is
 // left out. What is given lives in arena. Waits: types, for as long as it takes to look at what is
-// hidden and not yet compacted. Fails: INVALID (count_max), NOMEM.
+// hidden and not yet compacted, 100,000 events at most: hidden ones beyond that are still in the
+// counts. Fails: INVALID (count_max), NOMEM.
 SKALD_API SKALD_CHECK skald_err skald_store_streams(skald_store *store, skald_str tenant,
                                                     skald_str prefix, skald_str after,
                                                     size_t count_max, skald_arena *arena,
@@ -188,7 +193,9 @@ typedef struct skald_store_state {
     uint64_t recent_bytes;     // of memory, of the ids that make appends repeatable
     uint64_t directory_bytes;  // of memory, of the stream directory
     uint64_t directory_runs;
-    uint64_t seals;          // segments indexed since it was opened
+    uint64_t cache_bytes, cache_bytes_max; // of memory beside those, of files that were read
+    uint64_t cache_hits, cache_misses;     // pieces of them asked for, since it was opened
+    uint64_t seals;                        // segments indexed since it was opened
     uint64_t index_rebuilds; // index files made again since, for they were lost or damaged
     // Since it was opened: segments rewritten without what is dead, those of them of which no event
     // was left, events erased, bytes that files became less by.

@@ -87,6 +87,14 @@ typedef struct skald_store_mark {
     skald_time recorded_at;
 } skald_store_mark;
 
+// A beginning of a stream that may be dead: its versions below version_before (UINT64_MAX: all),
+// and its events recorded before recorded_before (0: their age does not matter).
+typedef struct skald_store_beginning {
+    skald_str tenant, stream;
+    uint64_t version_before;
+    skald_time recorded_before;
+} skald_store_beginning;
+
 // What compact is to do. The job and what it points to live until compact returns.
 typedef struct skald_store_compact_job {
     // dead says whether an event is to go. It is the store's and may ask the driver's
@@ -99,7 +107,15 @@ typedef struct skald_store_compact_job {
     bool (*proceed)(void *context, uint64_t bytes_done, uint64_t bytes_all);
     void *context;
     uint64_t bytes_per_s; // reading and writing together; 0: no limit
-    bool erase;           // no dead event is left, nor its bytes, however few there are
+    bool erase; // no dead event is left, nor its bytes, nor those of values that were replaced
+    // known: nothing is dead but positions up to floor, these beginnings, and of each stream with
+    // events of newest_type all but its newest one. So a driver with indexes need not read where
+    // little or nothing of it is. Not known: it has to ask dead about everything.
+    bool known;
+    uint64_t floor;
+    const skald_store_beginning *beginnings;
+    size_t beginning_count;
+    skald_str newest_type;
     // The driver counts here what it did.
     uint64_t events_erased, bytes_freed;
 } skald_store_compact_job;

@@ -11,7 +11,6 @@
 
 #include "base/json_fault.h"
 
-#include <cstring>
 #include <simdjson.h>
 
 namespace
@@ -20,7 +19,6 @@ namespace
 constexpr size_t text_bytes_max = 17 << 20; // a body of 16 MiB, and its envelope
 constexpr size_t text_bytes_min = 4 << 10;
 constexpr size_t kept_bytes_max = 256 << 10;
-constexpr size_t small_bytes_max = 1 << 10; // padded on the stack: simdjson would allocate a copy
 
 thread_local simdjson::dom::parser parser{text_bytes_max};
 
@@ -39,15 +37,7 @@ simdjson::error_code parser_check(skald_str text, bool padded) noexcept
 {
     simdjson::error_code error = parser_grow(text.len);
 
-    if (!error && !padded && text.len <= small_bytes_max) {
-        char copy[small_bytes_max + SKI_JSON_PAD];
-
-        std::memcpy(copy, text.ptr, text.len);
-        std::memset(copy + text.len, ' ', SKI_JSON_PAD);
-        error = parser.parse(copy, text.len, false).error();
-    } else if (!error) {
-        error = parser.parse(text.ptr, text.len, !padded).error();
-    }
+    if (!error) error = parser.parse(text.ptr, text.len, !padded).error();
     if (error == simdjson::MEMALLOC || text.len > kept_bytes_max) {
         parser = simdjson::dom::parser{text_bytes_max};
     }

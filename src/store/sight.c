@@ -180,6 +180,16 @@ bool ski_sight_dead(skald_store *store, const ski_sight *sight, const skald_stor
     return mark->stream_version < min;
 }
 
+void ski_sight_beginning(skald_store *store, const ski_sight *sight, const ski_rule *rule,
+                         skald_store_beginning *beginning)
+{
+    beginning->version_before = UINT64_MAX;
+    if (!rule->tombstoned && rule_version_min(store, rule, beginning->tenant, beginning->stream,
+                                              &beginning->version_before))
+        beginning->version_before = UINT64_MAX; // then all of it is looked at
+    beginning->recorded_before = rule->max_age ? sight->now - rule->max_age : 0;
+}
+
 bool ski_sight_stream_gone(skald_store *store, const ski_sight *sight, skald_str tenant,
                            const skald_counted *stream, skald_time *ret_max_age)
 {

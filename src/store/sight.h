@@ -26,6 +26,9 @@ skald_err ski_sight_filter(skald_store *store, const ski_sight *sight, skald_sto
 // ski_sight_dead says whether one event is hidden, for whoever is about to erase it: without
 // an answer it is not.
 bool ski_sight_dead(skald_store *store, const ski_sight *sight, const skald_store_mark *mark);
+// ski_sight_beginning completes what a stream's rule hides, for whoever has indexes to ask.
+void ski_sight_beginning(skald_store *store, const ski_sight *sight, const ski_rule *rule,
+                         skald_store_beginning *beginning);
 // ski_sight_stream_gone says of a stream whether all of it is hidden as far as that can be said
 // without reading: it calls nothing of the driver. *ret_max_age is that of the stream, if it has
 // one.

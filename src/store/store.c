@@ -71,7 +71,8 @@ static void store_equip(skald_store *store, const ski_kernel *kernel,
     store->driver = driver;
     store->options = *options;
     store->clock = options->clock ? *options->clock : ski_kernel_clock(kernel);
-    store->log = options->log ? *options->log : (skald_log){.line = log_nothing};
+    store->log = (skald_log){.line = log_nothing, .level_min = SKALD_ERROR}; // makes no lines
+    if (options->log) store->log = *options->log;
     store->options.clock = &store->clock;
     store->options.log = &store->log;
     store->host = (skald_store_host){.clock = &store->clock,

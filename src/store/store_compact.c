@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction: what the store says is dead, a driver takes away. The beginning of the log that
-// retention hides goes first and in whole pieces, for that costs nothing.
+// retention hides goes first and in whole pieces, for that costs nothing. A driver is also told
+// where what is dead can be, so that it need not read everything to find out.
 #include "store/handle.h"
 
+#include "base/alloc.h"
 #include "store/sight.h"
+
+#include <string.h>
 
 typedef struct compacting {
     skald_store *store;
     ski_sight sight;
     const skald_compact_options *options;
+    skald_store_beginning *beginnings;
+    ski_rule *rules; // of each
+    char *texts;     // of all of them
 } compacting;
 
 static bool compact_dead(void *context, const skald_store_mark *mark)
@@ -32,6 +39,54 @@ static bool compact_proceed(void *context, uint64_t bytes_done, uint64_t bytes_a
     return running->options->progress(running->options->context, bytes_done, bytes_all);
 }
 
+// rules_copy takes down what metadata there is. change is held: nothing else changes the table.
+static skald_err rules_copy(compacting *running)
+{
+    skald_store *store = running->store;
+    uint32_t count = store->rules.count;
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        len += store->rules.entries[i].tenant.len + store->rules.entries[i].stream.len;
+    running->beginnings = ski_alloc((count + 1) * sizeof(*running->beginnings));
+    running->rules = ski_alloc((count + 1) * sizeof(*running->rules));
+    running->texts = ski_alloc(len + 1);
+    if (!running->beginnings || !running->rules || !running->texts) return SKALD_ENOMEM;
+    len = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const ski_rules_entry *entry = &store->rules.entries[i];
+        char *tenant = running->texts + len, *stream = tenant + entry->tenant.len;
+
+        memcpy(tenant, entry->tenant.ptr, entry->tenant.len + entry->stream.len);
+        len += entry->tenant.len + entry->stream.len;
+        running->beginnings[i] = (skald_store_beginning){.tenant = {tenant, entry->tenant.len},
+                                                         .stream = {stream, entry->stream.len}};
+        running->rules[i] = entry->rule;
+    }
+    return SKALD_OK;
+}
+
+// beginnings_take says where everything is that is dead now. Metadata that is set meanwhile counts
+// the next time.
+static skald_err beginnings_take(compacting *running, skald_store_compact_job *job)
+{
+    skald_store *store = running->store;
+    skald_err err;
+
+    ski_mutex_lock(&store->change);
+    job->beginning_count = store->rules.count;
+    err = rules_copy(running);
+    ski_mutex_unlock(&store->change);
+    if (err) return err;
+    for (size_t i = 0; i < job->beginning_count; i++)
+        ski_sight_beginning(store, &running->sight, &running->rules[i], &running->beginnings[i]);
+    job->known = true;
+    job->floor = running->sight.floor;
+    job->beginnings = running->beginnings;
+    job->newest_type = SKALD_STR(SKI_SNAPSHOT_TYPE);
+    return SKALD_OK;
+}
+
 // compact_run: the store is entered and nothing else compacts it.
 static skald_err compact_run(skald_store *store, const skald_compact_options *options,
                              skald_compacted *ret_compacted, skald_error *reterr_error)
@@ -48,8 +103,15 @@ static skald_err compact_run(skald_store *store, const skald_compact_options *op
     if (!running.sight.now) running.sight.now = ski_store_now(store);
     if (store->driver->trim && running.sight.floor)
         SKALD_TRY(store->driver->trim(store->instance, running.sight.floor, &kept, reterr_error));
-    if (store->driver->compact)
-        SKALD_TRY(store->driver->compact(store->instance, &job, reterr_error));
+    if (store->driver->compact) {
+        skald_err err = beginnings_take(&running, &job);
+
+        if (!err) err = store->driver->compact(store->instance, &job, reterr_error);
+        ski_free(running.beginnings);
+        ski_free(running.rules);
+        ski_free(running.texts);
+        if (err) return err;
+    }
     *ret_compacted = (skald_compacted){job.events_erased, job.bytes_freed};
     return SKALD_OK;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction in the background: one thread of the store's, made when it is first wanted, compacts
 // when it is asked to and every so often, slowly. Where nothing is hidden there is nothing to do,
-// and nothing is read.
+// and nothing is read but the question whether there are snapshots.
 //
 // All of it is under the store's mutex, but the compaction itself.
 #include "store/handle.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "store/sight.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,29 @@ struct ski_compactor {
     bool wanted, erase;
 };
 
+// snapshots_any: there are some, and of each stream's all but the newest are hidden.
+static bool snapshots_any(skald_store *store)
+{
+    skald_str type = SKALD_STR(SKI_SNAPSHOT_TYPE);
+    skald_read read = {.filter.types = {&type, 1},
+                       .events_max = 1,
+                       .page_bytes_max = SKI_STORE_PAGE_BYTES};
+    bool any = false, end = false;
+
+    if (ski_store_enter(store)) return false;
+    while (!any && !end) {
+        skald_store_page page = {0};
+        skald_err err = store->driver->read(store->instance, &read, &page, NULL);
+
+        any = page.count > 0;
+        end = page.end || (err && err != SKALD_ECORRUPT) || page.position_next <= read.after;
+        read.after = page.position_next;
+        if (page.driver) store->driver->page_free(store->instance, &page);
+    }
+    ski_store_leave(store);
+    return any;
+}
+
 // compactor_run_once compacts. The mutex is held, and free meanwhile. False: somebody else does.
 static bool compactor_run_once(skald_store *store, bool erase)
 {
@@ -31,9 +55,10 @@ static bool compactor_run_once(skald_store *store, bool erase)
     char events[24], bytes[24];
     skald_err err = SKALD_OK;
 
-    if (!atomic_load(&store->rules_count) && !atomic_load(&store->retention.limited)) return true;
     ski_mutex_unlock(&store->mutex);
-    err = skald_store_compact(store, &options, &done, &error);
+    if (atomic_load(&store->rules_count) || atomic_load(&store->retention.limited) ||
+        snapshots_any(store))
+        err = skald_store_compact(store, &options, &done, &error);
     (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)done.events_erased);
     (void)snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)done.bytes_freed);
     if (!err && done.events_erased) {

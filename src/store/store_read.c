@@ -71,8 +71,10 @@ static skald_err page_filter(skald_store *store, const ski_sight *sight, const s
 
     for (size_t i = 0; i < page->count; i++) {
         if (!ski_read_matches(read, &page->events[i])) continue;
-        if (ski_reserved_hidden(&read->filter, &page->events[i])) continue;
-        reserved = reserved || ski_reserved(page->events[i].stream);
+        if (ski_reserved(page->events[i].stream) || ski_reserved(page->events[i].type)) {
+            if (ski_reserved_hidden(&read->filter, &page->events[i])) continue;
+            reserved = reserved || ski_reserved(page->events[i].stream);
+        }
         if (kept != i) page->events[kept] = page->events[i];
         kept++;
     }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "store/memory/memory.h"
 #include "store/sight.h"
+#include "store/tally.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -428,6 +429,52 @@ static void entries_change_places(void **state)
     ski_rules_fini(&rules);
 }
 
+static uint64_t types_counted(skald_store *store)
+{
+    const skald_counted *types = NULL;
+    skald_arena *arena = NULL;
+    size_t count = 0;
+    uint64_t events = 0;
+
+    assert_int_equal(skald_arena_new(1 << 20, &arena), SKALD_OK);
+    assert_int_equal(skald_store_types(store, SKALD_STR(""), arena, &types, &count), SKALD_OK);
+    for (size_t i = 0; i < count; i++) events += types[i].count;
+    skald_arena_free(arena);
+    return events;
+}
+
+// Counting types takes off what is hidden, as far as it looks: no question reads the whole log.
+static void counting_types_has_an_end(void **state)
+{
+    enum { at_once = 10000, extra = 500 };
+    skald_store *store = *state;
+    skald_event *events = ski_alloc_zeroed(at_once, sizeof(*events));
+    unsigned reads;
+
+    assert_non_null(events);
+    for (int i = 0; i < at_once; i++)
+        events[i] = (skald_event){.type = SKALD_STR("t.x"), .stream = SKALD_STR("a-1")};
+    append_many(store, "b-1", 10);
+    for (int hidden = 0; hidden <= SKI_TALLY_EVENTS_MAX + extra; hidden += at_once) {
+        size_t count = SKI_TALLY_EVENTS_MAX + extra - hidden < at_once ? extra : at_once;
+
+        assert_int_equal(skald_store_append(store, events, count, NULL, NULL, NULL), SKALD_OK);
+        for (size_t i = 0; i < count; i++) events[i].id = (skald_uuid){{0}};
+        if (hidden) continue;
+        assert_int_equal(meta_set(store, "a-1", (skald_stream_meta){.truncate_before = at_once}),
+                         SKALD_OK);
+        assert_int_equal(types_counted(store), 11); // exact
+        assert_int_equal(meta_set(store, "a-1", (skald_stream_meta){0}), SKALD_OK);
+    }
+    assert_int_equal(skald_stream_delete(store, &(skald_expect){.stream = SKALD_STR("a-1")}, false,
+                                         NULL),
+                     SKALD_OK);
+    reads = faulty.reads;
+    assert_in_range(types_counted(store), 10 + 1, 10 + extra + 16);
+    assert_true(faulty.reads - reads < SKI_TALLY_EVENTS_MAX / 100);
+    ski_free(events);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -436,7 +483,7 @@ int main(void)
         ROW(ages_are_searched_once),       ROW(deleting_gives_up),
         ROW(expectations_come_back),       ROW(bad_values_are_not_opened),
         ROW(one_compaction_runs),          ROW(without_memory_it_fails_or_is_right),
-        ROW(entries_change_places),
+        ROW(entries_change_places),        ROW(counting_types_has_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,10 @@
 
 #include <string.h>
 
-enum { entries_first = 32 };
+enum {
+    entries_first = 32,
+    stream_looks = 8, // what asking for a stream counts for
+};
 
 static uint64_t entry_hash(void *context, uint32_t slot)
 {
@@ -61,7 +64,7 @@ static skald_err page_count(skald_store *store, const ski_sight *sight, const sk
 {
     bool floor = !read->filter.streams.count;
 
-    for (size_t i = 0; i < page->count; i++) {
+    for (size_t i = 0; i < page->count && tally->left; i++, tally->left--) {
         const skald_event *event = &page->events[i];
         skald_store_mark mark = {event->tenant, event->stream, event->stream_version,
                                  event->position, event->recorded_at};
@@ -83,7 +86,7 @@ static skald_err read_count(skald_store *store, const ski_sight *sight, skald_re
     bool on = true;
 
     read.page_bytes_max = SKI_STORE_PAGE_BYTES;
-    while (on) {
+    while (on && tally->left) {
         skald_store_page page = {0};
         skald_err err = store->driver->read(store->instance, &read, &page, NULL);
 
@@ -115,7 +118,9 @@ static skald_err stream_count(skald_store *store, const ski_sight *sight, skald_
     ski_mutex_unlock(&store->rules_mutex);
     meant = !tenant.ptr || skald_str_equal(tenant, read.filter.tenant);
     read.filter.streams = (skald_texts){&stream, 1};
-    return meant ? read_count(store, sight, read, tally) : SKALD_OK;
+    if (!meant) return SKALD_OK;
+    tally->left -= tally->left < stream_looks ? tally->left : stream_looks;
+    return read_count(store, sight, read, tally);
 }
 
 skald_err ski_tally_hidden(skald_store *store, const ski_sight *sight, skald_str tenant,
@@ -124,11 +129,11 @@ skald_err ski_tally_hidden(skald_store *store, const ski_sight *sight, skald_str
     skald_read read = {.filter.tenant = tenant, .before = sight->floor + 1};
     skald_err err = SKALD_OK;
 
-    *ret_tally = (ski_tally){.arena = arena};
+    *ret_tally = (ski_tally){.arena = arena, .left = SKI_TALLY_EVENTS_MAX};
     if (sight->floor) SKALD_TRY(read_count(store, sight, read, ret_tally));
     if (!sight->rules) return SKALD_OK;
     ski_mutex_lock(&store->change);
-    for (uint32_t i = 0; !err && i < store->rules.count; i++)
+    for (uint32_t i = 0; !err && ret_tally->left && i < store->rules.count; i++)
         err = stream_count(store, sight, tenant, i, ret_tally);
     ski_mutex_unlock(&store->change);
     return err;

@@ -14,12 +14,18 @@ typedef struct ski_tally {
         uint64_t count, hash;
     } * entries;
     uint32_t count, size;
+    uint32_t left; // so many events may still be looked at
     skald_arena *arena;
 } ski_tally;
 
-// ski_tally_hidden looks at every hidden event of tenant (NULL ptr: of all) and counts it; no
-// change of metadata happens meanwhile. Texts go to arena. The tally is ended with ski_tally_fini,
-// also after a failure. The store is entered. Waits. Fails: as a read; damage is passed over.
+// So many events are looked at: a few hundredths of a second. What is hidden beyond them is counted
+// as if it were not.
+enum { SKI_TALLY_EVENTS_MAX = 100000 };
+
+// ski_tally_hidden looks at the hidden events of tenant (NULL ptr: of all), SKI_TALLY_EVENTS_MAX at
+// most, and counts them; no change of metadata happens meanwhile. Texts go to arena. The tally is
+// ended with ski_tally_fini, also after a failure. The store is entered. Waits. Fails: as a read;
+// damage is passed over.
 skald_err ski_tally_hidden(skald_store *store, const ski_sight *sight, skald_str tenant,
                            skald_arena *arena, ski_tally *ret_tally) SKALD_CHECK;
 uint64_t ski_tally_count(const ski_tally *tally, skald_str type); // 0 for a type it does not know

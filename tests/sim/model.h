@@ -97,6 +97,9 @@ typedef enum model_verdict {
 // model_check reads everything there is in every way there is. settle: the store has just been
 // opened, so what it has is there for good, and what it has not is gone.
 model_verdict model_check(sim_model *model, skald_store *store, bool settle);
+// model_copy reads a store that was copied from the one that the model is of: it has a beginning of
+// what that one has or had.
+model_verdict model_copy(sim_model *model, skald_store *store);
 // model_salvage reads a store opened read-only because it is damaged: each event acknowledged is
 // right or refused.
 model_verdict model_salvage(sim_model *model, skald_store *store);

@@ -313,6 +313,14 @@ model_verdict model_check(sim_model *model, skald_store *store, bool settle)
     return verdict;
 }
 
+model_verdict model_copy(sim_model *model, skald_store *store)
+{
+    static flat_list flat;
+
+    flatten(model, &flat);
+    return all_check(model, store, &flat);
+}
+
 model_verdict model_salvage(sim_model *model, skald_store *store)
 {
     static flat_list flat;

@@ -4,7 +4,7 @@
 //
 // SKALD_SIM="workload:op:fault:seed" runs just that case and shows its operations.
 // SKALD_SIM_ROUNDS=N runs N times as many seeds. SKALD_SIM_WORKLOAD=TEXT runs the workloads that
-// have it in their name.
+// have it in their name, =NAME the one of that name.
 #include "sim/sim_case.h"
 
 #include <inttypes.h>
@@ -75,11 +75,12 @@ static bool seeds_run(sim_case of, uint64_t seed_count, sim_result *ret_result)
     return fired;
 }
 
-// workload_wanted: SKALD_SIM_WORKLOAD names a part of a name, or nothing.
+// workload_wanted: SKALD_SIM_WORKLOAD names a part of a name, behind = a whole one, or nothing.
 static bool workload_wanted(const sim_workload *workload)
 {
     const char *only = getenv("SKALD_SIM_WORKLOAD");
 
+    if (only && only[0] == '=') return strcmp(workload->name, only + 1) == 0;
     return !only || strstr(workload->name, only);
 }
 

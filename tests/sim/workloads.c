@@ -53,5 +53,12 @@ const sim_workload sim_workloads[] = {
     {"erase-again", "+a1b1c1 _a +=ab1 _b ~ ? ! +abc ?", 1, 6},
     {"erase-sealed", "+a9b9c9 +a9xb9c9 ~ _a +c9 _c ! +a ?", 1, 9},
     {"trim", "+a9b9x +c9a9y ~ +a _* +b ! +=aX ?", 1, 5},
+    {"compact", "+a9b9a9 +a9xA9b9 ~ _A +c ! ?", 1, 3},
+    // Copies: while something is in the segment being written; of sealed ones; of rewritten ones;
+    // of a store that is read only.
+    {"backup", "+abx ^ +a ?", 1, 0},
+    {"backup-sealed", "+a9b9x +c9a9 ~ ^ +b _a ?", 1, 3},
+    {"backup-erased", "+a9b9x +c9a9 ~ _a ^ +b ?", 1, 5},
+    {"salvage", "+ab9x +c9a9 ~ +a % +b ?", 1, 3},
     {NULL, NULL, 0, 0},
 };

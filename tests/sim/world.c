@@ -71,15 +71,20 @@ bool world_excuses(const sim_world *world, skald_err err)
     }
 }
 
-skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error)
+static skald_store_options options_of(bool read_only)
 {
-    skald_store_options options = {
+    return (skald_store_options){
         .segment_bytes = segment_bytes,
         .append_bytes_max = 1 << 20,
         .dedup_events_max = 4096,
         .event_bytes_max = 64 * 1024,
         .read_only = read_only,
     };
+}
+
+skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error)
+{
+    skald_store_options options = options_of(read_only);
     skald_err err = SKALD_OK;
 
     assert(!world->store);
@@ -343,20 +348,21 @@ static bool always(void *context, uint64_t done, uint64_t all)
     return done <= all;
 }
 
-// world_compact gives a stream up, or with letter '*' everything, and has it erased.
+// world_compact gives a stream up, or with letter '*' everything, and has it erased; of a great
+// letter only where it is worth it.
 static bool world_compact(sim_world *world, char letter)
 {
     static const char *const streams[] = {"order-a", "order-b", "invoice-c"};
     world_dead dead = {world, skald_store_head(world->store)};
     skald_store_compact_job job = {
-        .dead = mark_dead, .proceed = always, .context = &dead, .erase = true};
+        .dead = mark_dead, .proceed = always, .context = &dead, .erase = !isupper(letter)};
     const skald_store_driver *driver = world->store->driver;
     skald_error error = {0};
     uint64_t kept = 0;
     bool full = false;
     skald_err err = SKALD_OK;
 
-    model_kill(&world->model, letter == '*' ? NULL : streams[letter - 'a'], dead.head);
+    model_kill(&world->model, letter == '*' ? NULL : streams[tolower(letter) - 'a'], dead.head);
     if (letter == '*') err = driver->trim(world->store->instance, dead.head, &kept, &error);
     if (!err) err = driver->compact(world->store->instance, &job, &error);
     // When the disk is full it may not be known what became of the last frame.
@@ -365,6 +371,79 @@ static bool world_compact(sim_world *world, char letter)
     if (err && !world_excuses(world, err) && !(full && err == SKALD_EIO))
         return world_wrong(world, "compacting fails with %s: %s", skald_err_name(err), error.text);
     return world_alive(world);
+}
+
+static const char copy_path[] = "/sim/copy", copy_url[] = "log:/sim/copy";
+
+// copy_noted: a backup or salvage has ended.
+static bool copy_noted(sim_world *world, skald_err err, uint64_t position_last,
+                       const skald_error *error)
+{
+    if (err && !world_excuses(world, err))
+        return world_wrong(world, "copying fails with %s: %s", skald_err_name(err), error->text);
+    // Finished is finished, even if the disk dies while the lock is given back.
+    if (!err) world->copy_last = position_last;
+    world->copy_failed = err != SKALD_OK;
+    return world_alive(world);
+}
+
+static bool world_backup(sim_world *world)
+{
+    skald_backed_up done = {0};
+    skald_error error = {0};
+
+    world->copied = true;
+    return copy_noted(world, skald_store_backup(world->store, copy_path, NULL, &done, &error),
+                      done.position_last, &error);
+}
+
+static bool world_salvage(sim_world *world)
+{
+    skald_salvaged done = {0};
+    skald_error error = {0};
+    skald_err err = SKALD_OK;
+
+    world_close(world);
+    if (!world_alive(world)) return false;
+    err = world_open(world, true, &error);
+    if (err && !world_excuses(world, err))
+        return world_wrong(world, "open read-only fails with %s", skald_err_name(err));
+    if (!err) {
+        world->copied = true;
+        err = skald_store_salvage(world->store, copy_path, NULL, &done, &error);
+        (void)copy_noted(world, err, done.position_last, &error);
+        world_close(world);
+    }
+    return world_alive(world) && world_open_by_all_means(world);
+}
+
+bool world_copy_check(sim_world *world)
+{
+    skald_store_options options = options_of(true);
+    skald_store *copy = NULL;
+    skald_verified verified = {0};
+    skald_error error = {0};
+    model_verdict verdict = MODEL_RIGHT;
+    skald_err err = SKALD_OK;
+
+    if (!world->copied) return true;
+    err = ski_store_open_on(sim_disk_kernel(world->disk), copy_url, &options, &copy, &error);
+    if (err && world->copy_last)
+        return world_wrong(world, "a finished copy opens with %s: %s", skald_err_name(err),
+                           error.text);
+    if (err) return true; // it is no store yet
+    err = skald_store_verify(copy, NULL, &verified, &error);
+    verdict = model_copy(&world->model, copy);
+    if (err && world->copy_last)
+        world_wrong(world, "a finished copy is damaged: %s", error.text);
+    else if (skald_store_head(copy) < world->copy_last)
+        world_wrong(world, "a copy has %" PRIu64 " positions, not %" PRIu64, skald_store_head(copy),
+                    world->copy_last);
+    else if (!err && verdict != MODEL_RIGHT) // where it says that it is damaged, much may be
+                                             // missing
+        world_wrong(world, "a copy: %s", world->model.wrong);
+    skald_store_close(copy);
+    return !world->wrong[0];
 }
 
 static bool word_run(sim_world *world, const char *word)
@@ -382,6 +461,8 @@ static bool word_run(sim_world *world, const char *word)
         break;
     case '?': world_check(world, false); break;
     case '_': world_compact(world, word[1]); break;
+    case '^': world_backup(world); break;
+    case '%': world_salvage(world); break;
     case '!':
         world_close(world);
         if (world_alive(world)) world_open_by_all_means(world);

@@ -5,7 +5,9 @@
 //   +  append a batch and wait          &  submit a batch and do not wait
 //   .  step until all are answered      ~  let a second pass, then step until nothing is left to do
 //   !  close and open again             ?  read everything and compare
-//   _  give up what a stream (a b c) of either tenant has, or everything (*), and erase it
+//   _  give up what a stream (a b c) of either tenant has, or everything (*), and erase it; with
+//      a great letter (A B C): compact, where it is worth it
+//   ^  make a backup                    %  close, open to be read only, salvage, open again
 // A batch is letters: w or m first for the durabilities written and memory; a b c an event on that
 // stream, A B C on the streams of that name of another tenant, - one without a stream; a digit
 // behind it makes it so many times 2100 bytes long (0: a little longer); x y z set a value, X Y Z
@@ -40,10 +42,12 @@ struct sim_world {
     skald_store *store; // NULL: closed
     sim_model model;
     world_slot slots[WORLD_SLOTS];
-    uint64_t number;  // of the next event or value
-    uint64_t refused; // batches that were not taken because the disk is full
-    sim_fault fault;  // what may be answered depends on it
-    char wrong[800];  // empty: nothing
+    uint64_t number;          // of the next event or value
+    uint64_t refused;         // batches that were not taken because the disk is full
+    bool copied, copy_failed; // a backup or salvage was begun, in /sim/copy; and has failed
+    uint64_t copy_last; // of one that was finished: so many positions are in it; 0: it was not
+    sim_fault fault;    // what may be answered depends on it
+    char wrong[800];    // empty: nothing
 };
 
 void world_begin(sim_world *world, const sim_workload *workload, sim_plan plan); // world is zeroed
@@ -58,6 +62,9 @@ bool world_append(sim_world *world, const char *letters, bool wait);
 bool world_append_refused(sim_world *world); // the last batch that was refused, with the same ids
 bool world_check(sim_world *world, bool settle);
 bool world_idle(sim_world *world); // steps until nothing is left to do
+// world_copy_check: a copy that was finished is a store with what it must have; one that was not is
+// none, or says that it is damaged, or is a right one.
+bool world_copy_check(sim_world *world);
 
 bool world_excuses(const sim_world *world, skald_err err); // the planned fault may be answered so
 skald_err world_open(sim_world *world, bool read_only, skald_error *reterr_error);

@@ -300,6 +300,11 @@ skald_err ski_blocks_corrupt(const ski_blocks *blocks, uint32_t block, const cha
                       (unsigned long long)block * SKI_BLOCK + SKI_BLOCK - 1, what);
 }
 
+bool ski_blocks_right(const ski_blocks *blocks, uint32_t number, const uint8_t *bytes)
+{
+    return ski_get_u32(bytes + SKI_BLOCK_ROOM) == block_crc(blocks->seed, number, bytes);
+}
+
 skald_err ski_blocks_read(const ski_blocks *blocks, const ski_kernel *kernel, ski_file *file,
                           uint32_t first, uint32_t count, uint8_t *to, skald_error *reterr_error)
 {
@@ -320,9 +325,7 @@ skald_err ski_blocks_read(const ski_blocks *blocks, const ski_kernel *kernel, sk
         if (got < len) memset(to + got, 0, len - got);
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *block = to + (size_t)i * SKI_BLOCK;
-
-        if (ski_get_u32(block + SKI_BLOCK_ROOM) != block_crc(blocks->seed, first + i, block)) {
+        if (!ski_blocks_right(blocks, first + i, to + (size_t)i * SKI_BLOCK)) {
             return ski_blocks_corrupt(blocks, first + i, "are damaged", reterr_error);
         }
     }

@@ -93,6 +93,8 @@ skald_err ski_blocks_open(ski_blocks *blocks, const ski_kernel *kernel, ski_file
 skald_err ski_blocks_read(const ski_blocks *blocks, const ski_kernel *kernel, ski_file *file,
                           uint32_t first, uint32_t count, uint8_t *to, skald_error *reterr_error)
     SKALD_CHECK;
+// right says whether the bytes are those of block number.
+bool ski_blocks_right(const ski_blocks *blocks, uint32_t number, const uint8_t *bytes);
 // corrupt fills the error for a block whose content contradicts itself.
 skald_err ski_blocks_corrupt(const ski_blocks *blocks, uint32_t block, const char *what,
                              skald_error *reterr_error);

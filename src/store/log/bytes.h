@@ -5,6 +5,7 @@
 
 #include <skald/base.h>
 
+// Byte by byte and without a loop: that the compiler makes one store or load of.
 static inline void ski_put_u16(uint8_t *to, uint16_t number)
 {
     to[0] = (uint8_t)number;
@@ -13,12 +14,22 @@ static inline void ski_put_u16(uint8_t *to, uint16_t number)
 
 static inline void ski_put_u32(uint8_t *to, uint32_t number)
 {
-    for (unsigned i = 0; i < 4; i++) to[i] = (uint8_t)(number >> (8 * i));
+    to[0] = (uint8_t)number;
+    to[1] = (uint8_t)(number >> 8);
+    to[2] = (uint8_t)(number >> 16);
+    to[3] = (uint8_t)(number >> 24);
 }
 
 static inline void ski_put_u64(uint8_t *to, uint64_t number)
 {
-    for (unsigned i = 0; i < 8; i++) to[i] = (uint8_t)(number >> (8 * i));
+    to[0] = (uint8_t)number;
+    to[1] = (uint8_t)(number >> 8);
+    to[2] = (uint8_t)(number >> 16);
+    to[3] = (uint8_t)(number >> 24);
+    to[4] = (uint8_t)(number >> 32);
+    to[5] = (uint8_t)(number >> 40);
+    to[6] = (uint8_t)(number >> 48);
+    to[7] = (uint8_t)(number >> 56);
 }
 
 static inline uint16_t ski_get_u16(const uint8_t *from)

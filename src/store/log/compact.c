@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction: which segments are rewritten, at what pace.
 //
-// One after the other, oldest first, each is looked at and, if enough of it is dead, rewritten and
-// replaced; so whatever ends it, each segment is the old or the new one. A segment of which nothing
-// is left keeps its place: its file says where its streams stood and what they are called, so that
-// everything that is made of segments can still be made of them.
+// One after the other, oldest first, each of which the index says that enough may be dead is read
+// and, if so much is, rewritten and replaced; so whatever ends it, each segment is the old or the
+// new one. A segment of which nothing is left keeps its place: its file says where its streams
+// stood and what they are called, so that everything that is made of segments can still be made of
+// them.
 #include "base/log.h"
 #include "store/log/rewrite.h"
 #include <assert.h>
 
-enum { dead_percent = 40 };                   // of a segment's bytes: then it is worth it
+enum { dead_percent = 40 }; // of a segment's bytes: then it is worth it
+#define LOOK_AGAIN_NS (UINT64_C(24) * 3600 * 1000 * 1000 * 1000) // at one that was not worth it
 #define REST_NS (UINT64_C(100) * 1000 * 1000) // and then it is asked whether to go on
 
 typedef struct compaction {
@@ -83,13 +85,53 @@ static uint64_t segments_bytes(ski_engine *engine)
     return bytes;
 }
 
-static bool worth_it(const compaction *run, const ski_rewrite *rewrite)
+static ski_segment *segment_at(ski_engine *engine, uint32_t slot)
+{
+    ski_segment *segment = NULL;
+
+    ski_mutex_lock(&engine->lock);
+    segment = engine->segments[slot];
+    ski_mutex_unlock(&engine->lock);
+    return segment;
+}
+
+static bool enough_bytes(const ski_rewrite *rewrite, uint64_t bytes)
 {
     const ski_sealed_info *info = ski_sealed_info_of(rewrite->indexed->sealed);
 
+    return bytes >= info->bytes_live / 100 * dead_percent;
+}
+
+static bool worth_it(const compaction *run, const ski_rewrite *rewrite)
+{
+    if (rewrite->erase && rewrite->values_replaced) return true;
     if (!rewrite->dead) return false;
-    if (!run->job || run->job->erase || rewrite->dead == rewrite->events) return true;
-    return rewrite->bytes_dead >= info->bytes_live / 100 * dead_percent;
+    if (!run->job || rewrite->erase || rewrite->dead == rewrite->events) return true;
+    return enough_bytes(rewrite, rewrite->bytes_dead);
+}
+
+// likely: a segment is to be read. To erase every one is: an index says nothing of named values.
+// Otherwise one of which enough may be dead, unless it was read a short time ago and nothing has
+// died since, as far as an index can say that.
+static skald_err likely(const compaction *run, const ski_rewrite *rewrite, uint64_t now_ns,
+                        uint64_t *ret_bytes, bool *ret_likely)
+{
+    const ski_segment *segment = segment_at(rewrite->engine, rewrite->slot);
+    skald_err err = SKALD_OK;
+
+    *ret_likely = true;
+    *ret_bytes = 0;
+    if (!run->job || !run->job->known || rewrite->erase) return SKALD_OK;
+    err = ski_rewrite_estimate(rewrite, run->job, ret_bytes);
+    if (err == SKALD_ECORRUPT) { // the index: it is made again, the segment is asked meanwhile
+        ski_engine_suspect(rewrite->engine, rewrite->slot);
+        return SKALD_OK;
+    }
+    if (err) return err;
+    *ret_likely = *ret_bytes && enough_bytes(rewrite, *ret_bytes) &&
+                  (!segment->looked_ns || *ret_bytes > segment->looked_bytes ||
+                   now_ns - segment->looked_ns >= LOOK_AGAIN_NS);
+    return SKALD_OK;
 }
 
 // compaction_count adds what became of one segment.
@@ -104,7 +146,7 @@ static void compaction_count(compaction *run, const ski_rewrite *rewrite,
 
     ski_mutex_lock(&engine->lock);
     engine->compactions++;
-    engine->segments_dropped += rewrite->dead == rewrite->events;
+    engine->segments_dropped += rewrite->dead && rewrite->dead == rewrite->events;
     engine->events_erased += rewrite->dead;
     engine->bytes_freed += freed;
     ski_mutex_unlock(&engine->lock);
@@ -138,15 +180,23 @@ static skald_err compaction_segment(compaction *run, uint32_t slot, bool all,
                                     skald_error *reterr_error)
 {
     ski_rewrite rewrite;
-    skald_err err = ski_rewrite_begin(&rewrite, run->engine, slot);
+    uint64_t now_ns = ski_engine_now_ns(run->engine), bytes = 0;
+    bool read = false;
+    skald_err err = ski_rewrite_begin(&rewrite, run->engine, slot, run->job && run->job->erase);
 
     rewrite.passed = compaction_passed;
     rewrite.context = run;
-    if (!err) {
+    if (!err) err = likely(run, &rewrite, now_ns, &bytes, &read);
+    if (!err && read) {
         err = ski_rewrite_look(&rewrite, all ? NULL : run->job->dead,
                                all ? NULL : run->job->context, reterr_error);
     }
-    if (!err && worth_it(run, &rewrite)) err = segment_rewrite(run, &rewrite, reterr_error);
+    if (!err && read && worth_it(run, &rewrite)) {
+        err = segment_rewrite(run, &rewrite, reterr_error);
+    } else if (!err && read) { // only who compacts touches these
+        segment_at(run->engine, slot)->looked_bytes = bytes;
+        segment_at(run->engine, slot)->looked_ns = now_ns;
+    }
     ski_rewrite_end(&rewrite);
     if (err == SKALD_ENOTFOUND) return SKALD_OK; // nothing is in it
     if (err == SKALD_ECLOSED) run->stopped = true;
@@ -302,6 +352,7 @@ skald_err ski_compact(void *driver, skald_store_compact_job *job, skald_error *r
         err = compaction_note(&run, err, &error, reterr_error);
         if (!err) (void)compaction_proceed(&run);
     }
+    if (!err && job->erase && !run.stopped) err = ski_restate(engine);
     return compaction_end(&run, err);
 }
 

@@ -97,6 +97,8 @@ typedef struct ski_segment {
     bool filtered;        // the filters of its index are in memory
     char *values;         // named values at its end, until its state file is written
     size_t values_len;
+    uint64_t looked_bytes, looked_ns; // compaction's: when it was last read for less than is worth
+                                      // it, and how much could have been dead then
 } ski_segment;
 
 // Where an event is: its record begins at offset and ends at bound or before.
@@ -205,6 +207,9 @@ typedef struct ski_engine {
     ski_group *kept;         // emptied
     uint32_t kept_count;
     uint64_t groups_begun, groups_done;
+    struct ski_later *later_first, *later_last; // batches that are put off
+    uint64_t later_added, later_ended;
+    ski_cond later_over;
     uint64_t bytes_staged, batches_staged;
     bool stopped; // takes no appends now
     char stopped_why[96];
@@ -227,6 +232,7 @@ typedef struct ski_engine {
     bool spare_making;
     uint64_t spare_until_ns; // not before, after one could not be made
 
+    ski_cache cache; // of segments and their indexes
     ski_sealed_pool pool;
     ski_directory directory;
     bool directory_made;
@@ -288,6 +294,11 @@ void ski_engine_index_return(ski_engine *engine, ski_indexed *indexed); // NULL 
 // Fails: NOMEM. The lock is held.
 skald_err ski_engine_index_put(ski_engine *engine, uint32_t slot, ski_sealed *take_sealed)
     SKALD_CHECK;
+// ski_engine_cached is the identity in the cache of one generation of a segment.
+static inline uint64_t ski_engine_cached(uint32_t slot, uint32_t generation)
+{
+    return UINT64_C(1) << 63 | (uint64_t)slot << 32 | generation;
+}
 // ski_engine_suspect is told that an index file is damaged: it will be made again.
 void ski_engine_suspect(ski_engine *engine, uint32_t slot);
 // ski_engine_file lends the file of a segment for reading until ski_engine_file_return. Fails:
@@ -308,12 +319,28 @@ skald_err ski_replay_frame(ski_engine *engine, uint32_t slot, const ski_scan_fra
                            bool damaged_before) SKALD_CHECK;
 
 // stage.c: putting batches in order.
-// ski_stage gives the group that the batch waits in; 0: done has been called. Taken only when OK.
-skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uint64_t *ret_group)
-    SKALD_CHECK;
+typedef enum ski_stage_for {
+    SKI_STAGE_SUBMIT, // reads nothing: the batch is put off instead (later.c), and the group is 0
+    SKI_STAGE_COMMIT, // the caller waits for the group
+    SKI_STAGE_LATER,  // was put off, and is counted as staged already
+} ski_stage_for;
+// ski_stage gives the group that the batch waits in; 0: done has been called, or it was put off.
+// Taken only when OK.
+skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for for_whom,
+                    uint64_t *ret_group) SKALD_CHECK;
 skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_staged *item)
     SKALD_CHECK;
 void ski_staged_forget(ski_staged *item); // frees what it holds, the batch excepted
+
+// later.c: batches that are put off. The lock is held but for new and free.
+typedef struct ski_later ski_later;
+ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes); // NULL: no memory
+void ski_later_free(ski_later *later);                              // NULL is allowed
+void ski_later_add(ski_engine *engine, ski_later *take_later);      // counted as staged before
+bool ski_later_some(const ski_engine *engine); // put off, or being put in order after that
+// ski_later_drain puts those that were put off up to now in order; the lock is free meanwhile.
+void ski_later_drain(ski_engine *engine);
+void ski_later_wait(ski_engine *engine); // until those put off up to now are in order
 
 // group.c: groups and their memory. The lock is held.
 ski_group *ski_group_open(ski_engine *engine, size_t bytes);
@@ -378,12 +405,22 @@ typedef struct ski_rewritten {
     ski_sealed *sealed;
     uint32_t generation, seed;
     uint64_t file_bytes;
+    bool values_dropped; // some that were replaced since: what replaced them must be on the device
 } ski_rewritten;
 // ski_replace lists the new generation in the manifest, has the segment answered from it, and
 // removes the old files. rewritten->sealed is NULL when it was taken. *ret_listed: on the device it
 // may be the new one already, also when this fails: READONLY, IO, NOMEM, CORRUPT.
 skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritten, bool *ret_listed)
     SKALD_CHECK;
+
+// restate.c: named values that were replaced, when compaction erases.
+// ski_restate makes the newest state file again without what compaction has erased, and without
+// values that were replaced since; older ones go. Fails: READONLY, IO, NOMEM.
+skald_err ski_restate(ski_engine *engine) SKALD_CHECK;
+// ski_value_replaced: a value that a segment has is not the one that stands now.
+bool ski_value_replaced(ski_engine *engine, const skald_store_value *value);
+// ski_values_settle has all values that stand now on the device. Fails: IO.
+skald_err ski_values_settle(ski_engine *engine) SKALD_CHECK;
 
 // compact.c
 skald_err ski_trim(void *driver, uint64_t position, uint64_t *ret_position,

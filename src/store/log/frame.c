@@ -197,22 +197,24 @@ skald_err ski_frame_check(const uint8_t *frame, const ski_frame_header *header, 
 }
 
 // The texts of an event in the order in which they are stored.
-static const size_t record_text_at[record_texts] = {
-    offsetof(skald_event, stream),       offsetof(skald_event, type),
-    offsetof(skald_event, tenant),       offsetof(skald_event, correlation_id),
-    offsetof(skald_event, causation_id), offsetof(skald_event, user),
-    offsetof(skald_event, role),         offsetof(skald_event, source),
-    offsetof(skald_event, tags),         offsetof(skald_event, traceparent),
-};
+#define RECORD_TEXTS(TEXT) \
+    TEXT(stream)           \
+    TEXT(type)             \
+    TEXT(tenant)           \
+    TEXT(correlation_id)   \
+    TEXT(causation_id)     \
+    TEXT(user)             \
+    TEXT(role)             \
+    TEXT(source)           \
+    TEXT(tags)             \
+    TEXT(traceparent)
+#define TEXT_AT(name) offsetof(skald_event, name),
+static const size_t record_text_at[] = {RECORD_TEXTS(TEXT_AT)};
+static_assert(sizeof record_text_at == record_texts * sizeof *record_text_at, "ten texts");
 
 static skald_str record_text_of(const skald_event *event, unsigned i)
 {
     return *(const skald_str *)((const char *)event + record_text_at[i]);
-}
-
-static void record_text_set(skald_event *event, unsigned i, skald_str text)
-{
-    *(skald_str *)((char *)event + record_text_at[i]) = text;
 }
 
 size_t ski_record_len(const skald_event *event)
@@ -236,10 +238,9 @@ static uint8_t *record_copy(uint8_t *to, skald_str text)
     return to + text.len;
 }
 
-void ski_record_put(uint8_t *record, const skald_event *event, uint64_t stream_hash,
+void ski_record_put(uint8_t *record, size_t len, const skald_event *event, uint64_t stream_hash,
                     uint64_t content_hash)
 {
-    size_t len = ski_record_len(event);
     uint8_t *end = record + len, *at = record + SKI_RECORD_FIXED;
     uint32_t crc = 0;
 
@@ -294,58 +295,84 @@ static uint32_t record_crc_of(const uint8_t *record, size_t len)
     return ski_crc32c(crc, record + record_position, record_id - record_position);
 }
 
-// record_texts_get points the event's texts into the record, whose lengths add up or it is CORRUPT.
-static skald_err record_texts_get(const uint8_t *record, size_t fixed, size_t len,
-                                  skald_event *event)
+// text_get takes the next text; what an event does not have is nowhere.
+static inline skald_str text_get(const char **at, size_t len)
 {
+    skald_str text = {len ? *at : NULL, len};
+
+    *at += len;
+    return text;
+}
+
+// record_texts_get points the event's texts into the record, whose lengths add up or it is CORRUPT.
+static skald_err record_texts_get(const uint8_t *record, size_t len, skald_event *event)
+{
+    uint64_t meta_len = ski_get_u32(record + record_meta_len);
+    uint64_t data_len = ski_get_u32(record + record_data_len);
+    uint64_t fixed = ski_get_u16(record + record_fixed_len), all = fixed + meta_len + data_len;
+    const uint8_t *lens = record + record_text_lens;
     const char *at = (const char *)record + fixed;
-    size_t meta_len = ski_get_u32(record + record_meta_len);
-    size_t data_len = ski_get_u32(record + record_data_len);
-    size_t all = fixed + meta_len + data_len;
 
-    for (unsigned i = 0; i < record_texts; i++) {
-        size_t text_len = ski_get_u16(record + record_text_lens + 2 * i);
-
-        all += text_len;
-        if (all > len) return SKALD_ECORRUPT;
-        if (text_len) record_text_set(event, i, (skald_str){at, text_len});
-        at += text_len;
-    }
-    if (ski_align8(all) != len) return SKALD_ECORRUPT;
-    if (meta_len) event->metadata = (skald_str){at, meta_len};
-    if (data_len) event->data = (skald_str){at + meta_len, data_len};
+    for (unsigned i = 0; i < record_texts; i++) all += ski_get_u16(lens + (size_t)2 * i);
+    if (((all + 7) & ~UINT64_C(7)) != len) return SKALD_ECORRUPT;
+#define TEXT_GET(name)                              \
+    event->name = text_get(&at, ski_get_u16(lens)); \
+    lens += 2;
+    RECORD_TEXTS(TEXT_GET)
+    event->metadata = text_get(&at, (size_t)meta_len);
+    event->data = text_get(&at, (size_t)data_len);
     return SKALD_OK;
 }
 
-static skald_err record_get(const uint8_t *bytes, size_t available, bool check,
-                            ski_record *ret_record)
+static inline size_t record_size(const uint8_t *bytes, size_t available)
 {
-    ski_record record = {0};
-    skald_event *event = &record.event;
-    size_t fixed = 0;
+    size_t len = 0, fixed = 0;
+
+    if (available < SKI_RECORD_FIXED) return 0;
+    len = ski_get_u32(bytes + record_len);
+    fixed = ski_get_u16(bytes + record_fixed_len);
+    if (len > available || len % 8) return 0;
+    return fixed < SKI_RECORD_FIXED || fixed % 8 || fixed > len ? 0 : len;
+}
+
+size_t ski_record_size(const uint8_t *bytes, size_t available)
+{
+    return record_size(bytes, available);
+}
+
+skald_err ski_record_event(const uint8_t *bytes, size_t available, bool check, skald_event *event)
+{
+    size_t len = record_size(bytes, available);
     uint16_t flags = 0;
 
-    if (available < SKI_RECORD_FIXED) return SKALD_ECORRUPT;
-    record.len = ski_get_u32(bytes + record_len);
-    fixed = ski_get_u16(bytes + record_fixed_len);
-    if (record.len > available || record.len % 8) return SKALD_ECORRUPT;
-    if (fixed < SKI_RECORD_FIXED || fixed % 8 || fixed > record.len) return SKALD_ECORRUPT;
-    if (check && ski_get_u32(bytes + record_crc) != record_crc_of(bytes, record.len)) {
+    if (!len) return SKALD_ECORRUPT;
+    if (check && ski_get_u32(bytes + record_crc) != record_crc_of(bytes, len)) {
         return SKALD_ECORRUPT;
     }
     flags = ski_get_u16(bytes + record_flags);
     if (flags & flags_must_understand & ~record_flags_known) return SKALD_EUNSUPPORTED;
     if (bytes[record_content_type] != content_type_json) return SKALD_EUNSUPPORTED;
-    SKALD_TRY(record_texts_get(bytes, fixed, record.len, event));
-    event->test = flags & record_flag_test;
-    event->version = ski_get_u32(bytes + record_schema_version);
+    // Each field by itself: zeroing it all first would cost as much again.
+    memcpy(event->id.bytes, bytes + record_id, sizeof event->id.bytes);
+    event->occurred_at = (int64_t)ski_get_u64(bytes + record_occurred_at);
+    event->recorded_at = (int64_t)ski_get_u64(bytes + record_recorded_at);
     event->position = ski_get_u64(bytes + record_position);
     event->stream_version = ski_get_u64(bytes + record_stream_version);
-    event->recorded_at = (int64_t)ski_get_u64(bytes + record_recorded_at);
-    event->occurred_at = (int64_t)ski_get_u64(bytes + record_occurred_at);
-    memcpy(event->id.bytes, bytes + record_id, sizeof event->id.bytes);
+    event->version = ski_get_u32(bytes + record_schema_version);
     event->priority = (skald_priority)(int8_t)bytes[record_priority];
+    event->transient = false;
+    event->test = flags & record_flag_test;
     if (event->priority < SKALD_LOW || event->priority > SKALD_CRITICAL) return SKALD_ECORRUPT;
+    return record_texts_get(bytes, len, event);
+}
+
+static skald_err record_get(const uint8_t *bytes, size_t available, bool check,
+                            ski_record *ret_record)
+{
+    ski_record record;
+
+    SKALD_TRY(ski_record_event(bytes, available, check, &record.event));
+    record.len = ski_get_u32(bytes + record_len);
     record.prev_pos = ski_get_u64(bytes + record_prev_pos);
     record.stream_hash = ski_get_u64(bytes + record_stream_hash);
     record.content_hash = ski_get_u64(bytes + record_content_hash);

@@ -83,15 +83,23 @@ typedef struct ski_record_order {
 
 // ski_record_len is how many bytes an event takes; 0: a text is too long for the format.
 size_t ski_record_len(const skald_event *event);
-// ski_record_put writes everything but the order; ski_record_assign writes that and completes the
-// checksum, touching few bytes, for it is done under a lock.
-void ski_record_put(uint8_t *record, const skald_event *event, uint64_t stream_hash,
+// ski_record_put writes everything but the order, len bytes as ski_record_len gave them;
+// ski_record_assign writes that and completes the checksum, touching few bytes, for it is done
+// under a lock.
+void ski_record_put(uint8_t *record, size_t len, const skald_event *event, uint64_t stream_hash,
                     uint64_t content_hash);
 void ski_record_assign(uint8_t *record, const ski_record_order *order);
 // ski_record_get reads and verifies one record of at most available bytes. Fails: CORRUPT,
 // UNSUPPORTED.
 skald_err ski_record_get(const uint8_t *bytes, size_t available, ski_record *ret_record)
     SKALD_CHECK;
+
+// ski_record_event reads the event of one into place, and nothing else; with check the checksum is
+// verified. event is written to, also when it fails. ski_record_size is how many bytes a record
+// says it has; 0: none that has so few of them.
+skald_err ski_record_event(const uint8_t *bytes, size_t available, bool check, skald_event *event)
+    SKALD_CHECK;
+size_t ski_record_size(const uint8_t *bytes, size_t available);
 
 // ski_record_of_frame reads one of a frame that was verified, whose checksum covers it: it does not
 // hold the record's own against it.

@@ -179,7 +179,7 @@ static size_t record_example(uint8_t bytes[room])
 {
     size_t len = ski_record_len(&event_example);
 
-    ski_record_put(bytes, &event_example, 11, 12);
+    ski_record_put(bytes, ski_record_len(&event_example), &event_example, 11, 12);
     ski_record_assign(bytes, &order_example);
     return len;
 }
@@ -231,7 +231,7 @@ static void test_record_without_anything(void **state)
 
     (void)state;
     assert_int_equal(ski_record_len(&event), 128);
-    ski_record_put(bytes, &event, 0, 0);
+    ski_record_put(bytes, ski_record_len(&event), &event, 0, 0);
     ski_record_assign(bytes, &order_example);
     assert_int_equal(ski_record_get(bytes, 128, &record), SKALD_OK);
     assert_null(record.event.stream.ptr);
@@ -371,6 +371,26 @@ static void test_value_refused(void **state)
     assert_int_equal(ski_value_len(&value), 0);
 }
 
+// Whatever was in its place: every field is set.
+static void test_record_event_sets_every_field(void **state)
+{
+    uint8_t bytes[room];
+    skald_event one, other;
+    size_t len = record_example(bytes);
+
+    (void)state;
+    memset(&one, 0, sizeof one);
+    memset(&other, 0xff, sizeof other);
+    assert_int_equal(ski_record_event(bytes, len, true, &one), SKALD_OK);
+    assert_int_equal(ski_record_event(bytes, len, false, &other), SKALD_OK);
+    assert_memory_equal(&one, &other, offsetof(skald_event, test) + sizeof one.test);
+    bytes[len - 1] ^= 1;
+    assert_int_equal(ski_record_event(bytes, len, true, &one), SKALD_ECORRUPT);
+    assert_int_equal(ski_record_size(bytes, len), len);
+    assert_int_equal(ski_record_size(bytes, len - 1), 0);
+    assert_int_equal(ski_record_size(bytes, 8), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_record_with_right_checksum_and_wrong_content),
         cmocka_unit_test(test_record_of_a_longer_fixed_part_is_read),
         cmocka_unit_test(test_record_texts_too_long),
+        cmocka_unit_test(test_record_event_sets_every_field),
         cmocka_unit_test(test_value_round_trip),
         cmocka_unit_test(test_value_refused),
     };

@@ -85,11 +85,17 @@ void ski_index_fini(ski_index *index)
     *index = (ski_index){0};
 }
 
-uint64_t ski_index_hash_name(uint64_t seed, skald_str tenant, skald_str name)
+// hash_name: tenant is the hash of the tenant.
+static uint64_t hash_name(uint64_t tenant, skald_str name)
 {
-    uint64_t hash = ski_hash64(ski_hash64(seed, tenant.ptr, tenant.len), name.ptr, name.len);
+    uint64_t hash = ski_hash64(tenant, name.ptr, name.len);
 
     return hash ? hash : 1;
+}
+
+uint64_t ski_index_hash_name(uint64_t seed, skald_str tenant, skald_str name)
+{
+    return hash_name(ski_hash64(seed, tenant.ptr, tenant.len), name);
 }
 
 uint64_t ski_index_hash_id(uint64_t seed, skald_str tenant, skald_uuid id)
@@ -99,14 +105,16 @@ uint64_t ski_index_hash_id(uint64_t seed, skald_str tenant, skald_uuid id)
 
 void ski_index_hash(uint64_t seed, const skald_event *event, ski_index_hashes *ret_hashes)
 {
-    skald_str tenant = event->tenant, correlation = event->correlation_id;
+    uint64_t tenant = ski_hash64(seed, event->tenant.ptr, event->tenant.len);
 
     *ret_hashes = (ski_index_hashes){
-        .type = ski_index_hash_name(seed, tenant, event->type),
-        .id = ski_index_hash_id(seed, tenant, event->id),
+        .type = hash_name(tenant, event->type),
+        .id = ski_hash64(~tenant, event->id.bytes, sizeof event->id.bytes),
     };
-    if (event->stream.len) ret_hashes->stream = ski_index_hash_name(seed, tenant, event->stream);
-    if (correlation.len) ret_hashes->correlation = ski_index_hash_name(seed, tenant, correlation);
+    if (event->stream.len) ret_hashes->stream = hash_name(tenant, event->stream);
+    if (event->correlation_id.len) {
+        ret_hashes->correlation = hash_name(tenant, event->correlation_id);
+    }
 }
 
 // text_copy keeps a key's tenant and name, one behind the other, for as long as the index lives.
@@ -268,8 +276,7 @@ ski_index_head ski_index_head_of(const ski_index *index, const ski_index_key *st
     const ski_postings *postings = &stream->postings;
 
     if (!postings->count) return stream->before;
-    return (ski_index_head){stream->version,
-                            index->base + ski_postings_at(postings, postings->count - 1)};
+    return (ski_index_head){stream->version, index->base + ski_postings_last(postings)};
 }
 
 uint32_t ski_index_seen(const ski_index *index, const ski_postings *postings, uint64_t position)

@@ -10,6 +10,7 @@
 #include "store/log/damage.h"
 #include "store/log/engine.h"
 #include "store/log/hold.h"
+#include "store/log/mend.h"
 #include "store/log/names.h"
 #include "store/log/scrub.h"
 #include <assert.h>
@@ -19,6 +20,17 @@
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(128) * 1024 * 1024)
 #define APPEND_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
 #define DEDUP_EVENTS_DEFAULT UINT64_C(16000000)
+#define CACHE_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
+
+// cache_take makes the cache, before anything is opened that it may have pieces of.
+static skald_err cache_take(ski_engine *engine, const skald_store_options *options)
+{
+    uint64_t bytes = options->cache_bytes ? options->cache_bytes : CACHE_BYTES_DEFAULT;
+
+    SKALD_TRY(ski_cache_init(&engine->cache, bytes == SKALD_CACHE_OFF ? 0 : bytes));
+    engine->pool.cache = &engine->cache;
+    return SKALD_OK;
+}
 
 static skald_err options_take(ski_engine *engine, const skald_store_options *options,
                               skald_error *reterr_error)
@@ -41,7 +53,7 @@ static skald_err options_take(ski_engine *engine, const skald_store_options *opt
                              (unsigned long long)engine->dedup_events_max);
     }
     engine->read_only = options->read_only;
-    return SKALD_OK;
+    return cache_take(engine, options);
 }
 
 static void engine_free(ski_engine *engine)
@@ -73,6 +85,7 @@ static void engine_free(ski_engine *engine)
     ski_recent_fini(&engine->recent);
     ski_totals_fini(&engine->totals);
     ski_sealed_pool_fini(&engine->pool);
+    ski_cache_fini(&engine->cache);
     ski_values_fini(&engine->values);
     ski_manifest_fini(&engine->manifest);
     if (engine->lock_file) kernel->close(kernel->context, engine->lock_file);
@@ -81,6 +94,7 @@ static void engine_free(ski_engine *engine)
     ski_cond_fini(&engine->keep_work);
     ski_cond_fini(&engine->kept_some);
     ski_cond_fini(&engine->role_free);
+    ski_cond_fini(&engine->later_over);
     ski_cond_fini(&engine->compact_rest);
     ski_mutex_fini(&engine->keeping);
     ski_mutex_fini(&engine->lock);
@@ -96,6 +110,7 @@ static void engine_init(ski_engine *engine, const skald_store_host *host, char *
     ski_mutex_init(&engine->lock);
     ski_mutex_init(&engine->keeping);
     ski_cond_init(&engine->role_free);
+    ski_cond_init(&engine->later_over);
     ski_cond_init(&engine->compact_rest);
     ski_cond_init(&engine->work);
     ski_cond_init(&engine->keep_work);
@@ -187,7 +202,7 @@ static skald_err log_submit(void *driver, skald_store_batch *batch)
 {
     uint64_t group = 0;
 
-    return ski_stage(driver, batch, false, &group);
+    return ski_stage(driver, batch, SKI_STAGE_SUBMIT, &group);
 }
 
 static skald_err log_commit(void *driver, skald_store_batch *batch)
@@ -195,7 +210,7 @@ static skald_err log_commit(void *driver, skald_store_batch *batch)
     ski_engine *engine = driver;
     uint64_t group = 0;
 
-    SKALD_TRY(ski_stage(engine, batch, true, &group));
+    SKALD_TRY(ski_stage(engine, batch, SKI_STAGE_COMMIT, &group));
     ski_mutex_lock(&engine->lock);
     while (engine->groups_done < group) {
         if (!engine->writing && !engine->role_wanted) {
@@ -214,7 +229,7 @@ static void log_flush(void *driver)
     bool wake = false;
 
     ski_mutex_lock(&engine->lock);
-    wake = engine->first && !engine->writing;
+    wake = engine->later_first || (engine->first && !engine->writing);
     ski_mutex_unlock(&engine->lock);
     if (wake) ski_cond_signal(&engine->work);
 }
@@ -306,6 +321,17 @@ static void state_indexes(ski_engine *engine, skald_store_state *state)
     state->index_rebuilds = engine->rebuilds;
 }
 
+static void state_cache(ski_engine *engine, skald_store_state *state)
+{
+    ski_cache_figures figures;
+
+    ski_cache_figures_get(&engine->cache, &figures);
+    state->cache_bytes = figures.bytes;
+    state->cache_bytes_max = figures.bytes_max;
+    state->cache_hits = figures.hits;
+    state->cache_misses = figures.misses;
+}
+
 static void log_state(void *driver, skald_store_state *ret_state)
 {
     ski_engine *engine = driver;
@@ -315,6 +341,7 @@ static void log_state(void *driver, skald_store_state *ret_state)
     ski_histogram_copy(&engine->sync_times, state.sync_counts);
     if (kernel->room(kernel->context, engine->path, &state.bytes_free))
         state.bytes_free = UINT64_MAX;
+    state_cache(engine, &state);
     if (engine->directory_made) {
         state.directory_bytes = ski_directory_bytes(&engine->directory);
         state.index_bytes = state.directory_bytes;
@@ -362,7 +389,9 @@ static bool log_step(void *driver)
 
     assert(!engine->kernel->spawn);
     ski_mutex_lock(&engine->lock);
-    if (engine->first) {
+    if (engine->later_first) {
+        ski_later_drain(engine);
+    } else if (engine->first) {
         ski_writer_lead(engine);
     } else if (engine->dead || engine->read_only) {
         worked = false;
@@ -383,10 +412,10 @@ const skald_store_driver ski_store_log = {
     .close = log_close,
     .submit = log_submit,
     .commit = log_commit,
-    .read = ski_read,
+    .read = ski_mend_read,
     .page_free = ski_read_page_free,
-    .find_id = ski_find_id,
-    .stream_version = ski_stream_version,
+    .find_id = ski_mend_find_id,
+    .stream_version = ski_mend_stream_version,
     .streams_each = ski_streams_each,
     .types_each = ski_types_each,
     .value_get = log_value_get,

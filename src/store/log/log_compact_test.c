@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Segments rewritten and emptied: what stays true, what is gone from the disk, who may read and
 // append meanwhile, at what pace, and on a full disk.
+#include "base/hash.h"
 #include "store/log/engine.h"
 #include "store/log/log_world.h"
 
@@ -248,6 +249,190 @@ static void test_erased_bytes_are_nowhere(void **state)
     ski_store_log.close(driver);
 }
 
+// value_set puts a named value; bytes NULL: it goes.
+static void value_set(void *driver, const char *name, const char *bytes)
+{
+    skald_store_value value = {skald_str_of(name), {bytes, bytes ? strlen(bytes) : 0}};
+    world_batch mine = {.tells = 0};
+
+    mine.batch = (skald_store_batch){
+        .values = &value, .value_count = 1, .done = world_done, .context = &mine};
+    assert_int_equal(ski_store_log.commit(driver, &mine.batch), SKALD_OK);
+    assert_int_equal(mine.told, SKALD_OK);
+}
+
+static void value_is(void *driver, const char *name, const char *bytes)
+{
+    skald_buf buf = {.bytes_max = 100};
+    skald_err err = ski_store_log.value_get(driver, skald_str_of(name), &buf);
+
+    assert_int_equal(err, bytes ? SKALD_OK : SKALD_ENOTFOUND);
+    if (bytes) assert_true(skald_str_equal((skald_str){buf.ptr, buf.len}, skald_str_of(bytes)));
+    skald_buf_fini(&buf);
+}
+
+// Values that were replaced or removed, and types of which nothing is left, are in no file.
+static void test_erased_values_are_nowhere(void **state)
+{
+    world *w = *state;
+    void *driver = world_open(w, &small);
+    asked a = {.only = 3};
+    skald_store_compact_job job = job_of(&a, true);
+    char command[1000];
+
+    value_set(driver, "a", "words-once");
+    value_set(driver, "b", "words-gone");
+    value_set(driver, "c", "words-kept");
+    for (uint64_t n = 1; n <= events; n++) {
+        world_batch *mine = ski_alloc(sizeof *mine);
+
+        world_batch_make(mine, n, data_len);
+        if (n % streams == 3) mine->event.type = SKALD_STR("kind.wanting");
+        assert_int_equal(ski_store_log.commit(driver, &mine->batch), SKALD_OK);
+        ski_free(mine);
+        if (n % 100 == 0) work_off(driver);
+        if (n == events - 50) value_set(driver, "a", "words-now"); // state files have the first one
+        if (n == events - 50) value_set(driver, "b", NULL);
+    }
+    assert_true(files_with(w, "words-once") > 1 && files_with(w, "words-gone") > 1);
+    assert_true(files_with(w, "kind.wanting") > 3);
+    compact(driver, &job);
+    work_off(driver);
+    assert_int_equal(files_with(w, "words-once"), 0);
+    assert_int_equal(files_with(w, "words-gone"), 0);
+    assert_int_equal(files_with(w, "kind.wanting"), 0);
+    assert_true(files_with(w, "words-now") > 0 && files_with(w, "words-kept") > 1);
+    verify_clean(driver);
+    ski_store_log.close(driver);
+    for (int made = 0; made < 2; made++) { // of the state file, and of segments alone
+        driver = world_open(w, &small);
+        value_is(driver, "a", "words-now");
+        value_is(driver, "b", NULL);
+        value_is(driver, "c", "words-kept");
+        verify_clean(driver);
+        ski_store_log.close(driver);
+        (void)snprintf(command, sizeof command, "rm -f %s/*.ckpt %s/*.idx", w->path, w->path);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+static uint32_t manifests_sum(const world *w)
+{
+    uint32_t sum = 0;
+
+    for (int copy = 0; copy < 2; copy++) {
+        char path[400];
+        uint8_t bytes[4096];
+        FILE *file = NULL;
+
+        (void)snprintf(path, sizeof path, "%s/MANIFEST-%d", w->path, copy);
+        file = fopen(path, "rb");
+        assert_non_null(file);
+        sum = ski_crc32c(sum, bytes, fread(bytes, 1, sizeof bytes, file));
+        (void)fclose(file);
+    }
+    return sum;
+}
+
+// A sync that fails while values are left out: nothing lists the segment without them.
+static void test_values_replaced_are_synced_first(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    asked a = {.only = 3};
+    skald_store_compact_job job = job_of(&a, true);
+    skald_error error = {0};
+    uint32_t sum = 0;
+
+    value_set(driver, "a", "words-once");
+    compact(driver, &job); // all but the value: the segment it is in is sealed now
+    assert_int_equal(files_with(w, "words-once"), 2);
+    value_set(driver, "a", "words-now");
+    sum = manifests_sum(w);
+    world_fail(w, CALL_SYNC, 4, UINT64_MAX / 2, SKALD_EIO); // before a manifest
+    a.done = 0;
+    assert_int_equal(ski_store_log.compact(driver, &job, &error), SKALD_EIO);
+    world_fail(w, CALL_NONE, 0, 0, SKALD_OK);
+    assert_true(w->stopped > 0);
+    ski_store_log.close(driver);
+    assert_true(files_with(w, "words-once") > 0);
+    assert_int_equal(manifests_sum(w), sum); // nothing lists the segment without it yet
+}
+
+// hours has time go by.
+static void hours(world *w, uint64_t count)
+{
+    w->later_ns += count * 3600 * 1000 * 1000 * 1000;
+}
+
+// What is known of the dead decides what is read: dead is asked of no event elsewhere.
+static void test_only_what_may_be_dead_is_read(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    skald_store_beginning beginnings[streams] = {{{0}, {0}, 0, 0}};
+    char rooms[streams][32];
+    asked a = {.below = 5};
+    skald_store_compact_job job = job_of(&a, false);
+
+    for (uint64_t i = 0; i < streams; i++) {
+        beginnings[i] =
+            (skald_store_beginning){SKALD_STR(""), stream_of(i, rooms[i]), UINT64_MAX, 0};
+    }
+    job.known = true;
+    job.beginnings = beginnings;
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0); // nothing is dead
+    job.beginning_count = 3;
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0); // three tenths
+    for (uint64_t i = 0; i < 5; i++) beginnings[i].version_before = 2;
+    job.beginning_count = 5;
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0); // one version of each
+    for (uint64_t i = 0; i < 5; i++) beginnings[i].version_before = 51;
+    compact(driver, &job);
+    // In the second half of the log nothing can be dead, whatever dead would say.
+    assert_true(a.asked > events / 4 && a.asked < events * 3 / 4);
+    assert_true(job.events_erased > events / 8 && job.events_erased < events * 3 / 8);
+    verify_clean(driver);
+    versions_stand(driver, events);
+    ski_store_log.close(driver);
+}
+
+static void test_floor_age_and_newest(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    skald_store_beginning old = {SKALD_STR(""), SKALD_STR("stream-1"), 0, 0};
+    asked a = {.last = 1};
+    skald_store_compact_job job = job_of(&a, false);
+
+    job.known = true;
+    job.beginnings = &old;
+    job.floor = events / 2;
+    compact(driver, &job);
+    assert_true(a.asked > events / 4 && a.asked < events * 3 / 4); // up to the floor
+    a.asked = a.done = 0;
+    job.floor = 0;
+    job.newest_type = SKALD_STR("no.such.type");
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0);
+    job.newest_type = SKALD_STR("test.happened");
+    job.beginning_count = 1;
+    old.recorded_before = INT64_MAX; // all of that stream: a tenth
+    compact(driver, &job);
+    assert_true(a.asked > events / 4); // by the type everything may be dead, but what was just read
+    a.asked = a.done = 0;
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0); // it was read, and too little was dead
+    a.done = 0;
+    hours(w, 25);
+    compact(driver, &job);
+    assert_true(a.asked > events / 2); // a day later it is looked at again
+    ski_store_log.close(driver);
+}
+
 // everything that is made of segments is lost, and made again of what is left of them.
 static void test_all_can_be_made_again(void **state)
 {
@@ -455,10 +640,18 @@ static void test_readers_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD(test_what_is_worth_it),       WORLD(test_erased_bytes_are_nowhere),
-        WORLD(test_all_can_be_made_again),  WORLD(test_it_stops_and_goes_on),
-        WORLD(test_on_a_full_disk),         WORLD(test_damage_is_left_alone),
-        WORLD(test_not_faster_than_it_may), WORLD(test_readers_meanwhile),
+        WORLD(test_what_is_worth_it),
+        WORLD(test_erased_bytes_are_nowhere),
+        WORLD(test_all_can_be_made_again),
+        WORLD(test_it_stops_and_goes_on),
+        WORLD(test_on_a_full_disk),
+        WORLD(test_damage_is_left_alone),
+        WORLD(test_not_faster_than_it_may),
+        WORLD(test_readers_meanwhile),
+        WORLD(test_erased_values_are_nowhere),
+        WORLD(test_values_replaced_are_synced_first),
+        WORLD(test_only_what_may_be_dead_is_read),
+        WORLD(test_floor_age_and_newest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,6 +243,33 @@ static void test_a_damaged_index_is_made_again(void **state)
     ski_store_log.close(driver);
 }
 
+// Whoever asks what a damaged index would answer is answered from the segment: the index is made
+// again first, in memory where the store is only read.
+static void test_a_damaged_index_is_not_in_the_way(void **state)
+{
+    world *w = *state;
+    skald_store_options looking = {.segment_bytes = 64 * 1024, .read_only = true};
+    void *driver = store_fill(w, &small, events);
+
+    ski_store_log.close(driver);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        driver = world_open(w, read_only ? &looking : &small);
+        for (int no = 2; no < 7; no++) {
+            char name[32];
+
+            (void)snprintf(name, sizeof name, "seg-0000000%d.0.idx", no);
+            file_spoil(w, name);
+        }
+        everything_is_there(driver, events);
+        assert_in_range(state_of(driver).index_rebuilds, 5, 10);
+        ski_store_log.close(driver);
+        assert_false(there(w, "seg-00000002.0.idx.tmp"));
+    }
+    driver = world_open(w, &small);
+    everything_is_there(driver, events);
+    ski_store_log.close(driver);
+}
+
 // An index whose segment is damaged is not made in silence: the store says what is lost.
 static void test_a_lost_index_of_a_damaged_segment(void **state)
 {
@@ -335,6 +362,7 @@ int main(void)
         WORLD(test_ids_of_sealed_segments),
         WORLD(test_lost_files_are_made_again),
         WORLD(test_a_damaged_index_is_made_again),
+        WORLD(test_a_damaged_index_is_not_in_the_way),
         WORLD(test_a_lost_index_of_a_damaged_segment),
         WORLD(test_indexes_cannot_be_made),
     };

@@ -7,21 +7,6 @@
 #include "base/alloc.h"
 #include "store/log/bytes.h"
 
-ski_candidate ski_locate_place(uint32_t slot, uint64_t position, const ski_sealed_info *info,
-                               const ski_sealed_place *place)
-{
-    ski_candidate candidate = {.position = position, .slot = SKI_PLACE_DAMAGED};
-
-    if (place->state != SKI_SEALED_THERE) return candidate;
-    candidate.slot = slot;
-    candidate.generation = info->generation;
-    candidate.offset = place->offset;
-    candidate.bound = info->end;
-    if (place->len_max < info->end - place->offset)
-        candidate.bound = place->offset + place->len_max;
-    return candidate;
-}
-
 ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position)
 {
     const ski_index *part = ski_window_at(&engine->window, position);

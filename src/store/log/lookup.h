@@ -12,8 +12,21 @@ skald_err ski_locate(ski_engine *engine, uint64_t position, ski_candidate *ret_c
 // ski_locate_window does so for a position of the window. The lock is held.
 ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position);
 // ski_locate_place makes a candidate of what an index says.
-ski_candidate ski_locate_place(uint32_t slot, uint64_t position, const ski_sealed_info *info,
-                               const ski_sealed_place *place);
+static inline ski_candidate ski_locate_place(uint32_t slot, uint64_t position,
+                                             const ski_sealed_info *info,
+                                             const ski_sealed_place *place)
+{
+    bool there = place->state == SKI_SEALED_THERE;
+    uint64_t left = info->end - place->offset;
+
+    return (ski_candidate){
+        .position = position,
+        .offset = place->offset,
+        .bound = there ? place->offset + (place->len_max < left ? place->len_max : left) : 0,
+        .slot = there ? slot : SKI_PLACE_DAMAGED,
+        .generation = there ? info->generation : 0,
+    };
+}
 
 // Streams, as of the last segment that has an index file. The indexes that no run covers yet are
 // lent from begin to end, so that many streams can be asked for at once.

@@ -34,22 +34,6 @@ typedef struct plan_bounds {
     uint64_t low, high; // inclusive; low > high: nothing
 } plan_bounds;
 
-bool ski_planner_take(ski_planner *planner, const ski_candidate *candidate)
-{
-    ski_plan *plan = &planner->plan;
-
-    if (candidate->slot != SKI_PLACE_DAMAGED) {
-        planner->bytes += candidate->bound - candidate->offset;
-    }
-    if (plan->count == planner->most ||
-        (plan->count && planner->bytes > planner->read->page_bytes_max)) {
-        planner->full = true;
-        return false;
-    }
-    plan->candidates[plan->count++] = *candidate;
-    return true;
-}
-
 const skald_str *ski_planner_stream(const ski_planner *planner)
 {
     const skald_filter *filter = &planner->read->filter;

@@ -41,8 +41,22 @@ typedef struct ski_planner {
     ski_sealed_list *lists; // SKI_PLAN_LISTS_MAX of them, when needed
 } ski_planner;
 
-// ski_planner_take adds one; false: the page is full.
-bool ski_planner_take(ski_planner *planner, const ski_candidate *candidate);
+// ski_planner_take adds one; false: the page is full. It is done for every event that is read.
+static inline bool ski_planner_take(ski_planner *planner, const ski_candidate *candidate)
+{
+    ski_plan *plan = &planner->plan;
+
+    if (candidate->slot != SKI_PLACE_DAMAGED) {
+        planner->bytes += candidate->bound - candidate->offset;
+    }
+    if (plan->count == planner->most ||
+        (plan->count && planner->bytes > planner->read->page_bytes_max)) {
+        planner->full = true;
+        return false;
+    }
+    plan->candidates[plan->count++] = *candidate;
+    return true;
+}
 // ski_planner_stream is the one stream that the read means; NULL: none, or several.
 const skald_str *ski_planner_stream(const ski_planner *planner);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Planning from an index file. As in memory, but lists are read in small groups as the merge goes
-// on, and the places of events in stretches.
+// on, and where events are in whole blocks.
 #include "base/alloc.h"
 #include "base/str.h"
 #include "store/log/lookup.h"
@@ -8,7 +8,7 @@
 
 enum {
     scan_share = 4,
-    stretch = 128, // places that are read at a time
+    stretch = 64, // places that are looked at in one go
 };
 
 // The lists of one segment. They lie in the planner's array, or in the other half of it while two
@@ -29,9 +29,7 @@ typedef struct index_plan {
     index_lists best;
     uint32_t at[SKI_PLAN_LISTS_MAX];   // forwards: the next; backwards: one behind the next
     uint64_t head[SKI_PLAN_LISTS_MAX]; // position there; 0: not read
-    ski_sealed_place places[stretch];
-    uint64_t places_from;
-    size_t places_count;
+    ski_sealed_view rows;              // where events are
 } index_plan;
 
 static void lists_add(index_lists *lists, const ski_sealed_list *list)
@@ -181,6 +179,8 @@ static skald_err lists_choose(index_plan *job)
     job->best = (index_lists){.lists = planner->lists};
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         if (job->best.usable && !job->best.total) break; // there is nothing here
+        // What a tenant has of anything is no more than what it has.
+        if (job->best.usable && choices[i] == lists_tenant) break;
         other = (index_lists){.lists = job->best.lists == planner->lists
                                            ? planner->lists + SKI_PLAN_LISTS_MAX
                                            : planner->lists};
@@ -192,55 +192,56 @@ static skald_err lists_choose(index_plan *job)
     return SKALD_OK;
 }
 
-// place_of gives the place of an event; going on in either direction reads once for each stretch.
-static skald_err place_of(index_plan *job, uint64_t position, ski_sealed_place *ret_place)
+// places_of gives where events from a position on are, at least one; *ret_count of them.
+static skald_err places_of(index_plan *job, uint64_t position, size_t count,
+                           ski_sealed_place *ret_places, size_t *ret_count)
 {
     const ski_sealed_info *info = job->info;
 
-    *ret_place = (ski_sealed_place){.state = SKI_SEALED_DAMAGED};
-    if (position < info->base_pos || position - info->base_pos >= info->count) return SKALD_OK;
-    if (position < job->places_from || position - job->places_from >= job->places_count) {
-        uint64_t from = position;
-
-        if (job->planner->read->backwards) { // it is the last of the stretch
-            from = position - info->base_pos < stretch ? info->base_pos : position - stretch + 1;
-        }
-        job->places_count = 0;
-        SKALD_TRY(ski_sealed_places(job->sealed, from, stretch, job->places, &job->places_count,
-                                    job->planner->error));
-        job->places_from = from;
-        if (position - from >= job->places_count) { // the stretch ends before
-            SKALD_TRY(ski_sealed_places(job->sealed, position, stretch, job->places,
-                                        &job->places_count, job->planner->error));
-            job->places_from = position;
-        }
+    if (position >= info->base_pos && position - info->base_pos < info->count) {
+        return ski_sealed_places_of(&job->rows, position, count, ret_places, ret_count,
+                                    job->planner->error);
     }
-    *ret_place = job->places[position - job->places_from];
+    ret_places[0] = (ski_sealed_place){.state = SKI_SEALED_DAMAGED};
+    *ret_count = 1;
     return SKALD_OK;
 }
 
-// index_take adds an event to the page; *ret_more false: it is full.
-static skald_err index_take(index_plan *job, uint64_t position, bool *ret_more)
+// index_take adds an event to the page; false: it is full.
+static inline bool index_take(index_plan *job, uint64_t position, const ski_sealed_place *place)
 {
-    ski_sealed_place place;
-    ski_candidate candidate;
+    ski_candidate candidate = {0};
 
-    SKALD_TRY(place_of(job, position, &place));
-    *ret_more = true;
-    if (place.state == SKI_SEALED_ERASED) return SKALD_OK;
-    candidate = ski_locate_place(job->slot, position, job->info, &place);
-    *ret_more = ski_planner_take(job->planner, &candidate);
-    return SKALD_OK;
+    if (place->state == SKI_SEALED_ERASED) return true;
+    candidate = ski_locate_place(job->slot, position, job->info, place);
+    return ski_planner_take(job->planner, &candidate);
 }
 
+// index_scan adds every event between the bounds, from one end on.
 static skald_err index_scan(index_plan *job)
 {
     bool backwards = job->planner->read->backwards, more = true;
-    uint64_t position = backwards ? job->high : job->low;
+    ski_sealed_place places[stretch];
 
-    while (more && position >= job->low && position <= job->high) {
-        SKALD_TRY(index_take(job, position, &more));
-        position = backwards ? position - 1 : position + 1;
+    while (more && job->low <= job->high) {
+        uint64_t left = job->high - job->low, from = job->low;
+        size_t count = left < stretch ? (size_t)left + 1 : stretch, got = 0;
+
+        if (backwards) from = job->high - (count - 1);
+        SKALD_TRY(places_of(job, from, count, places, &got));
+        if (backwards && got < count) { // they end before: so many fewer, up to the last one
+            from = job->high;
+            SKALD_TRY(places_of(job, from, 1, places, &got));
+        }
+        for (size_t i = 0; i < got && more; i++) {
+            size_t at = backwards ? got - 1 - i : i;
+
+            more = index_take(job, from + at, &places[at]);
+        }
+        if (backwards)
+            job->high = from - 1;
+        else
+            job->low = from + got;
     }
     return SKALD_OK;
 }
@@ -271,7 +272,9 @@ static skald_err index_merge(index_plan *job)
         SKALD_TRY(head_read(job, i));
     }
     for (bool more = true; more;) {
+        ski_sealed_place place;
         uint64_t best = 0;
+        size_t got = 0;
 
         for (size_t i = 0; i < job->best.count; i++) {
             uint64_t head = job->head[i];
@@ -284,7 +287,8 @@ static skald_err index_merge(index_plan *job)
             job->at[i] = backwards ? job->at[i] - 1 : job->at[i] + 1;
             SKALD_TRY(head_read(job, i));
         }
-        SKALD_TRY(index_take(job, best, &more));
+        SKALD_TRY(places_of(job, best, 1, &place, &got));
+        more = index_take(job, best, &place);
     }
     return SKALD_OK;
 }
@@ -360,18 +364,20 @@ skald_err ski_plan_index(ski_planner *planner, uint32_t slot, const ski_sealed *
         ski_free(job);
         return SKALD_OK; // there is nothing
     }
-    *job = (index_plan){.planner = planner,
-                        .sealed = sealed,
-                        .info = ski_sealed_info_of(sealed),
-                        .slot = slot,
-                        .low = low,
-                        .high = high};
+    job->planner = planner;
+    job->sealed = sealed;
+    job->info = ski_sealed_info_of(sealed);
+    job->slot = slot;
+    job->low = low;
+    job->high = high;
+    ski_sealed_view_begin(&job->rows, sealed);
     index_times(job);
     if (job->low <= job->high) err = index_stream(job);
     if (!err && job->low <= job->high) {
         err = lists_choose(job);
         if (!err) err = job->best.usable ? index_merge(job) : index_scan(job);
     }
+    ski_sealed_view_end(&job->rows);
     ski_free(job);
     return err;
 }

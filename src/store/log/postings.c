@@ -48,15 +48,17 @@ skald_err ski_postings_add(ski_postings *postings, uint64_t position, uint64_t *
     uint32_t chunk = 0, place = 0;
 
     assert(position <= UINT32_MAX - 1);
-    assert(!postings->count || ski_postings_at(postings, postings->count - 1) < position);
+    assert(!postings->count || postings->last < position);
     if (postings->count < SKI_POSTINGS_INLINE) {
         postings->first[postings->count++] = (uint32_t)position;
+        postings->last = (uint32_t)position;
         return SKALD_OK;
     }
     place = postings_place(postings->count - SKI_POSTINGS_INLINE, &chunk);
     if (chunk >= postings->chunk_count) SKALD_TRY(postings_chunk_add(postings, bytes));
     postings->chunks[chunk][place] = (uint32_t)position;
     postings->count++;
+    postings->last = (uint32_t)position;
     return SKALD_OK;
 }
 
@@ -64,6 +66,7 @@ void ski_postings_drop(ski_postings *postings)
 {
     assert(postings->count);
     postings->count--;
+    if (postings->count) postings->last = (uint32_t)ski_postings_at(postings, postings->count - 1);
 }
 
 uint64_t ski_postings_at(const ski_postings *postings, uint32_t i)

@@ -165,6 +165,11 @@ skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritte
 
     *ret_listed = false;
     if (!old) return SKALD_ENOMEM;
+    if (rewritten->values_dropped) err = ski_values_settle(engine);
+    if (err) {
+        ski_free(old);
+        return err;
+    }
     listed = replace_list(engine, slot, rewritten->generation, ret_listed);
     if (!*ret_listed) {
         ski_free(old);
@@ -189,6 +194,7 @@ skald_err ski_replace(ski_engine *engine, uint32_t slot, ski_rewritten *rewritte
         return err;
     }
     rewritten->sealed = NULL;
+    ski_cache_forget(&engine->cache, ski_engine_cached(slot, info.generation - 1));
     if (over) engine->kernel->close(engine->kernel->context, over);
     if (listed) return listed; // one copy of the manifest may list the old one
     ski_worthless_add(engine, info.no, info.generation - 1, false);

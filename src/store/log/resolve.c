@@ -289,7 +289,7 @@ static bool old_wanted(const ski_resolve *resolve)
            resolve->engine->sealed_count && ski_resolve_expect(&copy) != SKALD_OK;
 }
 
-skald_err ski_resolve_held(ski_resolve *resolve)
+skald_err ski_resolve_held(ski_resolve *resolve, bool *ret_unread)
 {
     ski_engine *engine = resolve->engine;
 
@@ -302,7 +302,8 @@ skald_err ski_resolve_held(ski_resolve *resolve)
         streams = resolve->stream_count > resolve->asked;
         ids = resolve->id_count > 0;
         old = !streams && !ids && old_wanted(resolve);
-        if (!streams && !ids && !old) return SKALD_OK;
+        *ret_unread = (streams || ids || old) && !resolve->may_read;
+        if (*ret_unread || (!streams && !ids && !old)) return SKALD_OK;
         looked = ski_window_last(&engine->window);
         resolve->epoch = engine->epoch;
         ski_mutex_unlock(&engine->lock);
@@ -313,7 +314,6 @@ skald_err ski_resolve_held(ski_resolve *resolve)
         if (err) return err;
         if (ids) resolve->read_up_to = looked;
         resolve->read_old |= old;
-        if (engine->closing) return SKALD_ECLOSED;
         if (engine->dead) return SKALD_EREADONLY;
     }
     return SKALD_EUNAVAILABLE;

@@ -37,6 +37,7 @@ typedef struct ski_resolve {
     ski_engine *engine;
     skald_store_batch *batch;
     ski_resolve_event *events;
+    bool may_read;               // the caller may wait for the disk
     uint64_t read_up_to;         // what recent named up to here was read
     bool read_old;               // index files were asked for ids that recent has forgotten
     uint64_t epoch;              // of the window when streams were asked for
@@ -52,8 +53,9 @@ void ski_resolve_init(ski_resolve *resolve, ski_engine *engine, skald_store_batc
 void ski_resolve_fini(ski_resolve *resolve);
 // ski_resolve_held is called with the lock held, and returns with it held; in between it may have
 // been free. When it is OK events[].known and .stream are right, and stay so while the lock is
-// held. Fails: NOMEM, CORRUPT, IO (what must be known cannot be read), CLOSED, READONLY.
-skald_err ski_resolve_held(ski_resolve *resolve) SKALD_CHECK;
+// held. *ret_unread, and OK: something must be read and may not be. Fails: NOMEM, CORRUPT, IO (what
+// must be known cannot be read), READONLY.
+skald_err ski_resolve_held(ski_resolve *resolve, bool *ret_unread) SKALD_CHECK;
 // Then: where a stream of the batch stands, and whether what the batch expects is so. The lock is
 // still held. Fails: CONFLICT (the batch says which).
 ski_index_head ski_resolve_head(const ski_resolve *resolve, uint64_t hash, skald_str tenant,

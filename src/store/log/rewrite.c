@@ -3,11 +3,11 @@
 //
 // What is written: for each frame the events that are left, positions as they are (a frame with
 // dead events in the middle becomes several: the whole file is one atomic unit now); of the named
-// values those that are the last of their name here; where the streams stood of which the last
-// event is gone, and the names of those whose first is; SEAL. PAD and OPEN are left out. The salt
-// is new, so that nothing of the old file can pass for a frame of it; the header says what the
-// chain of the segment ended in when it was first sealed, for that is what the next segment begins
-// with.
+// values those that are the last of their name here (to erase, only those that stand still); where
+// the streams stood of which the last event is gone, and the names of those whose first is; SEAL.
+// PAD and OPEN are left out. The salt is new, so that nothing of the old file can pass for a frame
+// of it; the header says what the chain of the segment ended in when it was first sealed, for that
+// is what the next segment begins with.
 #include "store/log/rewrite.h"
 #include "base/alloc.h"
 #include "store/log/gone.h"
@@ -31,15 +31,15 @@ static void bit_set(uint8_t *bits, uint64_t i)
     bits[i / 8] |= (uint8_t)(1u << (i % 8));
 }
 
-skald_err ski_rewrite_begin(ski_rewrite *rewrite, ski_engine *engine, uint32_t slot)
+skald_err ski_rewrite_begin(ski_rewrite *rewrite, ski_engine *engine, uint32_t slot, bool erase)
 {
     const ski_sealed_info *info = NULL;
 
-    *rewrite = (ski_rewrite){.engine = engine, .slot = slot};
+    *rewrite = (ski_rewrite){.engine = engine, .slot = slot, .erase = erase};
     rewrite->indexed = ski_engine_index(engine, slot);
     if (!rewrite->indexed) return SKALD_ENOTFOUND; // read-only, or nothing of it can be read
     info = ski_sealed_info_of(rewrite->indexed->sealed);
-    if (!info->events) return SKALD_ENOTFOUND;
+    if (!info->events && !erase) return SKALD_ENOTFOUND;
     rewrite->kept = ski_alloc_zeroed(1, (size_t)info->count / 8 + 1);
     return rewrite->kept ? SKALD_OK : SKALD_ENOMEM;
 }
@@ -131,7 +131,9 @@ static skald_err frame_look(ski_rewrite *rewrite, const ski_scan_frame *frame, v
     uint64_t base = ski_sealed_info_of(rewrite->indexed->sealed)->base_pos;
     size_t at = 0;
 
-    if (frame->header.kind != SKI_FRAME_EVENTS) return SKALD_OK;
+    if (frame->header.kind != SKI_FRAME_EVENTS && frame->header.kind != SKI_FRAME_CONTROL) {
+        return SKALD_OK;
+    }
     for (uint32_t i = 0; i < frame->header.count; i++) {
         ski_record record;
         const skald_event *event = &record.event;
@@ -148,6 +150,12 @@ static skald_err frame_look(ski_rewrite *rewrite, const ski_scan_frame *frame, v
             bit_set(rewrite->kept, event->position - base);
         }
         at += record.len;
+    }
+    for (size_t len = 0; rewrite->erase && at < frame->header.body_len; at += len) {
+        skald_store_value value;
+
+        SKALD_TRY(ski_value_get(frame->body + at, frame->header.body_len - at, &value, &len));
+        rewrite->values_replaced += ski_value_replaced(rewrite->engine, &value);
     }
     return SKALD_OK;
 }
@@ -187,6 +195,7 @@ typedef struct output {
     uint32_t chain, seed, no;
     ski_frame_header last; // of the old one's frames, the last one there was
     ski_values values;     // the last of each name here
+    bool values_dropped;
 } output;
 
 static skald_err out_flush(output *out)
@@ -288,7 +297,7 @@ static skald_err frame_write(ski_rewrite *rewrite, const ski_scan_frame *frame, 
 }
 
 // values_write writes the values, removals too: an older segment may have what was removed.
-static skald_err values_write(output *out)
+static skald_err values_write(const ski_rewrite *rewrite, output *out)
 {
     for (uint32_t i = 0; i < out->values.count; i++) {
         const ski_values_entry *entry = &out->values.entries[i];
@@ -297,6 +306,10 @@ static skald_err values_write(output *out)
         size_t len = 0;
 
         if (entry->bytes) value.bytes = (skald_str){entry->bytes->bytes, entry->bytes->len};
+        if (rewrite->erase && ski_value_replaced(rewrite->engine, &value)) {
+            out->values_dropped = true;
+            continue;
+        }
         len = ski_value_len(&value);
         SKALD_TRY(out_frame(out, len, &body));
         ski_value_put(body, &value);
@@ -427,7 +440,7 @@ static skald_err segment_fill(ski_rewrite *rewrite, output *out, const ski_segme
     ski_segment_header_put(out->bytes, header);
     out->len = SKI_SEGMENT_HEADER;
     SKALD_TRY(frames_each(rewrite, frame_write, out, reterr_error));
-    SKALD_TRY(values_write(out));
+    SKALD_TRY(values_write(rewrite, out));
     SKALD_TRY(streams_write(rewrite, out, reterr_error));
     SKALD_TRY(out_frame(out, 0, &body));
     out_seal(out, SKI_FRAME_SEAL, &out->last, out->last.base_pos, 0, 0);
@@ -471,6 +484,7 @@ static skald_err segment_write(ski_rewrite *rewrite, ski_rewritten *rewritten,
     ski_values_fini(&out.values);
     if (err && !engine->dead && kernel->unlink(kernel->context, making)) return err;
     rewritten->file_bytes = out.at;
+    rewritten->values_dropped = out.values_dropped;
     return err;
 }
 

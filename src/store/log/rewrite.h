@@ -13,16 +13,23 @@ typedef struct ski_rewrite {
     ski_indexed *indexed; // of the old one, lent
     uint8_t *kept;        // a bit for each position
     uint64_t events, dead, bytes_dead;
-    uint64_t file_bytes; // of the old one
+    bool erase;               // values that were replaced since are left out
+    uint64_t values_replaced; // of those, how many there are
+    uint64_t file_bytes;      // of the old one
     // passed is told of bytes read and written; false: stop. With no lock held.
     bool (*passed)(void *context, uint64_t bytes);
     void *context;
 } ski_rewrite;
 
 // ski_rewrite_begin takes the segment in a slot, which has an index; end it with ski_rewrite_end.
-// Fails: NOTFOUND (nothing is left in it), NOMEM.
-skald_err ski_rewrite_begin(ski_rewrite *rewrite, ski_engine *engine, uint32_t slot) SKALD_CHECK;
+// Fails: NOTFOUND (nothing is left in it that this is about), NOMEM.
+skald_err ski_rewrite_begin(ski_rewrite *rewrite, ski_engine *engine, uint32_t slot, bool erase)
+    SKALD_CHECK;
 void ski_rewrite_end(ski_rewrite *rewrite);
+// ski_rewrite_estimate says from the index how many bytes can be dead, at most, by what the job
+// says is known. Fails: CORRUPT, IO, NOMEM.
+skald_err ski_rewrite_estimate(const ski_rewrite *rewrite, const skald_store_compact_job *job,
+                               uint64_t *ret_bytes) SKALD_CHECK;
 // ski_rewrite_look asks of every event whether it is dead; with dead NULL every one is, and nothing
 // is read. Fails: CORRUPT (with the range), CLOSED (passed said no), IO, NOMEM.
 skald_err ski_rewrite_look(ski_rewrite *rewrite,

@@ -18,7 +18,6 @@ enum run_section { run_entries, run_filter, run_tail, run_sections };
 enum {
     run_foot = 8,
     entry_max = 16 + 2 * SKI_VARINT_MAX,
-    piece_blocks = 16, // read at a time
     filter_part = SKI_FILTERS_A_BLOCK * SKI_FILTER_BLOCK,
 };
 
@@ -218,7 +217,7 @@ skald_err ski_run_find(const ski_run *run, ski_fp fp, ski_run_entry *ret_entry,
 
         if (run->keys[number] > fp.hi) break;
         SKALD_TRY(run_read(run, run_entries, number, 1, block, reterr_error));
-        while (ski_sealed_entry(&at, end, &entry, &len)) {
+        while (ski_entry_next(&at, end, &entry, &len)) {
             if (!entry || len < 16) return run_wrong(run, run_entries, number, reterr_error);
             if (ski_get_u64(entry) != fp.hi || ski_get_u64(entry + 8) != fp.lo) continue;
             if (entry_get(entry, len, ret_entry)) return SKALD_OK;
@@ -238,52 +237,36 @@ skald_err ski_run_check(const ski_run *run, skald_error *reterr_error)
     return SKALD_OK;
 }
 
+static skald_err entries_read(const void *context, uint32_t first, uint32_t count, uint8_t *to,
+                              skald_error *reterr_error)
+{
+    return run_read(context, run_entries, first, count, to, reterr_error);
+}
+
 skald_err ski_run_iter_begin(ski_run_iter *iter, const ski_run *run)
 {
     *iter = (ski_run_iter){.run = run};
-    iter->bytes = ski_alloc((size_t)piece_blocks * SKI_BLOCK);
-    return iter->bytes ? SKALD_OK : SKALD_ENOMEM;
+    return ski_entries_begin(&iter->entries, entries_read, run,
+                             run->blocks.sections[run_entries].blocks);
 }
 
 void ski_run_iter_end(ski_run_iter *iter)
 {
-    ski_free(iter->bytes);
-    iter->bytes = NULL;
+    ski_entries_end(&iter->entries);
 }
 
 skald_err ski_run_iter_next(ski_run_iter *iter, skald_error *reterr_error)
 {
-    const ski_run *run = iter->run;
-    uint32_t blocks = run->blocks.sections[run_entries].blocks;
+    ski_fp before = iter->entry.fp;
+    const uint8_t *entry = NULL;
+    size_t len = 0;
 
-    for (;;) {
-        const uint8_t *block = iter->bytes + (size_t)iter->blocks_at * SKI_BLOCK;
-        const uint8_t *at = block + iter->at, *end = block + SKI_BLOCK_ROOM, *entry = NULL;
-        size_t len = 0;
-        uint32_t count = 0;
-
-        if (iter->blocks_at < iter->blocks_read && ski_sealed_entry(&at, end, &entry, &len)) {
-            ski_fp before = iter->entry.fp;
-
-            if (!entry || !entry_get(entry, len, &iter->entry) ||
-                (before.hi && ski_fp_compare(before, iter->entry.fp) >= 0)) {
-                return run_wrong(run, run_entries, iter->block - 1, reterr_error);
-            }
-            iter->at = (uint32_t)(at - block);
-            return SKALD_OK;
-        }
-        iter->at = 0;
-        if (iter->blocks_at + 1 < iter->blocks_read) {
-            iter->blocks_at++;
-            continue;
-        }
-        count = blocks - iter->block < piece_blocks ? blocks - iter->block : piece_blocks;
-        iter->blocks_at = iter->blocks_read = 0;
-        if (!count) return SKALD_ENOTFOUND;
-        SKALD_TRY(run_read(run, run_entries, iter->block, count, iter->bytes, reterr_error));
-        iter->block += count;
-        iter->blocks_read = count;
+    SKALD_TRY(ski_entries_next(&iter->entries, &entry, &len, reterr_error));
+    if (!entry || !entry_get(entry, len, &iter->entry) ||
+        (before.hi && ski_fp_compare(before, iter->entry.fp) >= 0)) {
+        return run_wrong(iter->run, run_entries, ski_entries_block(&iter->entries), reterr_error);
     }
+    return SKALD_OK;
 }
 
 // --- merging ------------------------------------------------------------------------------------

@@ -47,11 +47,8 @@ skald_err ski_run_check(const ski_run *run, skald_error *reterr_error) SKALD_CHE
 // Every entry by fingerprint. End it with iter_end.
 typedef struct ski_run_iter {
     const ski_run *run;
-    uint32_t block;                  // the next one to be read
-    uint32_t blocks_read, blocks_at; // of those in bytes
-    uint32_t at;                     // in the block
+    ski_entries entries;
     ski_run_entry entry;
-    uint8_t *bytes;
 } ski_run_iter;
 skald_err ski_run_iter_begin(ski_run_iter *iter, const ski_run *run) SKALD_CHECK; // NOMEM
 skald_err ski_run_iter_next(ski_run_iter *iter, skald_error *reterr_error) SKALD_CHECK;

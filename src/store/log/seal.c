@@ -80,8 +80,12 @@ static skald_err seal_build(sealing *job, ski_sealed **ret_sealed, skald_error *
                                 .damaged = seal_damaged,
                                 .context = job};
     bool unsure = false;
-    skald_err err = ski_sealed_build(&source, &unsure, reterr_error);
+    skald_err err = SKALD_OK;
 
+    if (engine->read_only) {
+        return ski_sealed_build_memory(&source, &engine->pool, ret_sealed, reterr_error);
+    }
+    err = ski_sealed_build(&source, &unsure, reterr_error);
     if (unsure) ski_engine_die(engine, "the device failed to store an index (sync)");
     if (err) return err;
     return ski_sealed_open(&engine->pool, engine->path, engine->store, segment->no,

@@ -166,6 +166,98 @@ skald_err ski_sealed_read(const ski_sealed *sealed, unsigned section, uint32_t f
     return skald_fail(reterr_error, err, "%s (%s)", inner.text, section_names[section]);
 }
 
+// --- one block ----------------------------------------------------------------------------------
+
+void ski_sealed_view_begin(ski_sealed_view *view, const ski_sealed *sealed)
+{
+    view->sealed = sealed;
+    view->bytes = NULL;
+    view->at = UINT32_MAX;
+    view->piece = NULL;
+}
+
+void ski_sealed_view_end(ski_sealed_view *view)
+{
+    if (view->piece) ski_cache_return(view->sealed->pool->cache, view->piece);
+    view->piece = NULL;
+    view->at = UINT32_MAX;
+}
+
+// piece_load reads a piece of the file; NULL: it cannot be.
+static ski_piece *piece_load(const ski_sealed *sealed, uint32_t number)
+{
+    const ski_kernel *kernel = sealed->pool->kernel;
+    ski_cache *cache = sealed->pool->cache;
+    ski_sealed *mutable = (ski_sealed *)sealed; // its file is no part of what it says
+    ski_piece *piece = ski_cache_make(cache);
+    ski_file *file = NULL;
+    size_t got = 0;
+    skald_err err = SKALD_OK;
+
+    if (!piece) return NULL;
+    err = file_acquire(mutable, &file, NULL);
+    if (!err) {
+        err = kernel->pread(kernel->context, file, piece->bytes, SKI_PIECE,
+                            (uint64_t)number * SKI_PIECE, &got);
+        file_release(mutable);
+    }
+    if (err) {
+        ski_cache_return(cache, piece);
+        return NULL;
+    }
+    piece->len = (uint32_t)got;
+    ski_cache_put(cache, piece, sealed->cached, number);
+    return piece;
+}
+
+// view_cached shows a block of the file out of the cache; false: it is not there, or not right.
+static bool view_cached(ski_sealed_view *view, uint32_t at)
+{
+    const ski_sealed *sealed = view->sealed;
+    ski_cache *cache = sealed->pool->cache;
+    uint32_t number = at / (SKI_PIECE / SKI_BLOCK);
+    size_t within = at % (SKI_PIECE / SKI_BLOCK) * (size_t)SKI_BLOCK;
+    bool again = false;
+
+    if (!cache || sealed->memory) return false;
+    if (!view->piece || view->piece_number != number) {
+        ski_cache_return(cache, view->piece);
+        view->piece = ski_cache_lend(cache, sealed->cached, number, &again);
+        if (!view->piece && again) view->piece = piece_load(sealed, number);
+        view->piece_number = number;
+    }
+    if (!view->piece) return false;
+    if (within + SKI_BLOCK <= view->piece->len) {
+        view->bytes = view->piece->bytes + within;
+        if (ski_piece_marked(view->piece, within)) return true;
+        if (ski_blocks_right(&sealed->blocks, at, view->bytes)) {
+            ski_piece_mark(view->piece, within);
+            return true;
+        }
+    }
+    ski_cache_drop(cache, view->piece); // the file itself says whether it is damaged
+    ski_cache_return(cache, view->piece);
+    view->piece = NULL;
+    return false;
+}
+
+skald_err ski_sealed_view_block(ski_sealed_view *view, unsigned section, uint32_t number,
+                                skald_error *reterr_error)
+{
+    const ski_section *in = &view->sealed->blocks.sections[section];
+    uint32_t at = in->first + number;
+
+    assert(number < in->blocks);
+    if (view->at == at) return SKALD_OK;
+    view->at = UINT32_MAX;
+    if (!view_cached(view, at)) {
+        SKALD_TRY(ski_sealed_read(view->sealed, section, number, 1, view->room, reterr_error));
+        view->bytes = view->room;
+    }
+    view->at = at;
+    return SKALD_OK;
+}
+
 skald_err ski_sealed_contradiction(const ski_sealed *sealed, unsigned section, uint32_t block,
                                    skald_error *reterr_error)
 {
@@ -331,6 +423,7 @@ static skald_err tail_load(ski_sealed *sealed, skald_error *reterr_error)
 static void sealed_free(ski_sealed *sealed)
 {
     pool_remove(sealed->pool, sealed);
+    if (sealed->pool->cache) ski_cache_forget(sealed->pool->cache, sealed->cached);
     for (unsigned i = 0; i < SKI_SEALED_TABLES; i++) ski_free(sealed->filters[i]);
     ski_free(sealed->keys);
     ski_free(sealed->ladder);
@@ -352,6 +445,7 @@ skald_err ski_sealed_new(ski_sealed_pool *pool, const char *path, const ski_bloc
     if (!sealed) return SKALD_ENOMEM;
     sealed->pool = pool;
     sealed->memory = memory;
+    if (pool->cache) sealed->cached = ski_cache_file(pool->cache);
     pool_add(pool, sealed);
     ski_sealed_name(name, (uint32_t)id->number, id->generation);
     if (!memory) {

@@ -13,6 +13,9 @@
 
 #include "os/kernel.h"
 #include "os/thread.h"
+#include "store/log/blocks.h"
+#include "store/log/cache.h"
+#include "store/log/entries.h"
 #include "store/log/keys.h"
 
 enum {
@@ -29,6 +32,7 @@ typedef struct ski_sealed ski_sealed;
 typedef struct ski_sealed_pool {
     ski_mutex lock; // short; an opening of a file is done under it
     const ski_kernel *kernel;
+    ski_cache *cache;         // of what is looked up in them; NULL, as init sets it: none
     ski_sealed *first, *hand; // a ring
     uint32_t files, files_max;
 } ski_sealed_pool;
@@ -141,6 +145,23 @@ skald_err ski_sealed_places(const ski_sealed *sealed, uint64_t position, size_t 
                             ski_sealed_place *ret_places, size_t *ret_count,
                             skald_error *reterr_error) SKALD_CHECK;
 
+// A view is one checked block at a time, lent by the cache or read into its own room: what is
+// looked at again and again is then not read again. For one thread, from begin to end.
+typedef struct ski_sealed_view {
+    const ski_sealed *sealed;
+    const uint8_t *bytes; // of the block
+    uint32_t at;          // its number in the file; UINT32_MAX: none
+    ski_piece *piece;     // that bytes lie in, or that lies around it; NULL: none is lent
+    uint32_t piece_number;
+    uint8_t room[SKI_BLOCK];
+} ski_sealed_view;
+void ski_sealed_view_begin(ski_sealed_view *view, const ski_sealed *sealed);
+void ski_sealed_view_end(ski_sealed_view *view);
+// ski_sealed_places_of is ski_sealed_places through a view.
+skald_err ski_sealed_places_of(ski_sealed_view *view, uint64_t position, size_t count,
+                               ski_sealed_place *ret_places, size_t *ret_count,
+                               skald_error *reterr_error) SKALD_CHECK;
+
 // ski_sealed_at_time: every event before *ret_low was recorded before time, every one from
 // *ret_high on was not. Between them are at most 1024 positions (more where none is there); both
 // are base_pos + count when all were recorded before. From memory.
@@ -230,12 +251,9 @@ skald_err ski_sealed_names_next(ski_sealed_names_iter *iter, skald_error *reterr
 // The streams by fingerprint: what a run is made of. End it with streams_end.
 typedef struct ski_sealed_streams_iter {
     const ski_sealed *sealed;
-    uint32_t block;                  // the next one to be read
-    uint32_t blocks_read, blocks_at; // of those in bytes
-    uint32_t at;                     // in the block
+    ski_entries entries;
     ski_fp fp;
     uint64_t last_version, last_pos, prev_pos;
-    uint8_t *bytes;
 } ski_sealed_streams_iter;
 skald_err ski_sealed_streams_begin(ski_sealed_streams_iter *iter,
                                    const ski_sealed *sealed) SKALD_CHECK; // NOMEM

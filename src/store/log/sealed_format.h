@@ -71,6 +71,7 @@ struct ski_sealed {
     char *path;              // of the file; NULL: in memory
     ski_file *file;          // under the pool's lock, as users and filters
     uint32_t users;
+    uint64_t cached; // its identity in the pool's cache
     ski_sealed_info info;
     ski_blocks blocks;
     uint8_t *memory;
@@ -91,12 +92,11 @@ skald_err ski_sealed_new(ski_sealed_pool *pool, const char *path, const ski_bloc
 // ski_sealed_read gives checked blocks of a section: number first of it on.
 skald_err ski_sealed_read(const ski_sealed *sealed, unsigned section, uint32_t first,
                           uint32_t count, uint8_t *to, skald_error *reterr_error) SKALD_CHECK;
+// ski_sealed_view_block has a view show block number of a section.
+skald_err ski_sealed_view_block(ski_sealed_view *view, unsigned section, uint32_t number,
+                                skald_error *reterr_error) SKALD_CHECK;
 skald_err ski_sealed_contradiction(const ski_sealed *sealed, unsigned section, uint32_t block,
                                    skald_error *reterr_error);
-// ski_sealed_entry moves *at behind the next entry of a block and gives it; false: there is none.
-// An entry that does not end in the block makes *ret_entry NULL.
-bool ski_sealed_entry(const uint8_t **at, const uint8_t *end, const uint8_t **ret_entry,
-                      size_t *ret_len);
 // ski_sealed_list_get reads a list up to the end of its entry.
 bool ski_sealed_list_get(const ski_sealed *sealed, const uint8_t *from, const uint8_t *end,
                          ski_sealed_list *ret_list);

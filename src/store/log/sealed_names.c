@@ -57,11 +57,17 @@ static bool name_get(ski_sealed_names_iter *iter, bool first, const uint8_t **at
 
 static skald_err names_block(ski_sealed_names_iter *iter, uint32_t block, skald_error *reterr_error)
 {
+    ski_sealed_view view;
+    skald_err err = SKALD_OK;
+
     iter->block = block + 1;
     iter->at = 0;
     iter->tenant = iter->name = (skald_str){iter->text, 0};
-    return ski_sealed_read(iter->sealed, names_section[iter->names], block, 1, iter->bytes,
-                           reterr_error);
+    ski_sealed_view_begin(&view, iter->sealed);
+    err = ski_sealed_view_block(&view, names_section[iter->names], block, reterr_error);
+    if (!err) memcpy(iter->bytes, view.bytes, sizeof iter->bytes);
+    ski_sealed_view_end(&view);
+    return err;
 }
 
 // names_entry moves to the next entry, in whatever block, and gives what stands behind its texts.
@@ -75,7 +81,7 @@ static skald_err names_entry(ski_sealed_names_iter *iter, const uint8_t **ret_re
         size_t len = 0;
         bool first = !iter->at;
 
-        if (iter->block && ski_sealed_entry(&at, end, &entry, &len)) {
+        if (iter->block && ski_entry_next(&at, end, &entry, &len)) {
             iter->at = (uint32_t)(at - iter->bytes);
             if (!entry) return names_wrong(iter, reterr_error);
             *ret_end = entry + len;

@@ -35,16 +35,16 @@ static bool place_at(const ski_sealed *sealed, const uint8_t *block, uint32_t i,
     return true;
 }
 
-skald_err ski_sealed_places(const ski_sealed *sealed, uint64_t position, size_t count,
-                            ski_sealed_place *ret_places, size_t *ret_count,
-                            skald_error *reterr_error)
+skald_err ski_sealed_places_of(ski_sealed_view *view, uint64_t position, size_t count,
+                               ski_sealed_place *ret_places, size_t *ret_count,
+                               skald_error *reterr_error)
 {
+    const ski_sealed *sealed = view->sealed;
     uint64_t row = position - sealed->info.base_pos;
     uint32_t number = (uint32_t)(row / SKI_SEALED_BLOCK_ROWS);
     uint32_t at = (uint32_t)(row % SKI_SEALED_BLOCK_ROWS);
     uint64_t left = sealed->info.count - (uint64_t)number * SKI_SEALED_BLOCK_ROWS;
     uint32_t rows = left < SKI_SEALED_BLOCK_ROWS ? (uint32_t)left : SKI_SEALED_BLOCK_ROWS;
-    uint8_t block[SKI_BLOCK];
     size_t given = 0;
 
     assert(position >= sealed->info.base_pos && row < sealed->info.count && count);
@@ -55,14 +55,27 @@ skald_err ski_sealed_places(const ski_sealed *sealed, uint64_t position, size_t 
         *ret_count = given;
         return SKALD_OK;
     }
-    SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_ROWS, number, 1, block, reterr_error));
+    SKALD_TRY(ski_sealed_view_block(view, SKI_SECTION_ROWS, number, reterr_error));
     for (; given < count && at < rows; given++, at++) {
-        if (!place_at(sealed, block, at, rows, &ret_places[given])) {
+        if (!place_at(sealed, view->bytes, at, rows, &ret_places[given])) {
             return ski_sealed_contradiction(sealed, SKI_SECTION_ROWS, number, reterr_error);
         }
     }
     *ret_count = given;
     return SKALD_OK;
+}
+
+skald_err ski_sealed_places(const ski_sealed *sealed, uint64_t position, size_t count,
+                            ski_sealed_place *ret_places, size_t *ret_count,
+                            skald_error *reterr_error)
+{
+    ski_sealed_view view;
+    skald_err err = SKALD_OK;
+
+    ski_sealed_view_begin(&view, sealed);
+    err = ski_sealed_places_of(&view, position, count, ret_places, ret_count, reterr_error);
+    ski_sealed_view_end(&view);
+    return err;
 }
 
 void ski_sealed_at_time(const ski_sealed *sealed, int64_t time, uint64_t *ret_low,
@@ -126,28 +139,16 @@ bool ski_sealed_list_get(const ski_sealed *sealed, const uint8_t *from, const ui
     return from == end;
 }
 
-// One block of a section that is read as bytes.
-typedef struct window {
-    uint32_t block;
-    bool filled;
-    uint8_t bytes[SKI_BLOCK];
-} window;
-
-static skald_err lists_read(const ski_sealed *sealed, window *w, uint64_t at, size_t len,
-                            uint8_t *to, skald_error *reterr_error)
+static skald_err lists_read(ski_sealed_view *view, uint64_t at, size_t len, uint8_t *to,
+                            skald_error *reterr_error)
 {
     while (len) {
         uint32_t block = (uint32_t)(at / SKI_BLOCK_ROOM);
         size_t within = (size_t)(at % SKI_BLOCK_ROOM), piece = SKI_BLOCK_ROOM - within;
 
         if (piece > len) piece = len;
-        if (!w->filled || w->block != block) {
-            w->filled = false;
-            SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_LISTS, block, 1, w->bytes, reterr_error));
-            w->filled = true;
-            w->block = block;
-        }
-        memcpy(to, w->bytes + within, piece);
+        SKALD_TRY(ski_sealed_view_block(view, SKI_SECTION_LISTS, block, reterr_error));
+        memcpy(to, view->bytes + within, piece);
         to += piece;
         at += piece;
         len -= piece;
@@ -161,10 +162,10 @@ static uint32_t list_groups(const ski_sealed_list *list)
 }
 
 // list_skip gives the first row of a group and where its other rows lie.
-static skald_err list_skip(const ski_sealed *sealed, const ski_sealed_list *list, window *w,
-                           uint32_t group, uint32_t *ret_row, uint64_t *ret_at,
-                           skald_error *reterr_error)
+static skald_err list_skip(ski_sealed_view *view, const ski_sealed_list *list, uint32_t group,
+                           uint32_t *ret_row, uint64_t *ret_at, skald_error *reterr_error)
 {
+    const ski_sealed *sealed = view->sealed;
     uint64_t bytes = sealed->blocks.sections[SKI_SECTION_LISTS].bytes;
     uint64_t table = 8 * (uint64_t)list_groups(list);
     uint8_t skip[8];
@@ -172,18 +173,19 @@ static skald_err list_skip(const ski_sealed *sealed, const ski_sealed_list *list
     if (list->at > bytes || table > bytes - list->at) {
         return ski_sealed_contradiction(sealed, SKI_SECTION_LISTS, 0, reterr_error);
     }
-    SKALD_TRY(lists_read(sealed, w, list->at + 8 * (uint64_t)group, 8, skip, reterr_error));
+    SKALD_TRY(lists_read(view, list->at + 8 * (uint64_t)group, 8, skip, reterr_error));
     *ret_row = ski_get_u32(skip);
     *ret_at = list->at + table + ski_get_u32(skip + 4);
     if (*ret_row >= sealed->info.count || *ret_at > bytes) {
-        return ski_sealed_contradiction(sealed, SKI_SECTION_LISTS, w->block, reterr_error);
+        return ski_sealed_contradiction(sealed, SKI_SECTION_LISTS, 0, reterr_error);
     }
     return SKALD_OK;
 }
 
-static skald_err list_load(const ski_sealed *sealed, ski_sealed_list *list, window *w,
-                           uint32_t group, skald_error *reterr_error)
+static skald_err list_load(ski_sealed_view *view, ski_sealed_list *list, uint32_t group,
+                           skald_error *reterr_error)
 {
+    const ski_sealed *sealed = view->sealed;
     uint64_t bytes = sealed->blocks.sections[SKI_SECTION_LISTS].bytes, at = 0, more = 0;
     uint32_t len = list->count - group * SKI_SEALED_GROUP;
     uint8_t data[5 * SKI_SEALED_GROUP];
@@ -192,13 +194,13 @@ static skald_err list_load(const ski_sealed *sealed, ski_sealed_list *list, wind
 
     if (len > SKI_SEALED_GROUP) len = SKI_SEALED_GROUP;
     list->group_len = 0;
-    SKALD_TRY(list_skip(sealed, list, w, group, &list->rows[0], &at, reterr_error));
+    SKALD_TRY(list_skip(view, list, group, &list->rows[0], &at, reterr_error));
     if (size > bytes - at) size = (size_t)(bytes - at);
-    SKALD_TRY(lists_read(sealed, w, at, size, data, reterr_error));
+    SKALD_TRY(lists_read(view, at, size, data, reterr_error));
     for (uint32_t i = 1; i < len; i++) {
         if (!ski_varint_get(&from, data + size, &more) || !more ||
             more >= sealed->info.count - list->rows[i - 1]) {
-            return ski_sealed_contradiction(sealed, SKI_SECTION_LISTS, w->block, reterr_error);
+            return ski_sealed_contradiction(sealed, SKI_SECTION_LISTS, 0, reterr_error);
         }
         list->rows[i] = list->rows[i - 1] + (uint32_t)more;
     }
@@ -210,19 +212,22 @@ static skald_err list_load(const ski_sealed *sealed, ski_sealed_list *list, wind
 skald_err ski_sealed_list_at(const ski_sealed *sealed, ski_sealed_list *list, uint32_t n,
                              uint64_t *ret_position, skald_error *reterr_error)
 {
-    window w;
+    skald_err err = SKALD_OK;
 
     assert(n < list->count);
     if (list->kind == SKI_LIST_DENSE) {
         *ret_position = sealed->info.base_pos + list->first + n;
         return SKALD_OK;
     }
-    w.filled = false;
     if (!list->group_len || n / SKI_SEALED_GROUP != list->group) {
-        SKALD_TRY(list_load(sealed, list, &w, n / SKI_SEALED_GROUP, reterr_error));
+        ski_sealed_view view;
+
+        ski_sealed_view_begin(&view, sealed);
+        err = list_load(&view, list, n / SKI_SEALED_GROUP, reterr_error);
+        ski_sealed_view_end(&view);
     }
-    *ret_position = sealed->info.base_pos + list->rows[n % SKI_SEALED_GROUP];
-    return SKALD_OK;
+    if (!err) *ret_position = sealed->info.base_pos + list->rows[n % SKI_SEALED_GROUP];
+    return err;
 }
 
 // group_after is how many rows of the group in memory are <= row.
@@ -241,14 +246,32 @@ static uint32_t group_after(const ski_sealed_list *list, uint64_t row)
     return low;
 }
 
+// list_seek loads the last group that begins at a row or before it.
+static skald_err list_seek(ski_sealed_view *view, ski_sealed_list *list, uint64_t row,
+                           skald_error *reterr_error)
+{
+    uint32_t low = 0, high = list_groups(list);
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2, first = 0;
+        uint64_t at = 0;
+
+        SKALD_TRY(list_skip(view, list, middle, &first, &at, reterr_error));
+        if (first <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    if (list->group_len && list->group == low) return SKALD_OK;
+    return list_load(view, list, low, reterr_error);
+}
+
 skald_err ski_sealed_list_after(const ski_sealed *sealed, ski_sealed_list *list, uint64_t position,
                                 uint32_t *ret_n, skald_error *reterr_error)
 {
-    uint64_t row = position - sealed->info.base_pos, at = 0;
-    uint32_t low = 0, high = 0;
-    window w;
+    uint64_t row = position - sealed->info.base_pos;
+    skald_err err = SKALD_OK;
 
-    w.filled = false;
     *ret_n = 0;
     if (!list->count || position < sealed->info.base_pos || row < list->first) return SKALD_OK;
     if (row >= list->last) {
@@ -260,41 +283,17 @@ skald_err ski_sealed_list_after(const ski_sealed *sealed, ski_sealed_list *list,
         return SKALD_OK;
     }
     if (list->kind == SKI_LIST_LONG) {
-        for (high = list_groups(list); high - low > 1;) { // low begins at row or before
-            uint32_t middle = low + (high - low) / 2, first = 0;
+        ski_sealed_view view;
 
-            SKALD_TRY(list_skip(sealed, list, &w, middle, &first, &at, reterr_error));
-            if (first <= row)
-                low = middle;
-            else
-                high = middle;
-        }
-        if (!list->group_len || list->group != low) {
-            SKALD_TRY(list_load(sealed, list, &w, low, reterr_error));
-        }
+        ski_sealed_view_begin(&view, sealed);
+        err = list_seek(&view, list, row, reterr_error);
+        ski_sealed_view_end(&view);
     }
-    *ret_n = list->group * SKI_SEALED_GROUP + group_after(list, row);
-    return SKALD_OK;
+    if (!err) *ret_n = list->group * SKI_SEALED_GROUP + group_after(list, row);
+    return err;
 }
 
 // --- entries ------------------------------------------------------------------------------------
-
-bool ski_sealed_entry(const uint8_t **at, const uint8_t *end, const uint8_t **ret_entry,
-                      size_t *ret_len)
-{
-    uint64_t len = 0;
-
-    if (*at == end || !**at) return false;
-    if (!ski_varint_get(at, end, &len) || len > (size_t)(end - *at)) {
-        *ret_entry = NULL;
-        *at = end;
-        return true;
-    }
-    *ret_entry = *at;
-    *ret_len = (size_t)len;
-    *at += len;
-    return true;
-}
 
 // stream_get reads the entry of a stream. list says less than the positions it stands for, when
 // there is no wish for them.
@@ -320,64 +319,86 @@ static bool stream_get(const ski_sealed *sealed, const uint8_t *entry, size_t le
     return true;
 }
 
+// An entry that begins with the key that is looked for: 8 bytes, or 16.
+typedef struct wanted {
+    unsigned section;
+    uint8_t key[16];
+    size_t key_len;
+    const uint8_t *entry; // found
+    size_t len;
+} wanted;
+
+// entry_in looks for an entry in the block that a view shows. NOTFOUND: it is not in this one.
+static skald_err entry_in(const ski_sealed_view *view, uint32_t number, wanted *want,
+                          skald_error *reterr_error)
+{
+    const uint8_t *at = view->bytes, *end = view->bytes + SKI_BLOCK_ROOM, *entry = NULL;
+    size_t len = 0;
+
+    while (ski_entry_next(&at, end, &entry, &len)) {
+        if (!entry || len < want->key_len) {
+            return ski_sealed_contradiction(view->sealed, want->section, number, reterr_error);
+        }
+        if (memcmp(entry, want->key, want->key_len) != 0) continue;
+        want->entry = entry;
+        want->len = len;
+        return SKALD_OK;
+    }
+    return SKALD_ENOTFOUND;
+}
+
+// entry_find shows the block that has an entry; *ret_number is its number.
+static skald_err entry_find(ski_sealed_view *view, ski_sealed_table table, uint64_t hash,
+                            wanted *want, uint32_t *ret_number, skald_error *reterr_error)
+{
+    uint32_t first = 0, last = 0;
+    skald_err err = SKALD_ENOTFOUND;
+
+    if (!ski_sealed_hash_maybe(view->sealed, table, hash)) return SKALD_ENOTFOUND;
+    if (!ski_sealed_key_blocks(view->sealed, table, hash, &first, &last)) return SKALD_ENOTFOUND;
+    for (; first <= last && err == SKALD_ENOTFOUND; first++) {
+        SKALD_TRY(ski_sealed_view_block(view, want->section, first, reterr_error));
+        err = entry_in(view, first, want, reterr_error);
+        *ret_number = first;
+    }
+    return err;
+}
+
 skald_err ski_sealed_stream_find(const ski_sealed *sealed, ski_fp fp, ski_sealed_stream *ret_stream,
                                  skald_error *reterr_error)
 {
-    uint8_t block[SKI_BLOCK];
-    uint32_t first = 0, last = 0;
+    wanted want = {.section = SKI_SECTION_STREAMS, .key_len = 16};
+    uint32_t number = 0;
+    ski_sealed_view view;
+    skald_err err = SKALD_OK;
 
-    if (!ski_sealed_hash_maybe(sealed, SKI_SEALED_STREAMS, fp.hi)) return SKALD_ENOTFOUND;
-    if (!ski_sealed_key_blocks(sealed, SKI_SEALED_STREAMS, fp.hi, &first, &last)) {
-        return SKALD_ENOTFOUND;
+    ski_put_u64(want.key, fp.hi);
+    ski_put_u64(want.key + 8, fp.lo);
+    ski_sealed_view_begin(&view, sealed);
+    err = entry_find(&view, SKI_SEALED_STREAMS, fp.hi, &want, &number, reterr_error);
+    if (!err && !stream_get(sealed, want.entry, want.len, ret_stream)) {
+        err = ski_sealed_contradiction(sealed, SKI_SECTION_STREAMS, number, reterr_error);
     }
-    for (uint32_t number = first; number <= last; number++) {
-        const uint8_t *at = block, *end = block + SKI_BLOCK_ROOM, *entry = NULL;
-        size_t len = 0;
-
-        SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_STREAMS, number, 1, block, reterr_error));
-        while (ski_sealed_entry(&at, end, &entry, &len)) {
-            bool wrong = !entry || len < 16;
-
-            if (!wrong && (ski_get_u64(entry) != fp.hi || ski_get_u64(entry + 8) != fp.lo)) {
-                continue;
-            }
-            if (wrong || !stream_get(sealed, entry, len, ret_stream)) {
-                return ski_sealed_contradiction(sealed, SKI_SECTION_STREAMS, number, reterr_error);
-            }
-            return SKALD_OK;
-        }
-    }
-    return SKALD_ENOTFOUND;
+    ski_sealed_view_end(&view);
+    return err;
 }
 
 skald_err ski_sealed_correlation(const ski_sealed *sealed, uint64_t hash, ski_sealed_list *ret_list,
                                  skald_error *reterr_error)
 {
-    uint8_t block[SKI_BLOCK];
-    uint32_t first = 0, last = 0;
+    wanted want = {.section = SKI_SECTION_CORRELATIONS, .key_len = 8};
+    uint32_t number = 0;
+    ski_sealed_view view;
+    skald_err err = SKALD_OK;
 
-    if (!ski_sealed_hash_maybe(sealed, SKI_SEALED_CORRELATIONS, hash)) return SKALD_ENOTFOUND;
-    if (!ski_sealed_key_blocks(sealed, SKI_SEALED_CORRELATIONS, hash, &first, &last)) {
-        return SKALD_ENOTFOUND;
+    ski_put_u64(want.key, hash);
+    ski_sealed_view_begin(&view, sealed);
+    err = entry_find(&view, SKI_SEALED_CORRELATIONS, hash, &want, &number, reterr_error);
+    if (!err && !ski_sealed_list_get(sealed, want.entry + 8, want.entry + want.len, ret_list)) {
+        err = ski_sealed_contradiction(sealed, SKI_SECTION_CORRELATIONS, number, reterr_error);
     }
-    for (uint32_t number = first; number <= last; number++) {
-        const uint8_t *at = block, *end = block + SKI_BLOCK_ROOM, *entry = NULL;
-        size_t len = 0;
-
-        SKALD_TRY(
-            ski_sealed_read(sealed, SKI_SECTION_CORRELATIONS, number, 1, block, reterr_error));
-        while (ski_sealed_entry(&at, end, &entry, &len)) {
-            bool wrong = !entry || len < 8;
-
-            if (!wrong && ski_get_u64(entry) != hash) continue;
-            if (wrong || !ski_sealed_list_get(sealed, entry + 8, entry + len, ret_list)) {
-                return ski_sealed_contradiction(sealed, SKI_SECTION_CORRELATIONS, number,
-                                                reterr_error);
-            }
-            return SKALD_OK;
-        }
-    }
-    return SKALD_ENOTFOUND;
+    ski_sealed_view_end(&view);
+    return err;
 }
 
 // --- ids ----------------------------------------------------------------------------------------
@@ -402,51 +423,62 @@ static bool id_at(const ski_sealed *sealed, const uint8_t *block, uint32_t i, ui
     return *ret_row < sealed->info.count;
 }
 
-static skald_err ids_block(const ski_sealed *sealed, uint32_t number, uint8_t *block,
-                           uint32_t *ret_count, skald_error *reterr_error)
+// ids_count gives how many entries a block of ids has; false: more than there is room for.
+static bool ids_count(const ski_sealed *sealed, const uint8_t *block, uint32_t *ret_count)
 {
     unsigned entry = sealed->id_key_bytes + SKI_ID_ROW_BYTES;
 
-    SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_IDS, number, 1, block, reterr_error));
     *ret_count = ski_get_u16(block);
-    if (*ret_count <= (SKI_BLOCK_ROOM - SKI_ID_HEAD) / entry) return SKALD_OK;
-    return ski_sealed_contradiction(sealed, SKI_SECTION_IDS, number, reterr_error);
+    return *ret_count <= (SKI_BLOCK_ROOM - SKI_ID_HEAD) / entry;
+}
+
+// ids_find gives the newest position < before of a key in one block, if it is newer than *found.
+static bool ids_find(const ski_sealed *sealed, const uint8_t *block, uint64_t key, uint64_t before,
+                     uint64_t *found)
+{
+    uint32_t low = 0, high = 0, count = 0;
+    uint64_t at = 0, row = 0;
+
+    if (!ids_count(sealed, block, &count)) return false;
+    for (high = count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+
+        (void)id_at(sealed, block, middle, &at, &row);
+        if (at < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count; low++) {
+        uint64_t position = 0;
+
+        if (!id_at(sealed, block, low, &at, &row)) return false;
+        if (at != key) break;
+        position = sealed->info.base_pos + row;
+        if (position < before && position > *found) *found = position;
+    }
+    return true;
 }
 
 skald_err ski_sealed_id(const ski_sealed *sealed, uint64_t hash, uint64_t before,
                         uint64_t *ret_position, skald_error *reterr_error)
 {
     uint64_t key = hash >> (64 - SKI_SEALED_ID_BITS), found = 0;
-    uint8_t block[SKI_BLOCK];
-    uint32_t first = 0, last = 0, count = 0;
+    uint32_t first = 0, last = 0;
+    ski_sealed_view view;
+    skald_err err = SKALD_OK;
 
     if (!ski_sealed_hash_maybe(sealed, SKI_SEALED_IDS, hash)) return SKALD_ENOTFOUND;
     if (!ski_sealed_key_blocks(sealed, SKI_SEALED_IDS, key, &first, &last)) return SKALD_ENOTFOUND;
-    for (uint32_t number = first; number <= last; number++) {
-        uint32_t low = 0, high = 0;
-        uint64_t at = 0, row = 0;
-
-        SKALD_TRY(ids_block(sealed, number, block, &count, reterr_error));
-        for (high = count; low < high;) {
-            uint32_t middle = low + (high - low) / 2;
-
-            (void)id_at(sealed, block, middle, &at, &row);
-            if (at < key)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        for (; low < count; low++) {
-            uint64_t position = 0;
-
-            if (!id_at(sealed, block, low, &at, &row)) {
-                return ski_sealed_contradiction(sealed, SKI_SECTION_IDS, number, reterr_error);
-            }
-            if (at != key) break;
-            position = sealed->info.base_pos + row;
-            if (position < before && position > found) found = position;
+    ski_sealed_view_begin(&view, sealed);
+    for (uint32_t number = first; number <= last && !err; number++) {
+        err = ski_sealed_view_block(&view, SKI_SECTION_IDS, number, reterr_error);
+        if (!err && !ids_find(sealed, view.bytes, key, before, &found)) {
+            err = ski_sealed_contradiction(sealed, SKI_SECTION_IDS, number, reterr_error);
         }
     }
+    ski_sealed_view_end(&view);
+    if (err) return err;
     if (!found) return SKALD_ENOTFOUND;
     *ret_position = found;
     return SKALD_OK;
@@ -466,7 +498,10 @@ skald_err ski_sealed_ids_each(const ski_sealed *sealed,
     for (uint32_t number = 0; number < blocks && !err; number++) {
         uint32_t count = 0;
 
-        err = ids_block(sealed, number, block, &count, reterr_error);
+        err = ski_sealed_read(sealed, SKI_SECTION_IDS, number, 1, block, reterr_error);
+        if (!err && !ids_count(sealed, block, &count)) {
+            err = ski_sealed_contradiction(sealed, SKI_SECTION_IDS, number, reterr_error);
+        }
         for (uint32_t i = 0; i < count && !err; i++) {
             uint64_t key = 0, row = 0;
 
@@ -484,59 +519,40 @@ skald_err ski_sealed_ids_each(const ski_sealed *sealed,
 
 // --- streams, one after the other ---------------------------------------------------------------
 
-enum { streams_piece = 16 }; // blocks read at a time
+static skald_err streams_read(const void *context, uint32_t first, uint32_t count, uint8_t *to,
+                              skald_error *reterr_error)
+{
+    return ski_sealed_read(context, SKI_SECTION_STREAMS, first, count, to, reterr_error);
+}
 
 skald_err ski_sealed_streams_begin(ski_sealed_streams_iter *iter, const ski_sealed *sealed)
 {
     *iter = (ski_sealed_streams_iter){.sealed = sealed};
-    iter->bytes = ski_alloc((size_t)streams_piece * SKI_BLOCK);
-    return iter->bytes ? SKALD_OK : SKALD_ENOMEM;
+    return ski_entries_begin(&iter->entries, streams_read, sealed,
+                             sealed->blocks.sections[SKI_SECTION_STREAMS].blocks);
 }
 
 void ski_sealed_streams_end(ski_sealed_streams_iter *iter)
 {
-    ski_free(iter->bytes);
-    iter->bytes = NULL;
+    ski_entries_end(&iter->entries);
 }
 
 skald_err ski_sealed_streams_next(ski_sealed_streams_iter *iter, skald_error *reterr_error)
 {
-    const ski_sealed *sealed = iter->sealed;
-    uint32_t blocks = sealed->blocks.sections[SKI_SECTION_STREAMS].blocks;
+    ski_fp before = iter->fp;
+    const uint8_t *entry = NULL;
+    size_t len = 0;
+    ski_sealed_stream stream;
 
-    for (;;) {
-        const uint8_t *block = iter->bytes + (size_t)iter->blocks_at * SKI_BLOCK;
-        const uint8_t *at = block + iter->at, *end = block + SKI_BLOCK_ROOM, *entry = NULL;
-        size_t len = 0;
-        uint32_t count = 0;
-
-        if (iter->blocks_at < iter->blocks_read && ski_sealed_entry(&at, end, &entry, &len)) {
-            ski_sealed_stream stream;
-            ski_fp before = iter->fp;
-
-            if (!entry || !stream_get(sealed, entry, len, &stream) ||
-                (before.hi && ski_fp_compare(before, stream.fp) >= 0)) {
-                return ski_sealed_contradiction(sealed, SKI_SECTION_STREAMS, iter->block - 1,
-                                                reterr_error);
-            }
-            iter->at = (uint32_t)(at - block);
-            iter->fp = stream.fp;
-            iter->last_version = stream.last_version;
-            iter->last_pos = stream.last_pos;
-            iter->prev_pos = stream.prev_pos;
-            return SKALD_OK;
-        }
-        iter->at = 0;
-        if (iter->blocks_at + 1 < iter->blocks_read) {
-            iter->blocks_at++;
-            continue;
-        }
-        count = blocks - iter->block < streams_piece ? blocks - iter->block : streams_piece;
-        iter->blocks_at = iter->blocks_read = 0;
-        if (!count) return SKALD_ENOTFOUND;
-        SKALD_TRY(ski_sealed_read(sealed, SKI_SECTION_STREAMS, iter->block, count, iter->bytes,
-                                  reterr_error));
-        iter->block += count;
-        iter->blocks_read = count;
+    SKALD_TRY(ski_entries_next(&iter->entries, &entry, &len, reterr_error));
+    if (!entry || !stream_get(iter->sealed, entry, len, &stream) ||
+        (before.hi && ski_fp_compare(before, stream.fp) >= 0)) {
+        return ski_sealed_contradiction(iter->sealed, SKI_SECTION_STREAMS,
+                                        ski_entries_block(&iter->entries), reterr_error);
     }
+    iter->fp = stream.fp;
+    iter->last_version = stream.last_version;
+    iter->last_pos = stream.last_pos;
+    iter->prev_pos = stream.prev_pos;
+    return SKALD_OK;
 }

@@ -143,7 +143,7 @@ static inline size_t rig_record(const rig *r, uint64_t position, uint8_t *to)
     }
     if (event->correlation) made.correlation_id = rig_name(&room[3], "corr-", event->correlation);
     made.data = world_data(position, r->shape.data, data);
-    ski_record_put(to, &made, hash, position);
+    ski_record_put(to, ski_record_len(&made), &made, hash, position);
     ski_record_assign(to, &order);
     return ski_record_len(&made);
 }

@@ -32,10 +32,12 @@ typedef struct stage {
     uint8_t *body;
     size_t body_len, total_len;
     skald_time now;
-    bool wait;
-    void *memory; // of both, when they do not fit on the stack
+    ski_stage_for for_whom;
+    bool put_off;
+    void *events_memory, *body_memory; // when they do not fit on the stack
 } stage;
 
+// stage_measure finds out how long everything is: job->events[].len, and all of it.
 static skald_err stage_measure(stage *job)
 {
     const skald_store_batch *batch = job->batch;
@@ -45,6 +47,7 @@ static skald_err stage_measure(stage *job)
         size_t record_len = ski_record_len(&batch->events[i]);
 
         if (!record_len || record_len > SKI_FRAME_BYTES_MAX) return SKALD_ETOOBIG;
+        job->events[i].len = (uint32_t)record_len;
         len += record_len;
     }
     for (size_t i = 0; i < batch->value_count; i++) {
@@ -69,11 +72,10 @@ static void stage_encode(stage *job)
         const skald_event *event = &batch->events[i];
         ski_resolve_event *known = &job->events[i];
 
-        *known = (ski_resolve_event){0};
+        *known = (ski_resolve_event){.len = known->len};
         ski_index_hash(seed, event, &known->hashes);
         known->content = ski_event_content_hash(seed, event);
-        known->len = (uint32_t)ski_record_len(event);
-        ski_record_put(job->body + at, event, known->hashes.stream, known->content);
+        ski_record_put(job->body + at, known->len, event, known->hashes.stream, known->content);
         at += known->len;
     }
     for (size_t i = 0; i < batch->value_count; i++) {
@@ -89,8 +91,9 @@ static skald_err stage_admit(const stage *job)
     ski_engine *engine = job->engine;
     uint64_t bytes = job->total_len + SKI_BATCH_OVERHEAD;
 
-    if (engine->closing) return SKALD_ECLOSED;
     if (engine->read_only || engine->dead) return SKALD_EREADONLY;
+    if (job->for_whom == SKI_STAGE_LATER) return SKALD_OK; // everything else was seen to before
+    if (engine->closing) return SKALD_ECLOSED;
     if (engine->batches_staged && engine->bytes_staged + bytes > engine->append_bytes_max) {
         return SKALD_EFULL;
     }
@@ -272,25 +275,50 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
     return SKALD_OK;
 }
 
-// stage_decide is the critical section: *ret_group is the group to wait for, or 0 and then
-// *ret_told is for done, at once.
+// stage_put_off: what is missing is not read here, or something was put off before.
+static skald_err stage_put_off(stage *job)
+{
+    ski_engine *engine = job->engine;
+    uint64_t bytes = job->total_len + SKI_BATCH_OVERHEAD;
+    ski_later *later = NULL;
+
+    engine->bytes_staged += bytes; // admitted: nobody else takes that room while the lock is free
+    engine->batches_staged++;
+    ski_mutex_unlock(&engine->lock);
+    later = ski_later_new(job->batch, bytes);
+    ski_mutex_lock(&engine->lock);
+    if (!later) {
+        engine->bytes_staged -= bytes;
+        engine->batches_staged--;
+        return SKALD_ENOMEM;
+    }
+    ski_later_add(engine, later);
+    job->put_off = true;
+    return SKALD_OK;
+}
+
+// stage_decide is the critical section: *ret_group is the group to wait for, or 0: then *ret_told
+// is for done, at once, unless it was put off.
 static skald_err stage_decide(stage *job, uint64_t *ret_group, skald_err *ret_told)
 {
     ski_engine *engine = job->engine;
     skald_store_batch *batch = job->batch;
     ski_staged item = {.batch = batch};
     ski_group *group = NULL;
-    bool repeated = false, stores = false;
+    bool repeated = false, stores = false, unread = false;
 
+    *ret_group = 0;
+    if (job->for_whom == SKI_STAGE_COMMIT) ski_later_wait(engine);
     SKALD_TRY(stage_admit(job));
-    SKALD_TRY(ski_resolve_held(&job->resolve));
+    if (job->for_whom == SKI_STAGE_SUBMIT && ski_later_some(engine)) return stage_put_off(job);
+    SKALD_TRY(ski_resolve_held(&job->resolve, &unread));
+    if (unread) return stage_put_off(job);
     item.err = stage_known(job, &repeated);
     if (!item.err && !repeated) item.err = ski_resolve_expect(&job->resolve);
     if (!item.err && repeated) stage_repeat(job);
     stores = !item.err && !repeated && job->total_len;
     if (!stores && !engine->first && !engine->writing && !engine->tail.unsynced) {
         *ret_told = item.err;
-        *ret_group = 0;
         return SKALD_OK;
     }
     group = ski_group_open(engine, stores ? job->total_len : 0);
@@ -298,41 +326,51 @@ static skald_err stage_decide(stage *job, uint64_t *ret_group, skald_err *ret_to
     if (stores) SKALD_TRY(stage_new(job, group, &item));
     group->items[group->count++] = item;
     if (batch->durability == SKALD_DURABLE) group->sync = true;
-    if (job->wait) group->waiters++;
+    if (job->for_whom == SKI_STAGE_COMMIT) group->waiters++;
     engine->bytes_staged += item.total_len + SKI_BATCH_OVERHEAD;
     engine->batches_staged++;
     *ret_group = group->number;
     return SKALD_OK;
 }
 
-skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, bool wait, uint64_t *ret_group)
+skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for for_whom,
+                    uint64_t *ret_group)
 {
     ski_resolve_event events[events_on_stack];
     uint64_t body[bytes_on_stack / sizeof(uint64_t)];
-    stage job = {.engine = engine, .batch = batch, .wait = wait};
+    stage job = {.engine = engine, .batch = batch, .for_whom = for_whom};
     size_t events_bytes = batch->event_count * sizeof(ski_resolve_event);
     skald_err err = SKALD_OK, told = SKALD_OK;
     bool wake = false;
 
-    SKALD_TRY(stage_measure(&job));
     job.events = events;
     job.body = (uint8_t *)body;
-    if (batch->event_count > events_on_stack || job.body_len > sizeof body) {
-        job.memory = ski_alloc(events_bytes + job.body_len);
-        if (!job.memory) return SKALD_ENOMEM;
-        job.events = job.memory;
-        job.body = (uint8_t *)job.memory + events_bytes;
+    if (batch->event_count > events_on_stack) {
+        job.events = job.events_memory = ski_alloc(events_bytes);
+        if (!job.events) return SKALD_ENOMEM;
+    }
+    err = stage_measure(&job);
+    if (!err && job.body_len > sizeof body) {
+        job.body = job.body_memory = ski_alloc(job.body_len);
+        if (!job.body) err = SKALD_ENOMEM;
+    }
+    if (err) {
+        ski_free(job.events_memory);
+        return err;
     }
     stage_encode(&job);
     ski_resolve_init(&job.resolve, engine, batch, job.events);
+    job.resolve.may_read = for_whom != SKI_STAGE_SUBMIT;
     job.now = engine->host->clock->now(engine->host->clock->context);
     ski_mutex_lock(&engine->lock);
     err = stage_decide(&job, ret_group, &told);
-    wake = !err && *ret_group && !wait && !engine->writing && !batch->more;
+    wake = !err && for_whom == SKI_STAGE_SUBMIT && !batch->more &&
+           (job.put_off || (*ret_group && !engine->writing));
     ski_mutex_unlock(&engine->lock);
     if (wake) ski_cond_signal(&engine->work);
     ski_resolve_fini(&job.resolve);
-    ski_free(job.memory);
-    if (!err && !*ret_group) batch->done(batch, told);
+    ski_free(job.events_memory);
+    ski_free(job.body_memory);
+    if (!err && !*ret_group && !job.put_off) batch->done(batch, told);
     return err;
 }

@@ -422,7 +422,9 @@ void ski_writer_run(void *argument)
 
     ski_mutex_lock(&engine->lock);
     while (!engine->closing) {
-        if (engine->role_wanted) {
+        if (engine->later_first) {
+            ski_later_drain(engine);
+        } else if (engine->role_wanted) {
             ski_cond_wait(&engine->work, &engine->lock);
         } else if (!engine->writing && engine->first && !engine->first->waiters) {
             ski_writer_lead(engine);
@@ -442,6 +444,7 @@ void ski_writer_close(ski_engine *engine)
     ski_tail *tail = &engine->tail;
 
     ski_mutex_lock(&engine->lock);
+    if (engine->later_first) ski_later_drain(engine);
     while (engine->first) ski_writer_lead(engine);
     (void)ski_writer_idle(engine, true);
     ski_mutex_unlock(&engine->lock);
