@@ -69,6 +69,14 @@ SKALD_API SKALD_CHECK skald_err skald_delivery_end(skald_bus *bus, skald_deliver
                                                    skald_outcome outcome, uint32_t delay_ms,
                                                    const char *reason);
 
+// skald_deliveries_end ends many with the same outcome at once, which costs less than one by one;
+// *ret_ended is how many, the others were STALE. Fails: INVALID.
+SKALD_API SKALD_CHECK skald_err skald_deliveries_end(skald_bus *bus,
+                                                     const skald_delivery_id *deliveries,
+                                                     size_t count, skald_outcome outcome,
+                                                     uint32_t delay_ms, const char *reason,
+                                                     size_t *ret_ended);
+
 // skald_retry_policy: the n-th attempt after the first waits first_ms * factor^(n-1), at most
 // max_ms, give or take jitter.
 typedef struct skald_retry_policy {
@@ -125,6 +133,9 @@ typedef struct skald_subscription_options {
     uint32_t stale_after_s; // 604800 (a week) without a sign of a consumer, then it is reported and
                             // holds back no retention any more; UINT32_MAX: never
     bool paused;            // begins paused, where the name has no position yet
+    // Events of an old version are given in the newest that the steps of skald_schemas_upcast lead
+    // to, data and version. One that a step fails on is rejected with its reason, without a call.
+    bool upcasts;
 } skald_subscription_options;
 
 // skald_subscribe starts, or resumes by name, a subscription. Fails: EXISTS (the name runs here
@@ -150,7 +161,7 @@ SKALD_API SKALD_CHECK skald_err skald_subscription_take(skald_bus *bus,
 
 // skald_actor is who does something to a subscription. NULL: the program itself. Given, the deed is
 // published first, as audit.subscription.* with this actor, so the call waits, and what cannot be
-// recorded is not done.
+// recorded is not done. tenant not given: SKALD_PLATFORM_TENANT.
 typedef struct skald_actor {
     skald_str user, role, tenant, correlation_id;
 } skald_actor;

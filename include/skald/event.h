@@ -36,6 +36,11 @@ enum {
     SKALD_EVENT_BYTES_LIMIT = 16 * 1024 * 1024 // data; the most an option may allow
 };
 
+// The tenant of what the platform says of itself and of all: system.*, security.*, and audit.* of
+// what belongs to no one tenant. Over HTTP only an admin of every tenant reads it, and no key or
+// token can be of it, or of any other that begins with '$'.
+#define SKALD_PLATFORM_TENANT "$platform"
+
 // skald_event is an envelope with its data. To publish one, give type and data; what is left zero
 // is stamped. One received is complete, and borrowed.
 typedef struct skald_event {

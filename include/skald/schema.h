@@ -174,8 +174,8 @@ SKALD_API skald_err skald_schemas_violations(skald_schemas *schemas, skald_str t
 // must be pure; it runs on any thread, each time an old event is read.
 typedef skald_err skald_upcast_fn(void *context, skald_json data, skald_arena *scratch,
                                   skald_buf *buf);
-// skald_schemas_upcast registers the step from a version of a type to the next. Fails: EXISTS,
-// FULL.
+// skald_schemas_upcast registers the step from a version of a type to the next, for typed
+// subscriptions, those with options.upcasts, and skald_schemas_read. Fails: EXISTS, FULL.
 SKALD_API skald_err skald_schemas_upcast(skald_schemas *schemas, skald_str type,
                                          uint32_t version_from, skald_upcast_fn *fn, void *context)
     SKALD_CHECK;

@@ -64,10 +64,10 @@ SKALD_API SKALD_CHECK skald_err skald_typed_publish(skald_bus *bus, const skald_
                                                     const skald_publish_options *options);
 
 // skald_typed_subscribe is x_subscribe(): the handler is given the struct too, which lives as the
-// delivery does. Data that does not fit it is rejected with the reason, and the handler is not
-// called. options are those of skald_subscribe; handler.context and handler.end are the caller's,
-// filter.types and handler.fn must be left zero. Fails: as skald_subscribe, EXISTS (a name of the
-// type belongs to another one).
+// delivery does. Old events are upcast first, as with options.upcasts. Data that does not fit it is
+// rejected with the reason, and the handler is not called. options are those of skald_subscribe;
+// handler.context and handler.end are the caller's, filter.types and handler.fn must be left zero.
+// Fails: as skald_subscribe, EXISTS (a name of the type belongs to another one).
 typedef void skald_typed_fn(void);
 typedef skald_outcome skald_typed_call_fn(skald_typed_fn *fn, const skald_delivery *delivery,
                                           const void *object);

@@ -314,6 +314,7 @@ skald_err skald_bus_stop(skald_bus *bus, uint32_t timeout_ms)
         ski_bus_leave(bus);
         return stopped ? SKALD_OK : SKALD_ETIMEOUT;
     }
+    ski_claims_return(bus, NULL);
     bus->closing = true;
     ski_mutex_unlock(&bus->lock);
     publishes_end(bus);

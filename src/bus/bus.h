@@ -20,6 +20,8 @@ skald_err ski_publish_kept_start(skald_bus *bus, const skald_event *events, size
                                  const skald_publish_options *options, skald_published_fn *done,
                                  void *context) SKALD_CHECK;
 skald_store *ski_bus_store(skald_bus *bus);
+// ski_event_hidden: it is a system.scheduled, which only those see that name that type.
+bool ski_event_hidden(const skald_filter *filter, const skald_event *event);
 
 // ski_bus_trace makes the bus tell of sampled publishes and deliveries, and give handlers' events a
 // span of their own. Before anything moves; tracer outlives the bus; NULL: contexts are handed on

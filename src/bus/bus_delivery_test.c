@@ -527,9 +527,46 @@ static void turns_are_taken(void **state)
     rig_close(&on);
 }
 
+static void many_are_ended_at_once(void **state)
+{
+    notes to = {.outcome = SKALD_PENDING}, other = {.outcome = SKALD_PENDING};
+    skald_delivery_id ids[5] = {{0}};
+    size_t ended = 9;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options(NULL, &to), others = rig_options(NULL, &other);
+
+    rig_subscribe(&on, &options);
+    rig_subscribe(&on, &others);
+    rig_run(&on);
+    rig_publish(&on, "a", NULL);
+    rig_publish(&on, "a", NULL);
+    rig_run(&on);
+    assert_int_equal(to.count + other.count, 4);
+    ids[0] = to.ids[0];
+    ids[1] = other.ids[0];
+    ids[2] = to.ids[1];
+    ids[3] = to.ids[0]; // a second time; and one that never was
+    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_PENDING, 0, NULL, &ended),
+                     SKALD_EINVALID);
+    assert_int_equal(ended, 9);
+    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_ACK, 0, NULL, &ended), SKALD_OK);
+    assert_int_equal(ended, 3);
+    assert_int_equal(skald_deliveries_end(on.bus, &other.ids[1], 1, SKALD_RETRY, 1, "no", &ended),
+                     SKALD_OK);
+    assert_int_equal(ended, 1);
+    rig_pass(&on, 10);
+    assert_int_equal(to.count, 2);
+    assert_int_equal(other.count, 3);
+    rig_close(&on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_are_ended_at_once),
         cmocka_unit_test(what_is_published_arrives),
         cmocka_unit_test(filters_hold),
         cmocka_unit_test(tests_are_for_those_who_take_them),

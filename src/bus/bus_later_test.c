@@ -208,6 +208,102 @@ static void what_has_expired_is_not_delivered(void **state)
     assert_int_equal(seen.position, 3);
 }
 
+// What waits for its attempt, and what is set aside, expires too.
+static void what_expires_between_attempts_is_given_up(void **state)
+{
+    static notes retried = {.outcome = SKALD_RETRY, .delay_ms = 5000};
+    const skald_publish_options options = {.expires_at = skald_test_bus_now(on) + 1000000};
+    skald_bus_counters counters;
+
+    (void)state;
+    subscribe("retried", "a", &retried);
+    assert_int_equal(skald_publish(bus(), (skald_event){.type = SKALD_STR("a")}, &options),
+                     SKALD_OK);
+    skald_test_bus_run(on);
+    assert_int_equal(retried.count, 1);
+    skald_test_bus_pass(on, 10000);
+    assert_int_equal(retried.count, 1);
+    skald_bus_counters_get(bus(), &counters);
+    assert_int_equal(counters.expired, 1);
+    assert_int_equal(counters.dead, 0);
+}
+
+static const char *report_text(skald_report report, skald_buf *buf)
+{
+    buf->len = 0;
+    assert_int_equal(skald_bus_report(bus(), report, (skald_str){0}, 10, buf), SKALD_OK);
+    assert_int_equal(skald_buf_put(buf, (skald_str){"", 1}), SKALD_OK);
+    return buf->ptr;
+}
+
+// Reading is about what happened: what has expired is shown, what waits for its time is not yet.
+static void reads_show_what_has_expired_and_hide_what_waits(void **state)
+{
+    const skald_publish_options expiring = {.expires_at = skald_test_bus_now(on) + 1000};
+    const skald_publish_options waiting = {.deliver_at = skald_test_bus_now(on) + 60000000};
+    const skald_event event = {.type = SKALD_STR("a"), .correlation_id = SKALD_STR("c-1")};
+    const skald_str named = SKALD_STR("system.scheduled");
+    skald_buf buf = {.bytes_max = 1 << 16};
+    static notes sees = {0}, all = {0};
+    skald_trace trace;
+
+    (void)state;
+    subscribe("sees", named.ptr, &sees);
+    subscribe("all", "*", &all);
+    assert_int_equal(skald_publish(bus(), event, &expiring), SKALD_OK);
+    assert_int_equal(skald_publish(bus(), event, &waiting), SKALD_OK);
+    skald_test_bus_run(on);
+    skald_test_bus_pass(on, 10);
+    assert_int_equal(sees.count, 1);
+    assert_int_equal(all.count, 1);
+    assert_non_null(strstr(report_text(SKALD_HISTORY, &buf), "expiresAt"));
+    assert_null(strstr(buf.ptr, named.ptr));
+    assert_non_null(strstr(report_text(SKALD_STATS, &buf), "\"totalEvents\":1,"));
+    assert_null(strstr(buf.ptr, named.ptr));
+    assert_non_null(strstr(report_text(SKALD_STATS_HISTORY, &buf), "\"totalEvents\":1,"));
+    assert_null(strstr(buf.ptr, named.ptr));
+    assert_int_equal(
+        skald_bus_trace(bus(), (skald_str){0}, SKALD_STR("c-1"), 0, arena, &trace, NULL), SKALD_OK);
+    assert_int_equal(trace.count, 1);
+    skald_test_bus_pass(on, 60000);
+    assert_int_equal(all.count, 2);
+    assert_non_null(strstr(report_text(SKALD_STATS, &buf), "\"totalEvents\":2,"));
+    skald_buf_fini(&buf);
+}
+
+// Set back to a time: the first event recorded at or after it comes first.
+static void it_is_set_back_to_a_time(void **state)
+{
+    skald_time begun = skald_test_bus_now(on);
+    static notes to = {0};
+
+    (void)state;
+    skald_subscription made = subscribe("s", "a", &to);
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(skald_publish(bus(), (skald_event){.type = SKALD_STR("a")}, NULL),
+                         SKALD_OK);
+        skald_test_bus_pass(on, 1000);
+    }
+    static const struct {
+        int64_t after_us;
+        uint32_t count; // of the last three events
+    } places[] = {{1000000, 2}, {1000001, 1}, {-1, 3}, {3000001, 0}};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        const skald_reset place = {.from_time = begun + places[i].after_us};
+
+        to.count = 0;
+        assert_int_equal(skald_subscription_reset(bus(), made, &place, NULL, NULL), SKALD_OK);
+        skald_test_bus_run(on);
+        assert_int_equal(to.count, places[i].count);
+        for (uint32_t j = 0; j < to.count; j++) assert_int_equal(to.positions[j], 4 - to.count + j);
+    }
+    assert_int_equal(skald_subscription_reset(
+                         bus(), made, &(skald_reset){.from_time = begun, .after = 1}, NULL, NULL),
+                     SKALD_EINVALID);
+}
+
 static void what_is_not_kept_reaches_who_is_there(void **state)
 {
     static notes live = {0}, durable = {0}, other = {0}; // the bus tells its end behind the test
@@ -263,7 +359,8 @@ static const skald_trace_delivery *outcome_of(const skald_trace_node *node, cons
 
 static void a_trace_says_what_led_to_what(void **state)
 {
-    static notes to = {0}, bad = {.outcome = SKALD_REJECT}, none = {0}; // the bus tells its end behind the test
+    static notes to = {0}, bad = {.outcome = SKALD_REJECT}, none = {0}; // the bus tells its end
+                                                                        // behind the test
     skald_subscription_options options = rig_options("chain", &to);
     skald_subscription made;
     skald_trace trace;
@@ -357,7 +454,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_scheduled_event_is_cancelled, begin, end),
         cmocka_unit_test_setup_teardown(no_more_wait_than_allowed, begin, end),
         cmocka_unit_test_setup_teardown(what_does_not_go_together_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(it_is_set_back_to_a_time, begin, end),
         cmocka_unit_test_setup_teardown(what_has_expired_is_not_delivered, begin, end),
+        cmocka_unit_test_setup_teardown(what_expires_between_attempts_is_given_up, begin, end),
+        cmocka_unit_test_setup_teardown(reads_show_what_has_expired_and_hide_what_waits, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(what_is_not_kept_reaches_who_is_there, begin, end),
         cmocka_unit_test_setup_teardown(a_trace_says_what_led_to_what, begin, end),
         cmocka_unit_test_setup_teardown(trouble_is_made_on_purpose, begin, end),

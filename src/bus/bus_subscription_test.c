@@ -321,6 +321,50 @@ static void pulling_takes_what_is_ready(void **state)
     rig_close(&on);
 }
 
+// Live, each is found by another field of its filter; all of it is asked still.
+static void each_filter_finds_its_events_live(void **state)
+{
+    const skald_str types[] = {SKALD_STR("a.b"), SKALD_STR("a.*")}, c = SKALD_STR("c");
+    const skald_str stream = SKALD_STR("s-1"), category = SKALD_STR("s");
+    const skald_filter filters[] = {
+        {.types = {types, 2}},
+        {.streams = {&stream, 1}, .types = {&c, 1}},
+        {.categories = {&category, 1}},
+        {.tenant = SKALD_STR("acme")},
+        {.correlation_id = SKALD_STR("k"), .types = {types, 2}},
+        {.types = {&types[1], 1}, .tenant = SKALD_STR("")},
+    };
+    const skald_event events[] = {
+        {.type = types[0], .stream = stream, .tenant = SKALD_STR("acme")},
+        {.type = c, .stream = stream, .correlation_id = SKALD_STR("k")},
+        {.type = SKALD_STR("a.c"), .correlation_id = SKALD_STR("k")},
+        {.type = SKALD_STR("a"), .stream = SKALD_STR("s")},
+        {.type = types[0], .stream = SKALD_STR("t-1")},
+    };
+    static notes to[6];
+    rig on;
+
+    (void)state;
+    memset(to, 0, sizeof(to));
+    rig_open(&on);
+    for (int i = 0; i < 6; i++) {
+        skald_subscription_options options = rig_options(NULL, &to[i]);
+
+        options.filter = filters[i];
+        rig_subscribe(&on, &options);
+    }
+    rig_run(&on);
+    for (int i = 0; i < 5; i++) assert_int_equal(skald_publish(on.bus, events[i], NULL), SKALD_OK);
+    rig_run(&on);
+    NOTED(&to[0], 1, 3, 5);
+    NOTED(&to[1], 2);
+    NOTED(&to[2], 1, 2, 4);
+    NOTED(&to[3], 1);
+    NOTED(&to[4], 3);
+    NOTED(&to[5], 3, 5);
+    rig_close(&on);
+}
+
 static void taking_from_one_that_is_not_pulled_is_invalid(void **state)
 {
     notes to = {0};
@@ -466,6 +510,7 @@ int main(void)
         cmocka_unit_test(ids_of_an_earlier_run_are_stale),
         cmocka_unit_test(unsubscribing_makes_answers_stale),
         cmocka_unit_test(pulling_takes_what_is_ready),
+        cmocka_unit_test(each_filter_finds_its_events_live),
         cmocka_unit_test(taking_from_one_that_is_not_pulled_is_invalid),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(there_is_room_for_so_many),

@@ -2,51 +2,14 @@
 // A bus with threads: publishers, handlers, joins and ends at the same time. Made for
 // ThreadSanitizer; what is waited for is waited for with a condition, never by sleeping a guessed
 // time.
-#include "bus/bus_rig.h"
+#include "bus/bus_hall.h"
 
 enum {
     publishers = 4,
     publishes = 400, // by each
     streams_each = 4,
     all = publishers * publishes,
-    wait_s = 60, // then something is wrong
 };
-
-// What threads share in a test.
-typedef struct hall {
-    skald_store *store;
-    skald_bus *bus;
-    const ski_kernel *kernel;
-    ski_mutex lock;
-    ski_cond changed;
-} hall;
-
-static void hall_open(hall *in, const skald_bus_options *options)
-{
-    memset(in, 0, sizeof(*in));
-    ski_mutex_init(&in->lock);
-    ski_cond_init(&in->changed);
-    assert_int_equal(skald_store_open("memory:", NULL, &in->store, NULL), SKALD_OK);
-    in->kernel = ski_store_kernel(in->store);
-    assert_int_equal(skald_bus_new(in->store, options, &in->bus), SKALD_OK);
-}
-
-static void hall_close(hall *in)
-{
-    skald_bus_free(in->bus);
-    skald_store_close(in->store);
-    ski_cond_fini(&in->changed);
-    ski_mutex_fini(&in->lock);
-}
-
-static void hall_wait(hall *in, const uint32_t *count, uint32_t least)
-{
-    ski_mutex_lock(&in->lock);
-    while (*count < least)
-        if (!ski_cond_wait_ns(&in->changed, &in->lock, wait_s * UINT64_C(1000000000)))
-            fail_msg("waited in vain: %u of %u", (unsigned)*count, (unsigned)least);
-    ski_mutex_unlock(&in->lock);
-}
 
 // A handler that checks what it gets: each position once, each stream in order.
 typedef struct checker {
@@ -92,15 +55,6 @@ static void check_end(void *context)
     to->ends++;
     ski_cond_broadcast(&to->in->changed);
     ski_mutex_unlock(&to->in->lock);
-}
-
-static skald_subscription hall_subscribe(hall *in, skald_subscription_options options)
-{
-    skald_subscription made = {0};
-    skald_error error = {0};
-
-    if (skald_subscribe(in->bus, &options, &made, &error)) fail_msg("%s", error.text);
-    return made;
 }
 
 static skald_subscription_options checking(const char *name, checker *to, hall *in)
@@ -153,7 +107,7 @@ static void hall_wait_tail(hall *in, const checker *to)
         while (first <= all && !to->got[first]) first++;
         if (to->count == all - first + 1) break;
         first = 1;
-        if (!ski_cond_wait_ns(&in->changed, &in->lock, wait_s * UINT64_C(1000000000)))
+        if (!ski_cond_wait_ns(&in->changed, &in->lock, hall_wait_s * UINT64_C(1000000000)))
             fail_msg("waited in vain");
     }
     ski_mutex_unlock(&in->lock);
@@ -218,33 +172,6 @@ static void comers_and_goers_miss_nothing(void **state)
     hall_subscribe(&in, checking("comer", &to, &in));
     hall_wait(&in, &to.count, all);
     hall_close(&in);
-}
-
-// A handler that does not return until it is let go.
-typedef struct gate {
-    hall *in;
-    bool open;
-    uint32_t inside, ends;
-} gate;
-
-static skald_outcome hang(const skald_delivery *delivery)
-{
-    gate *at = delivery->context;
-
-    ski_mutex_lock(&at->in->lock);
-    at->inside++;
-    ski_cond_broadcast(&at->in->changed);
-    while (!at->open) ski_cond_wait(&at->in->changed, &at->in->lock);
-    ski_mutex_unlock(&at->in->lock);
-    return SKALD_ACK;
-}
-
-static void gate_open(gate *at)
-{
-    ski_mutex_lock(&at->in->lock);
-    at->open = true;
-    ski_cond_broadcast(&at->in->changed);
-    ski_mutex_unlock(&at->in->lock);
 }
 
 static void hanging_handlers_delay_nobody(void **state)

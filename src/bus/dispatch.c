@@ -14,6 +14,7 @@
 //      calls the next.
 #include "bus/engine.h"
 
+#include "base/alloc.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -23,14 +24,15 @@
 
 enum {
     stuck_ms = 1000,
-    look_ms = 250,        // how often the dispatcher looks at the workers while some are busy
+    look_ms = 25,         // how often the dispatcher looks at the workers while some are busy
+    slow_ms = 10,         // a call that takes so long keeps no others waiting behind it
     tick_ms = 1000,       // how often it looks over the subscriptions while all is quiet
     timers_at_once = 256, // then others get the lock
 };
 
 static bool runnable(const ski_subscription *sub)
 {
-    return sub->ready_count && !sub->pull && sub->running < sub->workers_max && !ski_stopped(sub);
+    return sub->ready_count && !sub->pull && sub->callers < sub->workers_max && !ski_stopped(sub);
 }
 
 static bool may_run(const ski_subscription *sub)
@@ -38,7 +40,7 @@ static bool may_run(const ski_subscription *sub)
     const skald_bus *bus = sub->bus;
 
     if (bus->stepped) return true;
-    return bus->busy < bus->allowed && sub->running < bus->allowed - bus->busy;
+    return bus->busy < bus->allowed && sub->callers < bus->allowed - bus->busy;
 }
 
 static void worker_run(void *argument);
@@ -52,14 +54,16 @@ static void worker_start(skald_bus *bus)
     *worker = (ski_worker){.bus = bus};
     skald_err err = skald_arena_new(SKI_SCRATCH_BYTES_MAX, &worker->scratch);
 
-    if (!err) {
+    worker->claims = ski_alloc(SKI_CLAIMS_MAX * sizeof(*worker->claims));
+    if (!err && !worker->claims) err = SKALD_ENOMEM;
+    if (!err)
         err = bus->kernel->spawn(bus->kernel->context, name, worker_run, worker, &worker->thread);
-        if (err) skald_arena_free(worker->scratch);
-    }
     if (!err) {
         bus->worker_count++;
         return;
     }
+    skald_arena_free(worker->scratch);
+    ski_free(worker->claims);
     // The dispatcher looks again; until then the others do what there is.
     ski_log_line(bus->log, SKALD_WARN, "a worker thread could not be started", "error",
                  skald_err_name(err), NULL);
@@ -69,10 +73,12 @@ static void worker_start(skald_bus *bus)
 static void worker_call(skald_bus *bus)
 {
     if (bus->stepped || bus->quit) return;
-    if (bus->idle_workers)
-        ski_cond_signal(&bus->work);
-    else if (bus->worker_count < bus->allowed && bus->worker_count == bus->busy)
+    if (bus->idle_workers) {
+        if (!bus->called) ski_cond_signal(&bus->work);
+        bus->called = true; // one is enough: it calls the next
+    } else if (bus->worker_count < bus->allowed && bus->worker_count == bus->busy) {
         worker_start(bus);
+    }
 }
 
 static void pull_tell(ski_subscription *sub)
@@ -94,9 +100,11 @@ void ski_runnable_look(ski_subscription *sub)
     }
 }
 
-// runnable_first gives the next whose turn it is, NULL if none may run.
+// runnable_first gives the next whose turn it is, NULL if none may run. While every thread is busy
+// a thousand that wait are not looked at one by one.
 static ski_subscription *runnable_first(skald_bus *bus)
 {
+    if (!bus->stepped && bus->busy >= bus->allowed) return NULL;
     for (ski_link *link = bus->runnable.next; link != &bus->runnable; link = link->next) {
         ski_subscription *sub = SKI_LINKED(link, ski_subscription, runnable);
 
@@ -120,18 +128,17 @@ ski_delivery *ski_runnable_next(skald_bus *bus)
     return NULL;
 }
 
-// worker_deliver makes one delivery; another thread is called for what may run beside it.
+// worker_deliver makes some deliveries; another thread is called for what may run beside them.
 static void worker_deliver(ski_worker *worker, ski_delivery *delivery)
 {
     skald_bus *bus = worker->bus;
-    ski_subscription *sub = delivery->subscription;
 
-    worker->busy_with = sub;
+    worker->busy_with = delivery->subscription;
     worker->busy_since_ns = ski_bus_now_ns(bus);
     worker->reported = false;
     bus->busy++;
     if (runnable_first(bus)) worker_call(bus);
-    ski_delivery_run(delivery, sub->handler.fn, sub->handler.context, worker->scratch);
+    ski_claims_run(worker, delivery);
     bus->busy--;
     worker->busy_with = NULL;
 }
@@ -153,6 +160,7 @@ static void worker_run(void *argument)
         bus->idle_workers++;
         ski_cond_wait(&bus->work, &bus->lock);
         bus->idle_workers--;
+        bus->called = false;
     }
     ski_bus_leave(bus);
 }
@@ -181,6 +189,8 @@ static void workers_look(skald_bus *bus)
 
         if (!worker->busy_with || now <= worker->busy_since_ns) continue;
         if (now - worker->busy_since_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
+        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS && worker->claim_count > 1)
+            ski_claims_return(bus, worker->busy_with);
         overrun_report(bus, worker, now - worker->busy_since_ns);
     }
     bus->allowed = bus->threads_max + stuck;
@@ -266,7 +276,9 @@ static void reader_run(void *argument)
 
     ski_bus_lock(bus);
     while (!bus->quit) {
-        if (ski_release_step(bus) | ski_catch_up_step(bus))
+        bool released = ski_release_step(bus), caught_up = ski_catch_up_step(bus);
+
+        if (released || caught_up)
             ski_bus_errands(bus);
         else
             ski_cond_wait(&bus->read, &bus->lock);
@@ -303,6 +315,7 @@ void ski_threads_join(skald_bus *bus)
     for (uint32_t i = 0; i < bus->worker_count; i++) {
         thread_join(bus, &bus->workers[i].thread);
         skald_arena_free(bus->workers[i].scratch);
+        ski_free(bus->workers[i].claims);
     }
     bus->worker_count = 0;
 }

@@ -46,6 +46,7 @@ enum {
     SKI_SCRATCH_BYTES_MAX = 1 << 20, // of a delivery
     SKI_THREADS_LIMIT = 1024,        // threads_max
     SKI_THREADS_SPARE = 3,           // times threads_max: what may stand in for stuck ones
+    SKI_CLAIMS_MAX = 32,             // deliveries a worker takes at once
 };
 
 // What is scheduled: hidden from all that do not name it.
@@ -152,8 +153,8 @@ struct ski_subscription {
     skald_str value_name; // of its checkpoint
     skald_str kind;
     skald_filter filter;
-    skald_filter rest; // without types, for those found by exact type
-    bool exact;
+    skald_filter rest; // without types, for those found by type
+    bool by_type;      // it is found by type
     skald_handler handler;
     skald_order order;
     skald_retry_policy retry;
@@ -163,11 +164,12 @@ struct ski_subscription {
     uint32_t workers_max, in_flight_max;
     uint32_t dead_letters_max, parked_keys_max, stale_after_s;
     uint64_t lag_events_max;
-    bool durable, pull, once, takes_tests;
+    bool durable, pull, once, takes_tests, upcasts;
     bool internal; // of the bus itself: reserved types are for it
 
     // Where it stands. Live: everything up to the greater of cursor and the tail was offered.
     uint64_t cursor;
+    uint64_t offered; // the last of bus->offers it was part of
     bool live;
     bool at_end;         // the last page it read was the last there was
     bool reading;        // the reader is at it, without the lock
@@ -184,6 +186,8 @@ struct ski_subscription {
     // Deliveries, by position: what is not done. Of events never stored: strays.
     ski_delivery *oldest, *newest, *strays_first, *strays_last;
     uint32_t in_flight, running, pending, retrying;
+    uint32_t callers; // threads that call its handler
+    uint32_t burst;   // how many a worker takes at once: grows while its handler is quick
     ski_ready ready[SKI_PRIORITIES];
     uint32_t ready_count;
     ski_delivery **buckets; // by key; NULL: no order
@@ -241,10 +245,23 @@ struct ski_subscription {
     skald_time last_error_at;
 };
 
+// One call of a handler: what it is given and, beside that, what it notes.
+typedef struct ski_call {
+    skald_delivery seen; // first: skald_retry is given its address
+    ski_delivery *delivery;
+    skald_outcome outcome;
+    uint32_t delay_ms;
+    const ski_aside_about *later; // set aside until then, in scratch; or NULL
+    _Atomic uint8_t turn;         // claim.c
+    char reason[SKI_REASON_BYTES_MAX];
+} ski_call;
+
 typedef struct ski_worker {
     skald_bus *bus;
     ski_thread thread;
     skald_arena *scratch;
+    ski_call *claims; // SKI_CLAIMS_MAX of them
+    uint32_t claim_count;
     ski_subscription *busy_with; // its handler runs
     uint64_t busy_since_ns;
     bool reported; // that it runs longer than it should
@@ -300,6 +317,7 @@ struct skald_bus {
     uint64_t generation_base; // random: ids of an earlier run are stale
     uint64_t random;          // state of the jitter's generator
 
+    uint64_t offers;       // events offered
     uint64_t tail;         // the position up to which live subscriptions were offered everything
     uint64_t tail_epoch;   // changes when tail was set anew
     uint64_t tail_checked; // the head at which nothing more was found
@@ -326,6 +344,7 @@ struct skald_bus {
 
     ski_worker *workers;
     uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
+    bool called;     // a worker has been woken and has not looked yet
     uint32_t active; // deliveries running or pending
     uint32_t ending; // calls of handler.end under way
     ski_thread dispatcher, reader;
@@ -384,6 +403,14 @@ skald_delivery_id ski_delivery_id(const ski_delivery *delivery);
 // outcome.c: an attempt from its call to its end
 void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,
                       skald_arena *scratch);
+// ski_delivery_run in its parts. begin and end hold the lock, make does not; undo instead of make
+// and end: the handler was not called. after follows one end or many of a subscription.
+// ski_call_make: what was to be upcast and cannot be is an outcome without a call.
+void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald_arena *scratch);
+void ski_call_make(ski_call *call, skald_handler_fn *fn);
+void ski_call_end(ski_call *call);
+void ski_call_undo(ski_call *call);
+void ski_calls_after(ski_subscription *sub);
 void ski_delivery_due(ski_delivery *delivery); // its timer
 // ski_delivery_later is returned by a handler of the bus's own: the delivery is set aside until
 // about->due_at, whose texts are copied when the handler has returned.
@@ -474,6 +501,9 @@ bool ski_window_open(const ski_subscription *sub);
 uint64_t ski_subscription_cursor(const ski_subscription *sub);
 uint64_t ski_subscription_floor(const ski_subscription *sub);
 void ski_feed(ski_subscription *sub);
+typedef void ski_offer_fn(ski_subscription *sub, ski_page *page, size_t index);
+// ski_offer_each offers an event of a page to each it may concern, once.
+void ski_offer_each(skald_bus *bus, ski_page *page, size_t index, ski_offer_fn *offer);
 void ski_offer(ski_subscription *sub, ski_page *page, size_t index);
 void ski_live_leave(ski_subscription *sub);
 void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
@@ -515,6 +545,11 @@ void ski_subscription_look(ski_subscription *sub); // ended and nothing left to 
 void ski_subscription_halt(ski_subscription *sub, const char *text);
 void ski_subscription_free(ski_subscription *sub);
 ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id); // running, or NULL
+
+// claim.c: some at once
+void ski_claims_run(ski_worker *worker, ski_delivery *first); // with the lock, which it leaves
+// ski_claims_return: those not begun are ready again; sub NULL: of all.
+void ski_claims_return(skald_bus *bus, const ski_subscription *sub);
 
 // dispatch.c
 void ski_runnable_look(ski_subscription *sub); // has something changed that lets it run?

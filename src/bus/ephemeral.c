@@ -58,8 +58,10 @@ static ski_page *page_make(skald_bus *bus, const skald_event *events, size_t cou
     return page;
 }
 
-static void offer_one(ski_subscription *sub, ski_page *page, const skald_event *event)
+static void offer_one(ski_subscription *sub, ski_page *page, size_t index)
 {
+    const skald_event *event = &page->store_page.events[index];
+
     if (sub->durable || sub->halted || sub->ended || sub->starting || sub->paused || sub->draining)
         return;
     if ((event->test && !sub->takes_tests) || !skald_filter_matches(&sub->filter, event)) return;
@@ -70,11 +72,6 @@ static void offer_one(ski_subscription *sub, ski_page *page, const skald_event *
     if (hold) ski_hold_drop(hold);
     sub->dropped++;
     atomic_fetch_add_explicit(&sub->bus->transient_dropped, 1, memory_order_relaxed);
-}
-
-static void offer_list(const ski_match_list *list, ski_page *page, const skald_event *event)
-{
-    for (uint32_t i = 0; list && i < list->count; i++) offer_one(list->items[i], page, event);
 }
 
 void ski_ephemeral_offer(skald_bus *bus, const skald_event *events, size_t count)
@@ -88,12 +85,7 @@ void ski_ephemeral_offer(skald_bus *bus, const skald_event *events, size_t count
     }
     ski_bus_lock(bus);
     bus->page_bytes += page->bytes;
-    for (size_t i = 0; i < count && !bus->closing; i++) {
-        const skald_event *event = &page->store_page.events[i];
-
-        offer_list(ski_match_find(&bus->match, event->type), page, event);
-        offer_list(&bus->match.others, page, event);
-    }
+    for (size_t i = 0; i < count && !bus->closing; i++) ski_offer_each(bus, page, i, offer_one);
     ski_page_unref(bus, page);
     ski_bus_leave(bus);
 }

@@ -64,13 +64,14 @@ void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool en
     sub->at_end = end;
 }
 
-// reserved: a type of the bus's own, which only those see that name it.
-static bool reserved(const ski_subscription *sub, const skald_event *event)
+bool ski_event_hidden(const skald_filter *filter, const skald_event *event)
 {
-    static const char type[] = SKI_SCHEDULED_TYPE;
+    const skald_str type = SKALD_STR(SKI_SCHEDULED_TYPE);
 
-    if (sub->exact || event->type.len != sizeof(type) - 1) return false;
-    return memcmp(event->type.ptr, type, sizeof(type) - 1) == 0;
+    if (event->type.len != type.len || !skald_str_equal(event->type, type)) return false;
+    for (size_t i = 0; i < filter->types.count; i++)
+        if (skald_str_equal(filter->types.items[i], type)) return false;
+    return true;
 }
 
 // page_index gives the first event of a page above position.
@@ -136,7 +137,7 @@ static void source_end(ski_subscription *sub)
 static bool wanted(ski_subscription *sub, const skald_event *event)
 {
     if (event->test && !sub->takes_tests) return false;
-    if (reserved(sub, event)) return false;
+    if (ski_event_hidden(&sub->filter, event)) return false;
     if (!sub->source_resumes)
         return event->position > sub->cursor && skald_filter_matches(&sub->filter, event);
     while (resumes(sub) && sub->resume[sub->resume_index] < event->position) sub->resume_index++;
@@ -200,14 +201,30 @@ void ski_feed(ski_subscription *sub)
     }
 }
 
+void ski_offer_each(skald_bus *bus, ski_page *page, size_t index, ski_offer_fn *offer)
+{
+    const ski_match_list *lists[SKI_MATCH_LISTS_MAX];
+    uint32_t count = ski_match_find(&bus->match, &page->store_page.events[index], lists);
+
+    bus->offers++;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < lists[i]->count; j++) {
+            ski_subscription *sub = lists[i]->items[j];
+
+            if (sub->offered == bus->offers) continue; // found by two of its names
+            sub->offered = bus->offers;
+            offer(sub, page, index);
+        }
+}
+
 void ski_offer(ski_subscription *sub, ski_page *page, size_t index)
 {
     const skald_event *event = &page->store_page.events[index];
 
     if (!sub->live || event->position <= sub->cursor) return;
     if (event->test && !sub->takes_tests) return;
-    if (!sub->exact && reserved(sub, event)) return;
-    if (!skald_filter_matches(sub->exact ? &sub->rest : &sub->filter, event)) return;
+    if (ski_event_hidden(&sub->filter, event)) return;
+    if (!skald_filter_matches(sub->by_type ? &sub->rest : &sub->filter, event)) return;
     if (ski_window_open(sub) && hold_event(sub, page, event)) return;
 
     // No room: it goes on by itself from here, with the page it was at.

@@ -82,75 +82,74 @@ static skald_err deed(skald_bus *bus, skald_subscription subscription, const cha
     return ski_audit(bus, what, skald_str_of(text), by, members, reterr_error);
 }
 
-skald_err skald_subscription_pause(skald_bus *bus, skald_subscription subscription,
-                                   const skald_actor *by)
+// What is done to one that was found. Fails: STATE.
+typedef skald_err life_fn(ski_subscription *sub);
+
+static skald_err life_do(skald_bus *bus, skald_subscription subscription, const char *what,
+                         const skald_actor *by, life_fn *fn)
 {
-    skald_err err = deed(bus, subscription, "paused", NULL, by, NULL);
+    skald_err err = deed(bus, subscription, what, NULL, by, NULL);
 
     if (err) return err;
     ski_bus_lock(bus);
     ski_subscription *sub = ski_subscription_find(bus, subscription.id);
 
-    if (!sub) {
-        err = SKALD_ESTALE;
-    } else if (!sub->paused) {
-        sub->paused = true;
-        place_take(sub);
-        sub->about_dirty = sub->durable;
-        ski_save_mark(sub);
-        ski_life_look(sub);
-    }
+    err = sub ? fn(sub) : SKALD_ESTALE;
     ski_bus_leave(bus);
     return err;
+}
+
+static skald_err pause_now(ski_subscription *sub)
+{
+    if (sub->paused) return SKALD_OK;
+    ski_claims_return(sub->bus, sub);
+    sub->paused = true;
+    place_take(sub);
+    sub->about_dirty = sub->durable;
+    ski_save_mark(sub);
+    ski_life_look(sub);
+    return SKALD_OK;
+}
+
+static skald_err resume_now(ski_subscription *sub)
+{
+    if (sub->draining) return SKALD_ESTATE;
+    if (sub->paused) sub->about_dirty = sub->durable;
+    sub->paused = sub->halted = false;
+    sub->read_failures = 0;
+    ski_active(sub);
+    ski_delivery_resume(sub);
+    ski_save_mark(sub);
+    ski_feed(sub);
+    ski_runnable_look(sub);
+    return SKALD_OK;
+}
+
+static skald_err drain_now(ski_subscription *sub)
+{
+    if (sub->draining) return SKALD_ESTATE;
+    sub->draining = true;
+    place_take(sub);
+    ski_subscription_look(sub);
+    return SKALD_OK;
+}
+
+skald_err skald_subscription_pause(skald_bus *bus, skald_subscription subscription,
+                                   const skald_actor *by)
+{
+    return life_do(bus, subscription, "paused", by, pause_now);
 }
 
 skald_err skald_subscription_resume(skald_bus *bus, skald_subscription subscription,
                                     const skald_actor *by)
 {
-    skald_err err = deed(bus, subscription, "resumed", NULL, by, NULL);
-
-    if (err) return err;
-    ski_bus_lock(bus);
-    ski_subscription *sub = ski_subscription_find(bus, subscription.id);
-
-    if (!sub) {
-        err = SKALD_ESTALE;
-    } else if (sub->draining) {
-        err = SKALD_ESTATE;
-    } else {
-        if (sub->paused) sub->about_dirty = sub->durable;
-        sub->paused = sub->halted = false;
-        sub->read_failures = 0;
-        ski_active(sub);
-        ski_delivery_resume(sub);
-        ski_save_mark(sub);
-        ski_feed(sub);
-        ski_runnable_look(sub);
-    }
-    ski_bus_leave(bus);
-    return err;
+    return life_do(bus, subscription, "resumed", by, resume_now);
 }
 
 skald_err skald_subscription_drain(skald_bus *bus, skald_subscription subscription,
                                    const skald_actor *by)
 {
-    skald_err err = deed(bus, subscription, "drained", NULL, by, NULL);
-
-    if (err) return err;
-    ski_bus_lock(bus);
-    ski_subscription *sub = ski_subscription_find(bus, subscription.id);
-
-    if (!sub) {
-        err = SKALD_ESTALE;
-    } else if (sub->draining) {
-        err = SKALD_ESTATE;
-    } else {
-        sub->draining = true;
-        place_take(sub);
-        ski_subscription_look(sub);
-    }
-    ski_bus_leave(bus);
-    return err;
+    return life_do(bus, subscription, "drained", by, drain_now);
 }
 
 static skald_err reset_place(skald_bus *bus, const skald_reset *to, uint64_t *ret_place,
@@ -172,6 +171,7 @@ static skald_err reset_place(skald_bus *bus, const skald_reset *to, uint64_t *re
 
 static void reset_begin(ski_subscription *sub, uint64_t place)
 {
+    ski_claims_return(sub->bus, sub);
     place_take(sub);
     sub->read_epoch++;
     ski_delivery_lose(sub);

@@ -152,7 +152,9 @@ bool ski_notice_publish(skald_bus *bus)
     if (!bus->notices) bus->notices_end = &bus->notices;
     bus->notice_count--;
     ski_mutex_unlock(&bus->lock);
+    // Of whose events it tells is not known here, so it is nobody's but the platform's.
     const skald_event event = {.type = skald_str_of(notice->type),
+                               .tenant = SKALD_STR(SKALD_PLATFORM_TENANT),
                                .data = ski_buf_str(&notice->data)};
     const skald_publish_options options = {.append.durability = SKALD_WRITTEN};
 
@@ -196,14 +198,16 @@ skald_err ski_audit(skald_bus *bus, const char *what, skald_str subscription, co
     skald_err err = audit_data(&data, subscription, members);
 
     if (!err)
-        err = skald_publish(bus,
-                            (skald_event){.type = skald_str_of(type),
-                                          .data = ski_buf_str(&data),
-                                          .tenant = by->tenant,
-                                          .user = by->user,
-                                          .role = by->role,
-                                          .correlation_id = by->correlation_id},
-                            &(skald_publish_options){.reterr_error = reterr_error});
+        err =
+            skald_publish(bus,
+                          (skald_event){.type = skald_str_of(type),
+                                        .data = ski_buf_str(&data),
+                                        .tenant = by->tenant.ptr ? by->tenant
+                                                                 : SKALD_STR(SKALD_PLATFORM_TENANT),
+                                        .user = by->user,
+                                        .role = by->role,
+                                        .correlation_id = by->correlation_id},
+                          &(skald_publish_options){.reterr_error = reterr_error});
     skald_buf_fini(&data);
     return err;
 }

@@ -22,20 +22,12 @@
 #include <stdio.h>
 #include <string.h>
 
-// What a handler is called with; the reason stands beside what it sees.
-typedef struct call {
-    skald_delivery delivery; // first: skald_retry is given its address
-    uint32_t delay_ms;
-    const ski_aside_about *later; // set aside until then, in scratch; or NULL
-    char reason[SKI_REASON_BYTES_MAX];
-} call;
-
 enum { again_ms = 100 }; // until there may be room for a record
 
 static void call_note(const skald_delivery *delivery, uint32_t delay_ms, const char *format,
                       va_list arguments)
 {
-    call *noted = (call *)delivery;
+    ski_call *noted = (ski_call *)delivery;
 
     noted->delay_ms = delay_ms;
     vsnprintf(noted->reason, sizeof(noted->reason), format, arguments);
@@ -68,7 +60,7 @@ skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside
 
     if (!later) return skald_retry(delivery, 0, "out of memory");
     *later = *about;
-    ((call *)delivery)->later = later;
+    ((ski_call *)delivery)->later = later;
     return SKALD_RETRY;
 }
 
@@ -238,7 +230,7 @@ static void log_outcome(const ski_delivery *delivery, skald_outcome outcome, con
                  outcome == SKALD_ACK || !reason ? "" : reason, NULL);
 }
 
-static void attempt_after(ski_subscription *sub)
+void ski_calls_after(ski_subscription *sub)
 {
     ski_feed(sub);
     ski_runnable_look(sub);
@@ -259,7 +251,6 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
     else
         delivery_failed(delivery, outcome, delay_ms, reason,
                         outcome == SKALD_REJECT ? SKI_CODE_REJECT : SKI_CODE_RETRY);
-    attempt_after(sub);
 }
 
 static void active_less(skald_bus *bus)
@@ -275,13 +266,11 @@ static void attempt_pending(ski_delivery *delivery)
     if (sub->ended) { // nobody would be listened to
         delivery->state = SKI_WAITING;
         active_less(sub->bus);
-        ski_subscription_look(sub);
         return;
     }
     delivery->state = SKI_PENDING;
     sub->pending++;
     ski_bus_timer_set(sub->bus, &delivery->timer, sub->retry.timeout_ms);
-    ski_runnable_look(sub);
 }
 
 // attempt_lost ends a call of before a reset.
@@ -293,7 +282,6 @@ static void attempt_lost(ski_delivery *delivery)
     active_less(sub->bus);
     ski_delivery_done(delivery);
     if (aside && aside->gone) ski_aside_settle(aside);
-    attempt_after(sub);
 }
 
 // attempt_later: the handler has said when.
@@ -306,11 +294,11 @@ static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
         delivery->state = SKI_WAITING;
     else if (ski_later(delivery, later))
         delivery_wait(delivery, again_ms);
-    attempt_after(sub);
 }
 
-static void attempt_returned(ski_delivery *delivery, skald_outcome outcome, const call *noted)
+void ski_call_end(ski_call *noted)
 {
+    ski_delivery *delivery = noted->delivery;
     ski_subscription *sub = delivery->subscription;
     char *early_reason = delivery->early_reason;
 
@@ -326,12 +314,73 @@ static void attempt_returned(ski_delivery *delivery, skald_outcome outcome, cons
         attempt_settle(delivery, (skald_outcome)delivery->early_outcome, delivery->early_delay_ms,
                        early_reason);
         ski_free(early_reason);
-    } else if (outcome == SKALD_PENDING) {
+    } else if (noted->outcome == SKALD_PENDING) {
         attempt_pending(delivery);
     } else {
         active_less(sub->bus);
-        attempt_settle(delivery, outcome, noted->delay_ms, noted->reason);
+        attempt_settle(delivery, noted->outcome, noted->delay_ms, noted->reason);
     }
+}
+
+void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald_arena *scratch)
+{
+    ski_subscription *sub = delivery->subscription;
+
+    delivery->state = SKI_RUNNING;
+    delivery->attempt++;
+    sub->running++;
+    sub->bus->active++;
+    call->seen = (skald_delivery){.context = context,
+                                  .event = delivery->event,
+                                  .id = ski_delivery_id(delivery),
+                                  .bus = sub->bus,
+                                  .scratch = scratch,
+                                  .attempt = delivery->attempt};
+    call->delivery = delivery;
+    call->delay_ms = 0;
+    call->later = NULL;
+    call->reason[0] = 0; // it is long: the rest is not cleared for nothing
+}
+
+void ski_call_undo(ski_call *call)
+{
+    ski_delivery *delivery = call->delivery;
+
+    delivery->attempt--;
+    delivery->subscription->running--;
+    active_less(delivery->subscription->bus);
+    ski_delivery_ready(delivery);
+}
+
+// upcast_fails brings the event to its newest version. True: it cannot be given, and why is noted.
+static bool upcast_fails(ski_call *call)
+{
+    skald_event *newest = skald_arena_get(call->seen.scratch, sizeof(*newest));
+    skald_error error = {.text = "out of memory"};
+    skald_err err = SKALD_ENOMEM;
+
+    if (newest) {
+        *newest = *call->seen.event;
+        err = skald_schemas_read(call->seen.bus->schemas, newest, call->seen.scratch, &error);
+    }
+    if (err == SKALD_ENOMEM || skald_err_retriable(err))
+        call->outcome = skald_retry(&call->seen, 0, "%s", error.text);
+    else if (err)
+        call->outcome = skald_reject(&call->seen, "%s", error.text);
+    else
+        call->seen.event = newest;
+    return err != SKALD_OK;
+}
+
+void ski_call_make(ski_call *call, skald_handler_fn *fn)
+{
+    skald_bus *bus = call->seen.bus;
+
+    ski_attempt_begins(call->delivery,
+                       atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed));
+    if (call->delivery->subscription->upcasts && upcast_fails(call)) return;
+    call->outcome = fn(&call->seen);
+    assert(call->outcome <= SKALD_PENDING);
 }
 
 void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,
@@ -339,31 +388,17 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
 {
     ski_subscription *sub = delivery->subscription;
     skald_bus *bus = sub->bus;
+    ski_call call;
 
-    delivery->state = SKI_RUNNING;
-    delivery->attempt++;
-    sub->running++;
-    bus->active++;
-    ski_attempt_begins(delivery,
-                       atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed));
-    call made; // the reason, which is long, is not cleared for nothing
-
-    made.delivery = (skald_delivery){.context = context,
-                                     .event = delivery->event,
-                                     .id = ski_delivery_id(delivery),
-                                     .bus = bus,
-                                     .scratch = scratch,
-                                     .attempt = delivery->attempt};
-    made.delay_ms = 0;
-    made.later = NULL;
-    made.reason[0] = 0;
+    ski_call_begin(&call, delivery, context, scratch);
+    sub->callers++;
     ski_runnable_look(sub); // another of it may run beside this one
     ski_mutex_unlock(&bus->lock);
-    skald_outcome outcome = fn(&made.delivery);
-
-    assert(outcome <= SKALD_PENDING);
+    ski_call_make(&call, fn);
     ski_mutex_lock(&bus->lock);
-    attempt_returned(delivery, outcome, &made);
+    sub->callers--;
+    ski_call_end(&call);
+    ski_calls_after(sub);
     skald_arena_reset(scratch);
 }
 
@@ -384,7 +419,7 @@ void ski_delivery_due(ski_delivery *delivery)
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
     ski_attempt_ends(delivery, reason);
     delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
-    attempt_after(sub);
+    ski_calls_after(sub);
 }
 
 // early_end keeps an answer that came before the handler returned. Fails: STALE (answered already).
@@ -400,25 +435,45 @@ static skald_err early_end(ski_delivery *delivery, skald_outcome outcome, uint32
     return SKALD_OK;
 }
 
-skald_err skald_delivery_end(skald_bus *bus, skald_delivery_id id, skald_outcome outcome,
-                             uint32_t delay_ms, const char *reason)
+skald_err skald_deliveries_end(skald_bus *bus, const skald_delivery_id *ids, size_t count,
+                               skald_outcome outcome, uint32_t delay_ms, const char *reason,
+                               size_t *ret_ended)
 {
-    skald_err err = SKALD_ESTALE;
+    ski_subscription *last = NULL;
+    size_t ended = 0;
 
     if (outcome != SKALD_ACK && outcome != SKALD_RETRY && outcome != SKALD_REJECT)
         return SKALD_EINVALID;
     ski_bus_lock(bus);
-    ski_delivery *delivery = ski_delivery_find(bus, id);
+    for (size_t i = 0; i < count; i++) {
+        ski_delivery *delivery = ski_delivery_find(bus, ids[i]);
 
-    if (delivery && delivery->state == SKI_RUNNING) {
-        err = early_end(delivery, outcome, delay_ms, reason);
-    } else if (delivery && delivery->state == SKI_PENDING) {
-        ski_timers_clear(&bus->timers, &delivery->timer);
-        delivery->subscription->pending--;
-        active_less(bus);
-        attempt_settle(delivery, outcome, delay_ms, reason);
-        err = SKALD_OK;
+        if (delivery && delivery->state == SKI_RUNNING) {
+            ended += !early_end(delivery, outcome, delay_ms, reason);
+        } else if (delivery && delivery->state == SKI_PENDING) {
+            ski_subscription *sub = delivery->subscription;
+
+            // One that has ended is not freed before the lock is left.
+            if (last && last != sub) ski_calls_after(last);
+            last = sub;
+            ski_timers_clear(&bus->timers, &delivery->timer);
+            sub->pending--;
+            active_less(bus);
+            attempt_settle(delivery, outcome, delay_ms, reason);
+            ended++;
+        }
     }
+    if (last) ski_calls_after(last);
     ski_bus_leave(bus);
-    return err;
+    *ret_ended = ended;
+    return SKALD_OK;
+}
+
+skald_err skald_delivery_end(skald_bus *bus, skald_delivery_id id, skald_outcome outcome,
+                             uint32_t delay_ms, const char *reason)
+{
+    size_t ended = 0;
+
+    SKALD_TRY(skald_deliveries_end(bus, &id, 1, outcome, delay_ms, reason, &ended));
+    return ended ? SKALD_OK : SKALD_ESTALE;
 }

@@ -33,8 +33,11 @@ static skald_err events_read(skald_store *store, skald_read read, uint64_t count
         skald_err err = SKALD_OK;
 
         SKALD_TRY(ski_store_page(store, &read, &page, NULL));
-        for (size_t i = 0; i < page.count && count < count_max && !err; i++, count++)
+        for (size_t i = 0; i < page.count && count < count_max && !err; i++) {
+            if (ski_event_hidden(&read.filter, &page.events[i])) continue;
             err = fn(context, &page.events[i]);
+            count++;
+        }
         end = page.end || !page.position_next;
         if (read.backwards)
             read.before = page.position_next;
@@ -128,8 +131,12 @@ static skald_err types_report(skald_bus *bus, skald_str tenant, skald_buf *buf)
         if (!sorted) err = SKALD_ENOMEM;
     }
     if (!err) {
-        for (size_t i = 0; i < count; i++) sorted[i] = types[i];
-        err = types_put(sorted, count, buf);
+        size_t shown = 0;
+
+        for (size_t i = 0; i < count; i++)
+            if (!skald_str_equal(types[i].name, SKALD_STR(SKI_SCHEDULED_TYPE)))
+                sorted[shown++] = types[i];
+        err = types_put(sorted, shown, buf);
     }
     skald_arena_free(arena);
     return err;

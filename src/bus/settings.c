@@ -197,6 +197,7 @@ static void sub_settings(ski_subscription *sub, const skald_subscription_options
     sub->in_flight_max = options->in_flight_max ? options->in_flight_max : in_flight_default;
     sub->once = options->once;
     sub->takes_tests = options->takes_tests;
+    sub->upcasts = options->upcasts;
     sub->durable = options->name != NULL;
     sub->armed = true;
     sub->starting = true;
@@ -253,7 +254,7 @@ static bool sub_texts(ski_subscription *sub, const skald_subscription_options *o
     if (!ski_filter_copy(sub->arena, &filter, &sub->filter)) return false;
     sub->rest = sub->filter;
     sub->rest.types = (skald_texts){0};
-    sub->exact = ski_match_exact(sub->filter.types);
+    sub->by_type = ski_match_by_type(&sub->filter);
     return copy_text(sub->arena, kind, &sub->kind) && sub_buckets(sub);
 }
 

@@ -153,13 +153,13 @@ static skald_err sub_begin(ski_subscription *sub, bool found, skald_error *reter
     for (uint32_t i = 0; i < sub->aside_count; i++)
         if (ski_aside_timer_reserve(bus, sub->asides[i]))
             return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
-    if (ski_match_add(&bus->match, sub->filter.types, sub))
+    if (ski_match_add(&bus->match, &sub->filter, sub))
         return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     if (sub->durable && !found) {
         skald_err err = ski_save_submit(sub);
 
         if (err && sub->cursor) {
-            ski_match_remove(&bus->match, sub->filter.types, sub);
+            ski_match_remove(&bus->match, &sub->filter, sub);
             return skald_fail(reterr_error, err, "where %.*s begins could not be stored: %s",
                               SKALD_FMT(sub->name), skald_err_text(err));
         }
@@ -242,6 +242,7 @@ void ski_subscription_halt(ski_subscription *sub, const char *text)
     char name[SKI_NAME_BYTES_MAX + 1];
 
     if (sub->halted || sub->ended) return;
+    ski_claims_return(sub->bus, sub);
     ski_subscription_error(sub, text);
     sub->halted = true;
     ski_live_leave(sub);
@@ -278,6 +279,7 @@ static void deliveries_stop(ski_subscription *sub)
 void ski_subscription_end(ski_subscription *sub, bool forget)
 {
     if (sub->ended) return;
+    ski_claims_return(sub->bus, sub);
     ski_live_leave(sub);
     if (ski_subscription_floor(sub) != sub->saved_floor) sub->dirty = true;
     sub->ended = true;
@@ -287,7 +289,7 @@ void ski_subscription_end(ski_subscription *sub, bool forget)
     for (uint32_t i = 0; i < sub->aside_count && sub->forget; i++) ski_aside_remove(sub->asides[i]);
     ski_rings_leave(sub);
     ski_link_leave(&sub->dirties);
-    ski_match_remove(&sub->bus->match, sub->filter.types, sub);
+    ski_match_remove(&sub->bus->match, &sub->filter, sub);
     ski_timers_clear(&sub->bus->timers, &sub->timer);
     deliveries_stop(sub);
     ski_subscription_look(sub);

@@ -34,18 +34,12 @@ static void tail_keep(skald_bus *bus, ski_page *page, uint64_t after)
     bus->tail_page_after = after;
 }
 
-static void offer_list(const ski_match_list *list, ski_page *page, size_t index)
-{
-    for (uint32_t i = 0; list && i < list->count; i++) ski_offer(list->items[i], page, index);
-}
-
 static void tail_offer(skald_bus *bus, ski_page *page, uint64_t epoch)
 {
     const skald_store_page *read = &page->store_page;
 
     for (size_t i = 0; i < read->count; i++) {
-        offer_list(ski_match_find(&bus->match, read->events[i].type), page, i);
-        offer_list(&bus->match.others, page, i);
+        ski_offer_each(bus, page, i, ski_offer);
         bus->tail = read->events[i].position;
         if (i % offered_at_once != offered_at_once - 1) continue;
         ski_bus_errands(bus);

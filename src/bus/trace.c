@@ -51,6 +51,7 @@ typedef struct tracing {
 static skald_err page_take(tracing *of, const skald_store_page *page, skald_error *reterr_error)
 {
     for (size_t i = 0; i < page->count; i++) {
+        if (ski_event_hidden(&(skald_filter){0}, &page->events[i])) continue;
         if (of->count == of->size) {
             of->truncated = true;
             return SKALD_OK;

@@ -97,5 +97,6 @@ skald_err skald_typed_subscribe(skald_bus *bus, const skald_event_type *type, sk
                                .end = typed.handler.end};
     typed.handler = (skald_handler){.fn = typed_run, .context = handler, .end = typed_end};
     typed.filter.types = (skald_texts){&name, 1};
+    typed.upcasts = true;
     return skald_subscribe(bus, &typed, ret_subscription, reterr_error);
 }

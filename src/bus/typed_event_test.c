@@ -2,6 +2,7 @@
 // Events as C structs: one list of fields yields the struct, its descriptor, the codec, publish and
 // subscribe; every member that does not fit is refused by name.
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "bus/bus_rig.h"
 
 #include <float.h>
@@ -487,20 +488,27 @@ static skald_subscription_state only_state(rig *world)
     return states[0];
 }
 
+// see_begin opens a world in which see_paid is subscribed.
+static void see_begin(rig *world, seen *to)
+{
+    const skald_subscription_options options = {.handler.context = to};
+    skald_subscription subscription;
+
+    rig_open(world);
+    assert_int_equal(order_paid_subscribe(world->bus, see_paid, &options, &subscription, NULL),
+                     SKALD_OK);
+}
+
 static void data_that_does_not_fit_is_rejected(void **state)
 {
     const skald_event event = {.type = SKALD_STR("order.paid"),
                                .data = SKALD_STR(
                                    "{\"amount\":{\"amount\":\"1.005\",\"currency\":\"NOK\"}}")};
     seen to = {0};
-    const skald_subscription_options options = {.handler.context = &to};
-    skald_subscription subscription;
     rig world;
 
     (void)state;
-    rig_open(&world);
-    assert_int_equal(order_paid_subscribe(world.bus, see_paid, &options, &subscription, NULL),
-                     SKALD_OK);
+    see_begin(&world, &to);
     assert_int_equal(skald_publish(world.bus, event, NULL), SKALD_OK);
     (void)skald_bus_run(world.bus, 10);
     skald_subscription_state now = only_state(&world);
@@ -511,18 +519,42 @@ static void data_that_does_not_fit_is_rejected(void **state)
     rig_close(&world);
 }
 
+static skald_err add_currency(void *context, skald_json data, skald_arena *scratch, skald_buf *buf)
+{
+    (void)context;
+    (void)scratch;
+    return ski_buf_print(buf, "{\"amount\":{\"amount\":%.*s,\"currency\":\"NOK\"}}",
+                         SKALD_FMT(data));
+}
+
+static void an_old_event_becomes_the_struct_of_today(void **state)
+{
+    const skald_event event = {.type = SKALD_STR("order.paid"),
+                               .version = 1,
+                               .data = SKALD_STR("\"12.50\"")};
+    seen to = {0};
+    rig world;
+
+    (void)state;
+    see_begin(&world, &to);
+    assert_int_equal(skald_schemas_upcast(skald_bus_schemas(world.bus), event.type, 1, add_currency,
+                                          NULL),
+                     SKALD_OK);
+    assert_int_equal(skald_publish(world.bus, event, NULL), SKALD_OK);
+    (void)skald_bus_run(world.bus, 10);
+    assert_int_equal(to.count, 1);
+    assert_int_equal(to.minor, 1250);
+    rig_close(&world);
+}
+
 static void a_handlers_reason_is_noted(void **state)
 {
     const order_paid paid = {.amount = {13, "NOK"}};
     seen to = {0};
-    const skald_subscription_options options = {.handler.context = &to};
-    skald_subscription subscription;
     rig world;
 
     (void)state;
-    rig_open(&world);
-    assert_int_equal(order_paid_subscribe(world.bus, see_paid, &options, &subscription, NULL),
-                     SKALD_OK);
+    see_begin(&world, &to);
     assert_int_equal(order_paid_publish(world.bus, &paid, NULL, NULL), SKALD_OK);
     (void)skald_bus_run(world.bus, 10);
     skald_subscription_state now = only_state(&world);
@@ -652,6 +684,7 @@ int main(void)
         cmocka_unit_test(amounts_have_their_currencys_digits),
         cmocka_unit_test(a_handler_is_given_the_struct),
         cmocka_unit_test(data_that_does_not_fit_is_rejected),
+        cmocka_unit_test(an_old_event_becomes_the_struct_of_today),
         cmocka_unit_test(a_handlers_reason_is_noted),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(classes_of_others_are_understood),

@@ -226,7 +226,10 @@ static skald_err sub_widen(ski_subscription *sub, const skald_type_row *row)
         wider.count++;
     }
     if (wider.count == types.count) return SKALD_OK;
-    if (!sub->starting) SKALD_TRY(ski_match_add(&sub->bus->match, wider, sub));
+    skald_filter filter = sub->filter;
+
+    filter.types = wider;
+    if (!sub->starting) SKALD_TRY(ski_match_add(&sub->bus->match, &filter, sub));
     sub->filter.types = wider;
     return SKALD_OK;
 }

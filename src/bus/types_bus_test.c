@@ -2,6 +2,8 @@
 // Names of types on the bus: whatever name is published, the dotted one is stored; a filter by any
 // name means all of them, also of a subscription that runs already; names outlive a restart.
 #include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
 #include "bus/bus_rig.h"
 #include "event/types.h"
 
@@ -255,6 +257,84 @@ static void value_done(skald_store_batch *batch, skald_err err)
     *(skald_err *)batch->context = err;
 }
 
+// What a step does: its context is what to write, "%.*s" being what there was.
+static skald_err step(void *context, skald_json data, skald_arena *scratch, skald_buf *buf)
+{
+    const char *format = context;
+
+    (void)scratch;
+    if (!format) return SKALD_EINVALID;
+    return ski_buf_print(buf, format, SKALD_FMT(data)); // style: the test's own formats
+}
+
+static skald_outcome see_data(const skald_delivery *delivery)
+{
+    seen *to = delivery->context;
+    size_t len = strlen(to->types);
+
+    snprintf(to->types + len, sizeof(to->types) - len, "%u:%.*s ", delivery->event->version,
+             SKALD_FMT(delivery->event->data));
+    return SKALD_ACK;
+}
+
+static void old_events_are_given_in_the_newest_version(void **state)
+{
+    const skald_str types[] = {SKALD_STR("order.made")};
+    seen newest = {0}, as_is = {0};
+    skald_subscription_options options = {.name = "newest",
+                                          .filter.types = {types, 1},
+                                          .handler = {.fn = see_data, .context = &newest},
+                                          .order = SKALD_IN_SEQUENCE,
+                                          .on_exhausted = SKALD_DEAD_LETTER,
+                                          .upcasts = true};
+    skald_schemas *schemas;
+    skald_cursor *cursor;
+    const skald_event *event;
+    skald_aside_query query = {0};
+    const skald_aside *asides;
+    skald_arena *arena;
+    size_t count;
+    rig world;
+
+    (void)state;
+    rig_open(&world);
+    assert_int_equal(skald_arena_new(16 << 20, &arena), SKALD_OK);
+    schemas = skald_bus_schemas(world.bus);
+    assert_int_equal(skald_schemas_upcast(schemas, types[0], 1, step, "{\"a\":%.*s}"), SKALD_OK);
+    assert_int_equal(skald_schemas_upcast(schemas, types[0], 2, step, "[%.*s]"), SKALD_OK);
+    assert_int_equal(skald_schemas_upcast(schemas, types[0], 4, step, NULL), SKALD_OK);
+    rig_subscribe(&world, &options);
+    options.name = "as-is";
+    options.upcasts = false;
+    options.handler.context = &as_is;
+    rig_subscribe(&world, &options);
+    for (uint32_t version = 0; version <= 4; version++)
+        assert_int_equal(skald_publish(world.bus,
+                                       (skald_event){.type = types[0],
+                                                     .data = SKALD_STR("7"),
+                                                     .version = version},
+                                       NULL),
+                         SKALD_OK);
+    drain(&world);
+    assert_string_equal(newest.types, "3:[{\"a\":7}] 3:[{\"a\":7}] 3:[7] 3:7 ");
+    assert_string_equal(as_is.types, "1:7 1:7 2:7 3:7 4:7 ");
+    assert_int_equal(skald_bus_asides(world.bus, &query, arena, &asides, &count), SKALD_OK);
+    assert_int_equal(count, 1); // without a call; the event is as it was
+    assert_int_equal(asides[0].position, 5);
+    assert_true(ski_str_begins(asides[0].error,
+                               SKALD_STR("the step from version 4 of 'order.made' failed")));
+    assert_int_equal(skald_cursor_open(world.store, NULL, &cursor), SKALD_OK);
+    assert_int_equal(skald_cursor_next(cursor, &event, NULL), SKALD_OK);
+    skald_event read = *event;
+
+    assert_int_equal(skald_schemas_read(schemas, &read, arena, NULL), SKALD_OK);
+    assert_int_equal(read.version, 3);
+    assert_true(skald_str_equal(read.data, SKALD_STR("[{\"a\":7}]")));
+    skald_cursor_close(cursor);
+    skald_arena_free(arena);
+    rig_close(&world);
+}
+
 static void damage_is_said(void **state)
 {
     static const char *const bad[] = {"7", "[]", "{\"aliases\":7}", "{\"aliases\":[7]}",
@@ -315,6 +395,7 @@ int main(void)
         cmocka_unit_test(names_outlive_a_restart),
         cmocka_unit_test(strict_refuses_unknown_names),
         cmocka_unit_test(schemas_are_kept_and_asked),
+        cmocka_unit_test(old_events_are_given_in_the_newest_version),
         cmocka_unit_test(damage_is_said),
         cmocka_unit_test(memory_may_run_out),
     };

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker has taken at once and not begun: it can be had back, and comes exactly once.
+#include "bus/bus_hall.h"
+
+enum { events = 96 };
+
+// A handler that is quick, but for one position, at which it waits at a gate.
+typedef struct quick {
+    gate at;
+    uint64_t sticks_at;
+    uint32_t count;
+    uint8_t got[events + 1];
+} quick;
+
+static skald_outcome be_quick(const skald_delivery *delivery)
+{
+    quick *to = delivery->context;
+    uint64_t position = delivery->event->position;
+
+    if (position == to->sticks_at) (void)hang(&(skald_delivery){.context = &to->at});
+    ski_mutex_lock(&to->at.in->lock);
+    assert_int_equal(to->got[position], 0);
+    assert_int_equal(delivery->attempt, 1); // one that was had back was no attempt
+    to->got[position] = 1;
+    to->count++;
+    ski_cond_broadcast(&to->at.in->changed);
+    ski_mutex_unlock(&to->at.in->lock);
+    return SKALD_ACK;
+}
+
+static void quick_end(void *context)
+{
+    quick *to = context;
+
+    ski_mutex_lock(&to->at.in->lock);
+    to->at.ends++;
+    ski_cond_broadcast(&to->at.in->changed);
+    ski_mutex_unlock(&to->at.in->lock);
+}
+
+static void publish_some(hall *in)
+{
+    for (int i = 0; i < events; i++)
+        assert_int_equal(skald_publish(in->bus, (skald_event){.type = SKALD_STR("a")}, NULL),
+                         SKALD_OK);
+}
+
+// quick_begin has events wait for a subscription whose handler is known to be quick.
+static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max)
+{
+    static const skald_bus_options options = {.threads_max = 4};
+
+    memset(to, 0, sizeof(*to));
+    hall_open(in, &options);
+    to->at.in = in;
+    to->sticks_at = 1;
+    skald_subscription made = hall_subscribe(
+        in,
+        (skald_subscription_options){.name = "quick",
+                                     .paused = true,
+                                     .order = SKALD_UNORDERED,
+                                     .workers_max = workers_max,
+                                     .handler = {.fn = be_quick, .context = to, .end = quick_end}});
+
+    publish_some(in);
+    ski_bus_lock(in->bus);
+    ski_subscription_find(in->bus, made.id)->burst = SKI_CLAIMS_MAX;
+    ski_bus_leave(in->bus);
+    assert_int_equal(skald_subscription_resume(in->bus, made, NULL), SKALD_OK);
+    return made;
+}
+
+static uint32_t quick_count(quick *to)
+{
+    ski_mutex_lock(&to->at.in->lock);
+    uint32_t count = to->count;
+
+    ski_mutex_unlock(&to->at.in->lock);
+    return count;
+}
+
+// calls_end waits until no call of its handler runs.
+static void calls_end(hall *in, skald_subscription made)
+{
+    for (bool busy = true; busy;) {
+        ski_mutex_lock(&in->lock); // a pause, not a guess: it is looked at again
+        (void)ski_cond_wait_ns(&in->changed, &in->lock, SKI_NS_PER_MS);
+        ski_mutex_unlock(&in->lock);
+        ski_bus_lock(in->bus);
+        busy = ski_subscription_find(in->bus, made.id)->callers != 0;
+        ski_bus_leave(in->bus);
+    }
+}
+
+static void what_waits_behind_a_call_that_sticks_is_had_back(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    quick_begin(&in, &to, 4);
+    hall_wait(&in, &to.count, events - 1);
+    assert_int_equal(to.at.inside, 1);
+    gate_open(&to.at);
+    hall_wait(&in, &to.count, events);
+    hall_close(&in);
+}
+
+static void nothing_begins_after_a_pause(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin(&in, &to, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    assert_int_equal(skald_subscription_pause(in.bus, made, NULL), SKALD_OK);
+    gate_open(&to.at);
+    calls_end(&in, made);
+    assert_int_equal(quick_count(&to), 1);
+    assert_int_equal(skald_subscription_resume(in.bus, made, NULL), SKALD_OK);
+    hall_wait(&in, &to.count, events);
+    hall_close(&in);
+}
+
+static void what_was_had_back_comes_to_the_next(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin(&in, &to, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    assert_int_equal(skald_unsubscribe(in.bus, made, false), SKALD_OK);
+    gate_open(&to.at);
+    hall_wait(&in, &to.at.ends, 1);
+    assert_int_equal(quick_count(&to), 1);
+    skald_bus_free(in.bus);
+    assert_int_equal(skald_bus_new(in.store, NULL, &in.bus), SKALD_OK);
+    hall_subscribe(&in, (skald_subscription_options){.name = "quick",
+                                                     .order = SKALD_UNORDERED,
+                                                     .handler = {.fn = be_quick, .context = &to}});
+    hall_wait(&in, &to.count, events);
+    hall_close(&in);
+}
+
+static void a_reset_has_all_of_it_come_again(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin(&in, &to, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    assert_int_equal(skald_subscription_reset(in.bus, made, &(skald_reset){.after = 1}, NULL, NULL),
+                     SKALD_OK);
+    gate_open(&to.at);
+    hall_wait(&in, &to.count, events); // the first, which was not heard, and all behind it
+    hall_close(&in);
+}
+
+static void how_many_is_found_out(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin(&in, &to, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    ski_mutex_lock(&in.lock); // 10 ms are not quick
+    (void)ski_cond_wait_ns(&in.changed, &in.lock, 10 * SKI_NS_PER_MS);
+    ski_mutex_unlock(&in.lock);
+    ski_bus_lock(in.bus);
+    ski_claims_return(in.bus, NULL);
+    bool stopped = ski_subscription_find(in.bus, made.id)->running == 1;
+
+    ski_bus_leave(in.bus);
+    assert_true(stopped);
+    assert_int_equal(skald_subscription_pause(in.bus, made, NULL), SKALD_OK);
+    gate_open(&to.at);
+    calls_end(&in, made);
+    ski_bus_lock(in.bus);
+    assert_int_equal(ski_subscription_find(in.bus, made.id)->burst, 1);
+    ski_bus_leave(in.bus);
+    hall_close(&in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_waits_behind_a_call_that_sticks_is_had_back),
+        cmocka_unit_test(nothing_begins_after_a_pause),
+        cmocka_unit_test(what_was_had_back_comes_to_the_next),
+        cmocka_unit_test(a_reset_has_all_of_it_come_again),
+        cmocka_unit_test(how_many_is_found_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
