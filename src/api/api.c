@@ -21,7 +21,7 @@ static skald_err guard(ski_http_request *request, skald_error *reterr_error)
 {
     ski_proxies_peer(ski_api_of(request)->options.proxies, request);
     ski_span_begin(request, ski_api_of(request)->options.otlp, is_quiet(request));
-    SKALD_TRY(ski_call_begin(request, reterr_error));
+    SKALD_TRY(ski_call_new(request, reterr_error));
     SKALD_TRY(ski_auth_guard(request, reterr_error));
     return ski_call_admit(request, reterr_error);
 }
@@ -56,6 +56,7 @@ skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api)
     api->routes = ski_routes_http();
     err = api->routes ? ski_seed_types_add(skald_bus_types(api->bus), options->log) : SKALD_ENOMEM;
     if (!err) err = ski_replays_new(api, &api->replays);
+    if (!err) err = ski_frames_new(&api->frames);
     if (!err) err = ski_auth_new(options, &api->auth);
     if (!err) err = ski_pulls_new(api, &api->pulls);
     if (err) {
@@ -118,6 +119,7 @@ void ski_api_free(ski_api *api)
     ski_pulls_free(api->pulls);
     ski_auth_free(api->auth);
     ski_replays_free(api->replays);
+    ski_frames_free(api->frames);
     ski_usage_fini(&api->usage);
     ski_cond_fini(&api->wait_cond);
     ski_mutex_fini(&api->wait_lock);

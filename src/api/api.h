@@ -49,6 +49,7 @@ typedef struct ski_api_options {
     const char *backups;      // the directory that backups may be made in; NULL: none may
     const char *cors_origins; // pages of these may ask: between spaces, "https://app.example.com";
                               // NULL: of none. Lives as long as the api
+    uint32_t heartbeat_ms;    // of a quiet live stream; then its key is asked after, too. 15000
 } ski_api_options;
 
 skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api) SKALD_CHECK;

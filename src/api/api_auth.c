@@ -124,7 +124,9 @@ static skald_err limit(ski_auth *auth, ski_http_request *request, ski_rate_kind 
     if (!state.wait_ms) return SKALD_OK;
     wait_s = state.wait_ms > 1000 ? (state.wait_ms + 998) / 1000 : 1;
     ski_auth_header(request, "Retry-After", skald_arena_print(request->scratch, "%u", wait_s));
-    if (state.tell) ski_notice_limited(auth->notices, identity->tenant, who, ski_rate_name(kind));
+    if (state.tell)
+        ski_notice_limited(auth->notices, identity->id.len ? identity->tenant : (skald_str){0}, who,
+                           ski_rate_name(kind));
     skald_err err =
         skald_fail(reterr_error, SKALD_EFULL, "too many requests (limit '%s'); try again in %u s",
                    ski_rate_name(kind), wait_s);
@@ -176,13 +178,18 @@ static skald_err key_identity(ski_auth *auth, skald_str text, skald_time now, sk
     skald_key key = {0};
 
     SKALD_TRY(ski_keys_find(auth->keys, text, now, arena, &key, reterr_error));
-    identity->id = skald_arena_print(arena, "key:%.*s", SKALD_FMT(key.id));
-    if (!identity->id.ptr) return SKALD_ENOMEM;
+    char *id = skald_arena_get(arena, 4 + key.id.len);
+    if (!id) return SKALD_ENOMEM;
+    memcpy(id, "key:", 4);
+    memcpy(id + 4, key.id.ptr, key.id.len);
+    identity->id = ski_str(id, 4 + key.id.len);
     identity->key_id = key.id;
     identity->user = identity->id;
     identity->scopes = key.scopes;
     identity->everywhere = (key.scopes & SKALD_SCOPE_ADMIN) && !key.tenant.len;
-    identity->tenant = key.tenant.len ? key.tenant : SKALD_STR("");
+    identity->tenant = key.tenant.len         ? key.tenant
+                       : identity->everywhere ? (skald_str){0}
+                                              : SKALD_STR("");
     identity->expires_at = key.expires_at;
     identity->types = key.types;
     return ski_keys_split(key.streams, arena, &identity->streams, &identity->categories);
@@ -212,6 +219,15 @@ static skald_err identify(ski_auth *auth, ski_http_request *request, skald_str *
     return SKALD_OK;
 }
 
+// limit_failed counts a credential that was not accepted, and tells of it.
+static skald_err limit_failed(ski_auth *auth, ski_http_request *request, skald_str address,
+                              const skald_error *why, skald_error *reterr_error)
+{
+    atomic_fetch_add_explicit(&auth->failed, 1, memory_order_relaxed);
+    ski_notice_failed(auth->notices, request->http, address, why->text);
+    return limit(auth, request, SKI_LIMIT_FAILED, address, reterr_error);
+}
+
 // not_known answers a request whose sender could not be told. How often one address may be wrong is
 // limited.
 static skald_err not_known(ski_auth *auth, ski_http_request *request, skald_str address, bool tried,
@@ -219,13 +235,9 @@ static skald_err not_known(ski_auth *auth, ski_http_request *request, skald_str 
 {
     skald_error limited = {0};
 
-    if (tried) {
-        atomic_fetch_add_explicit(&auth->failed, 1, memory_order_relaxed);
-        ski_notice_failed(auth->notices, request->http, address, error->text);
-        if (limit(auth, request, SKI_LIMIT_FAILED, address, &limited)) {
-            *error = limited;
-            return limited.err;
-        }
+    if (tried && limit_failed(auth, request, address, error, &limited)) {
+        *error = limited;
+        return limited.err;
     }
     ski_auth_header(request, "WWW-Authenticate",
                     tried ? SKALD_STR("Bearer realm=\"skald\", error=\"invalid_token\"")
@@ -260,6 +272,19 @@ static skald_err authorise(ski_http_request *request, skald_error *reterr_error)
     return SKALD_OK;
 }
 
+// perhaps_known: on a route that needs nothing a key that is good shows more, and one that is not
+// is as none; but trying them is limited as everywhere.
+static skald_err perhaps_known(ski_auth *auth, ski_http_request *request, skald_str address,
+                               skald_error *reterr_error)
+{
+    skald_str text = {0};
+    skald_error error = {0};
+
+    if (!ski_http_header_get(request, "authorization").ptr) return SKALD_OK;
+    if (identify(auth, request, &text, &error) != SKALD_EAUTH) return SKALD_OK;
+    return limit_failed(auth, request, address, &error, reterr_error);
+}
+
 skald_err ski_auth_guard(ski_http_request *request, skald_error *reterr_error)
 {
     ski_auth *auth = ski_api_of(request)->auth;
@@ -281,7 +306,8 @@ skald_err ski_auth_guard(ski_http_request *request, skald_error *reterr_error)
     }
     // A browser asks first, without a key, whether a page may ask.
     if (skald_str_equal(request->method, SKALD_STR("OPTIONS"))) return SKALD_OK;
-    if (request->route && request->route->scope == SKI_NEEDS_NOTHING) return SKALD_OK;
+    if (request->route && request->route->scope == SKI_NEEDS_NOTHING)
+        return perhaps_known(auth, request, address, error);
     err = identify(auth, request, &text, error);
     if (err == SKALD_EAUTH)
         return not_known(auth, request, address,

@@ -220,7 +220,7 @@ void ski_jwks_source_free(ski_jwks_source *source)
     ski_free(source);
 }
 
-void ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks)
+bool ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks)
 {
     ski_jwks *fresh;
 
@@ -228,9 +228,10 @@ void ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks)
     fresh = source->fresh;
     source->fresh = NULL;
     ski_mutex_unlock(&source->lock);
-    if (!fresh) return;
+    if (!fresh) return false;
     ski_jwks_free(*jwks);
     *jwks = fresh;
+    return true;
 }
 
 void ski_jwks_source_ask(ski_jwks_source *source)

@@ -64,9 +64,7 @@ static bool sees_key(const ski_http_request *request, const skald_key *key)
     const ski_identity *identity = ski_identity_of(request);
 
     if (identity->everywhere) return true;
-    // A key that belongs to no tenant and is an admin's rules over all of them.
-    if (!key->tenant.len && (key->scopes & (SKALD_SCOPE_ADMIN | SKALD_SCOPE_METRICS))) return false;
-    return skald_str_equal(identity->tenant, key->tenant);
+    return !ski_key_rules_all(key) && skald_str_equal(identity->tenant, key->tenant);
 }
 
 skald_err ski_get_keys(ski_http_request *request, skald_error *reterr_error)
@@ -89,7 +87,8 @@ skald_err ski_get_keys(ski_http_request *request, skald_error *reterr_error)
             err = put_key(&buf, &keys[i], ski_keys_used_at(table, keys[i].id), (skald_str){0});
     }
     if (!err)
-        err = ski_buf_print(&buf, "],\"pagination\":{\"limit\":%zu,\"nextCursor\":null}}", shown);
+        err = ski_buf_print(&buf, "],\"pagination\":{\"limit\":%d,\"nextCursor\":null}}",
+                            SKALD_KEYS_MAX);
     if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
     skald_buf_fini(&buf);
     return err;
@@ -216,9 +215,6 @@ skald_err ski_post_key(ski_http_request *request, skald_error *reterr_error)
     skald_err err;
 
     SKALD_TRY(ski_query_read(request, &query, reterr_error));
-    if (ski_http_header_get(request, "idempotency-key").ptr)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "Idempotency-Key",
-                             "is not for this route: an answer with a key in it is not kept");
     SKALD_TRY(read_body(request, &asked, reterr_error));
     SKALD_TRY(
         ski_key_make(api->store, &asked, &maker, request->scratch, &record, &text, reterr_error));

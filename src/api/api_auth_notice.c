@@ -6,7 +6,8 @@
 //   1. Failed attempts are told once a minute at most, with how many there were: an attack must not
 //   fill the log. The first is told at once; the rest when the minute is over.
 //   2. All limits together tell at most limited_per_min times a minute.
-//   3. What is told holds an address and a reason, never any part of a credential.
+//   3. What is told holds an address and a reason, never any part of a credential. Of one who is
+//   known it is told to that tenant, else to the platform's own: strangers are nobody else's.
 #include "api/api_auth_parts.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -76,7 +77,8 @@ static void notice_send(const ski_notices *notices, notice *take_told, const cha
 {
     skald_event event = {.type = skald_str_of(type), .data = ski_buf_str(&take_told->data)};
 
-    if (tenant.len > sizeof take_told->tenant) tenant.len = 0;
+    if (!tenant.ptr || tenant.len > sizeof take_told->tenant)
+        tenant = SKALD_STR(SKALD_PLATFORM_TENANT);
     if (tenant.len) memcpy(take_told->tenant, tenant.ptr, tenant.len);
     event.tenant = ski_str(take_told->tenant, tenant.len);
     if (skald_publish_start(notices->bus, &event, 1, NULL, told_done, take_told))

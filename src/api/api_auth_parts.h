@@ -54,7 +54,8 @@ skald_err ski_notices_new(skald_bus *bus, const ski_kernel *kernel, ski_notices 
     SKALD_CHECK;
 void ski_notices_free(ski_notices *notices);
 void ski_notice_failed(ski_notices *notices, ski_http *http, skald_str peer, const char *why);
-// ski_notice_limited: who is the key or the address, kind its policy.
+// ski_notice_limited: who is the key or the address, kind its policy. tenant not given: it is of
+// none, or of all.
 void ski_notice_limited(ski_notices *notices, skald_str tenant, skald_str who, const char *kind);
 
 #endif

@@ -9,6 +9,7 @@
 //   3. A token is of all tenants only when it says so ("*") and has scope admin; without the claim
 //   it is of the default tenant.
 #include "api/api_auth_token.h"
+#include "api/api_auth_cache.h"
 #include "api/api_auth_parts.h"
 #include "base/alloc.h"
 #include "base/json.h"
@@ -20,7 +21,8 @@ struct ski_tokens {
     ski_jwt_rules rules;
     skald_str tenant_claim, scope_claim, role_claim;
     ski_jwks_source *source;
-    ski_jwks *jwks; // NULL: none yet. The loop's
+    ski_jwks *jwks;         // NULL: none yet. The loop's
+    ski_token_cache *known; // those verified with jwks. The loop's
 };
 
 static skald_str text_or(const char *text, const char *otherwise)
@@ -94,7 +96,8 @@ skald_err ski_tokens_new(const ski_token_options *options, const skald_log *log,
     tokens->tenant_claim = text_or(options->tenant_claim, "tenant");
     tokens->scope_claim = text_or(options->scope_claim, "scope");
     tokens->role_claim = text_or(options->role_claim, "role");
-    err = ski_jwks_source_new(options, algs, log, kernel, &tokens->source, reterr_error);
+    err = ski_token_cache_new(&tokens->known);
+    if (!err) err = ski_jwks_source_new(options, algs, log, kernel, &tokens->source, reterr_error);
     if (err)
         ski_tokens_free(tokens);
     else
@@ -107,6 +110,7 @@ void ski_tokens_free(ski_tokens *tokens)
     if (!tokens) return;
     ski_jwks_source_free(tokens->source);
     ski_jwks_free(tokens->jwks);
+    ski_token_cache_free(tokens->known);
     ski_free(tokens);
 }
 
@@ -194,9 +198,11 @@ static skald_err tenant_of(const ski_tokens *tokens, const ski_jwt *jwt, skald_a
     SKALD_TRY(claim_text(jwt, tokens->tenant_claim, SKALD_TENANT_BYTES_MAX, arena, &tenant,
                          reterr_error));
     identity->tenant = tenant.len ? tenant : SKALD_STR("");
-    if (tenant.len && memchr(tenant.ptr, '/', tenant.len))
-        return refuse(reterr_error, "its tenant has a '/'");
-    if (!skald_str_equal(tenant, SKALD_STR("*"))) return SKALD_OK;
+    if (!skald_str_equal(tenant, SKALD_STR("*"))) {
+        return ski_key_tenant_right(tenant)
+                   ? SKALD_OK
+                   : refuse(reterr_error, "its tenant has a '/', or begins with '$'");
+    }
     if (!(identity->scopes & SKALD_SCOPE_ADMIN))
         return refuse(reterr_error, "it is of every tenant without scope admin");
     identity->tenant = (skald_str){0};
@@ -232,7 +238,8 @@ skald_err ski_tokens_verify(ski_tokens *tokens, skald_str token, skald_time now,
     ski_jwt jwt;
     skald_err err;
 
-    ski_jwks_source_take(tokens->source, &tokens->jwks);
+    if (ski_jwks_source_take(tokens->source, &tokens->jwks)) ski_token_cache_clear(tokens->known);
+    if (ski_token_cache_find(tokens->known, token, now, arena, ret_identity)) return SKALD_OK;
     if (!tokens->jwks) {
         ski_jwks_source_ask(tokens->source);
         return skald_fail(reterr_error, SKALD_EUNAVAILABLE,
@@ -247,5 +254,7 @@ skald_err ski_tokens_verify(ski_tokens *tokens, skald_str token, skald_time now,
         if (reterr_error) *reterr_error = error;
         return err;
     }
-    return identity_of(tokens, &jwt, arena, ret_identity, reterr_error);
+    SKALD_TRY(identity_of(tokens, &jwt, arena, ret_identity, reterr_error));
+    ski_token_cache_put(tokens->known, token, now, ret_identity);
+    return SKALD_OK;
 }

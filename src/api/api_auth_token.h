@@ -25,8 +25,8 @@ skald_err ski_jwks_source_new(const ski_token_options *options, unsigned algs, c
                               skald_error *reterr_error) SKALD_CHECK;
 void ski_jwks_source_free(ski_jwks_source *source);
 // ski_jwks_source_take puts the newest set in the place of *jwks, which may be NULL and is freed
-// then; where nothing newer is there, it stays. One thread.
-void ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks);
+// then. False: nothing newer is there, and it stays. One thread.
+bool ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks);
 // ski_jwks_source_ask has the keys read again, soon. Never waits.
 void ski_jwks_source_ask(ski_jwks_source *source);
 

@@ -40,7 +40,7 @@ void ski_call_header(ski_http_request *request, skald_str name, skald_str value)
     if (i == count) request->reply_header_count++;
 }
 
-skald_err ski_call_begin(ski_http_request *request, skald_error *reterr_error)
+skald_err ski_call_new(ski_http_request *request, skald_error *reterr_error)
 {
     static const char *const caches[] = {
         [SKI_CACHE_NEVER] = "no-store",
@@ -232,8 +232,7 @@ skald_err ski_call_run(ski_http_request *request, skald_error *reterr_error)
     SKALD_TRY(ski_auth_names(request));
     SKALD_TRY(check_body(request, route, reterr_error));
     if (route->positioned) SKALD_TRY(wait_position(request, reterr_error));
-    // An answer with a secret in it must not be kept to be given again.
-    if (strcmp(route->method, "POST") == 0 && route->handle != ski_post_key)
+    if (strcmp(route->method, "POST") == 0)
         SKALD_TRY(ski_replay_begin(request, &answered, reterr_error));
     if (answered) return SKALD_OK;
     err = route->handle(request, reterr_error);

@@ -14,6 +14,7 @@ typedef struct ski_call {
     const ski_route *route;                        // NULL: no such path or method
     unsigned version;                              // major number asked for
     uint16_t media;                                // of the reply, one bit of the route's
+    uint8_t body_media;                            // of ski_media, and 1; 0: not looked at yet
     bool vendor;                                   // Accept asked for application/vnd.skald.vN+json
     ski_http_header headers[SKI_CALL_HEADERS_MAX]; // the request's reply_headers
     struct ski_replay *replay;                     // with an Idempotency-Key: api_idempotency.c
@@ -32,10 +33,10 @@ void ski_call_header(ski_http_request *request, skald_str name, skald_str value)
 // ski_call_json is the media type of a reply that is JSON; NULL: application/json.
 const char *ski_call_json(const ski_http_request *request);
 
-// The guard begins with ski_call_begin, which makes the call, and when the caller may come in ends
+// The guard begins with ski_call_new, which makes the call, and when the caller may come in ends
 // with ski_call_admit: which version, which form of answer, and does the route know the parameters?
 // Fails: INVALID, UNSUPPORTED, NOMEM.
-skald_err ski_call_begin(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
+skald_err ski_call_new(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
 skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
 
 // ski_call_run is the handler of every route: what comes before the route's own.

@@ -4,6 +4,7 @@
 #include "api/api_documents.h"
 #include "api/api_parts.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -13,18 +14,23 @@ static skald_err put(skald_buf *buf, const char *text)
     return skald_buf_put(buf, skald_str_of(text));
 }
 
-// put_escaped writes text between tags or in quotes.
-static skald_err put_escaped(skald_buf *buf, const char *text)
+// put_text writes text between tags or in quotes.
+static skald_err put_text(skald_buf *buf, skald_str text)
 {
-    for (; *text; text++) {
-        switch (*text) {
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
         case '<': SKALD_TRY(put(buf, "&lt;")); break;
         case '&': SKALD_TRY(put(buf, "&amp;")); break;
         case '"': SKALD_TRY(put(buf, "&quot;")); break;
-        default: SKALD_TRY(ski_buf_byte(buf, *text));
+        default: SKALD_TRY(ski_buf_byte(buf, text.ptr[i]));
         }
     }
     return SKALD_OK;
+}
+
+static skald_err put_escaped(skald_buf *buf, const char *text)
+{
+    return put_text(buf, skald_str_of(text));
 }
 
 static const char head[] =
@@ -33,13 +39,65 @@ static const char head[] =
     "<link rel=\"stylesheet\" href=\"/docs/docs.css\">\n<script src=\"/docs/docs.js\" defer>"
     "</script>\n<h1>The HTTP API of skald</h1>\n<p>Also as <a href=\"/openapi.json\">OpenAPI 3.1"
     "</a>, and the events as <a href=\"/asyncapi.json\">AsyncAPI 3.0</a>.</p>\n"
+    "<p>Publish, read, follow; then let workers take deliveries and acknowledge them:</p>\n"
+    "<pre id=\"begin\">\n"
+    "SKALD=localhost:8000 JSON='Content-Type: application/json'\n"
+    "curl -s $SKALD/api/events -H \"$JSON\" "
+    "-d '{\"type\":\"order.created\",\"stream\":\"order-1\",\"data\":{\"total\":99}}'\n"
+    "curl -s \"$SKALD/api/events?type=order.*\"\n"
+    "curl -sN --max-time 2 \"$SKALD/api/events/stream?type=order.*&amp;after=0\"\n"
+    "curl -s $SKALD/api/subscriptions -H \"$JSON\" "
+    "-d '{\"name\":\"shipping\",\"filter\":{\"types\":[\"order.*\"]}}'\n"
+    "curl -s \"$SKALD/api/subscriptions/shipping/deliveries?waitMs=1000\"\n"
+    "curl -s $SKALD/api/subscriptions/shipping/ack -H \"$JSON\" "
+    "-d '{\"deliveries\":[\"ID\"]}' # a deliveryId of the answer before\n"
+    "</pre>\n"
+    "<p>Without keys the server answers this machine only. From the first key on every request "
+    "needs one: <code>-H \"Authorization: Bearer $KEY\"</code>.</p>\n"
     "<p>One thing is <code>{\"data\": {…}}</code>, a list <code>{\"data\": […], \"pagination\": "
-    "{\"limit\", \"nextCursor\"}}</code>. Anything that is not known is refused and named. An "
-    "error is <code>application/problem+json</code> with a <code>code</code>. With a key, send "
-    "<code>Authorization: Bearer …</code>. Every POST takes <code>Idempotency-Key</code>: sent "
-    "again, it is answered with the first reply and does nothing twice. This is version 2.0.0 of "
-    "the API; <code>/api/v1/…</code>, <code>X-API-Version: 1</code> or <code>Accept: "
-    "application/vnd.skald.v1+json</code> ask for the deprecated one.</p>\n";
+    "{\"limit\", \"nextCursor\"}}</code>. Times are RFC 3339 in UTC. Anything that is not known, "
+    "a member or a parameter, is refused and named.</p>\n";
+
+// What any request may say in its headers.
+static const char headers_table[] =
+    "<h2>headers</h2>\n<table>\n"
+    "<tr><td><code>Idempotency-Key</code><td>Of every POST but that of keys: 1 to 255 bytes. Sent "
+    "again within a day it is answered with the first reply and does nothing twice; 422 when the "
+    "request is another one, 409 while the first is not answered\n"
+    "<tr><td><code>If-Match</code><td>Where a route takes it: the ETag of the stream, so that "
+    "nobody else has written meanwhile; else 412\n"
+    "<tr><td><code>If-None-Match</code><td>An ETag: 304 if nothing has changed\n"
+    "<tr><td><code>X-Min-Position</code><td>Of reads: the X-Event-Position of a write, which is "
+    "then seen\n"
+    "<tr><td><code>X-Correlation-ID</code>, <code>traceparent</code><td>Given to the events, and "
+    "back with the answer\n"
+    "<tr><td><code>X-API-Version</code><td>2.0.0, this one, or 1.0.0, the deprecated one; also as "
+    "<code>/api/v1/…</code> or <code>Accept: application/vnd.skald.v1+json</code>\n"
+    "<tr><td><code>Content-Encoding</code>, <code>Accept-Encoding</code><td>gzip, zstd\n"
+    "</table>\n";
+
+// What may be wrong, beside what a route says of itself.
+static const char errors_table[] =
+    "<h2>errors</h2>\n<p>An error is <code>application/problem+json</code>: <code>detail</code> "
+    "says what, where and what to do, <code>code</code> is for programs, <code>errors[].field"
+    "</code> says where.</p>\n<table>\n"
+    "<tr><td>400<td><code>VALIDATION_ERROR</code><td>the request is wrong\n"
+    "<tr><td>401<td><code>AUTHENTICATION_ERROR</code><td>no key, or none that is good\n"
+    "<tr><td>403<td><code>AUTHORIZATION_ERROR</code><td>the key may not do this\n"
+    "<tr><td>404<td><code>NOT_FOUND</code><td>no such thing, or another tenant's\n"
+    "<tr><td>405, 406, 415<td><code>METHOD_NOT_ALLOWED NOT_ACCEPTABLE UNSUPPORTED_MEDIA_TYPE"
+    "</code><td>another method, Accept, Content-Type is due\n"
+    "<tr><td>409<td><code>CONCURRENCY_CONFLICT DUPLICATE INVALID_STATE</code><td>the stream is "
+    "elsewhere; the id has other content; not now\n"
+    "<tr><td>408, 413, 414, 431<td><code>TIMEOUT PAYLOAD_TOO_LARGE URI_TOO_LONG HEADERS_TOO_LARGE"
+    "</code><td>a limit is passed\n"
+    "<tr><td>412<td><code>PRECONDITION_FAILED</code><td>the stream is not where If-Match says\n"
+    "<tr><td>422<td><code>SCHEMA_VIOLATION IDEMPOTENCY_KEY_REUSED</code><td>a schema refuses the "
+    "data; another request had the key\n"
+    "<tr><td>429<td><code>RATE_LIMITED</code><td>Retry-After says when again\n"
+    "<tr><td>501<td><code>NOT_IMPLEMENTED</code><td>promised, and not there yet\n"
+    "<tr><td>503<td><code>READ_ONLY UNAVAILABLE</code><td>the disk is full; too busy, or "
+    "stopping: try again\n</table>\n";
 
 static const char *const kinds[] = {"text", "number", "time", "word", "number or word"};
 
@@ -63,6 +121,81 @@ static skald_err put_schema(skald_buf *buf, const char *what, const char *compon
                          component);
 }
 
+// example_of is the first example of a component; not given: it has none.
+static skald_str example_of(const char *component)
+{
+    const skald_str steps[] = {skald_str_of(component), SKALD_STR("examples")};
+    skald_str at = ski_document_find("schemas.json");
+    ski_json_walk walk;
+    ski_json_item item;
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        walk = (ski_json_walk){.rest = at};
+        at = (skald_str){0};
+        while (!at.ptr && ski_json_next(&walk, &item))
+            if (skald_str_equal(item.key, steps[i])) at = item.value;
+        if (!at.ptr) return at;
+    }
+    walk = (ski_json_walk){.rest = at};
+    return ski_json_next(&walk, &item) ? item.value : (skald_str){0};
+}
+
+// put_path: what stands for something is written large.
+static skald_err put_path(skald_buf *buf, const char *path)
+{
+    bool named = false;
+
+    for (; *path; path++) {
+        char byte = *path;
+
+        named = byte == '{' || (named && byte != '}');
+        if (byte == '{' || byte == '}') continue;
+        if (named && byte >= 'a' && byte <= 'z') byte = (char)(byte - 'a' + 'A');
+        SKALD_TRY(ski_buf_byte(buf, byte));
+    }
+    return SKALD_OK;
+}
+
+// put_example shows the request as a command.
+static skald_err put_example(skald_buf *buf, const ski_route *route)
+{
+    skald_str body = route->takes ? example_of(route->takes) : (skald_str){0};
+    bool plain = strcmp(route->method, body.len ? "POST" : "GET") == 0;
+
+    SKALD_TRY(put(buf, route->reply_media & SKI_SSE ? "<pre>curl -sN " : "<pre>curl -s "));
+    if (!plain) SKALD_TRY(ski_buf_print(buf, "-X %s ", route->method));
+    SKALD_TRY(put(buf, "$SKALD"));
+    SKALD_TRY(put_path(buf, route->path));
+    if (body.len) {
+        SKALD_TRY(put(buf, " -H &quot;$JSON&quot; -d '"));
+        SKALD_TRY(put_text(buf, body));
+        SKALD_TRY(ski_buf_byte(buf, '\''));
+    }
+    return put(buf, "</pre>\n");
+}
+
+// put_forms: which media types it takes and gives, where they are not JSON alone.
+static skald_err put_forms(skald_buf *buf, const ski_route *route)
+{
+    const uint16_t media[] = {route->body_media, route->reply_media};
+
+    for (size_t way = 0; way < 2; way++) {
+        const char *before =
+            way ? "<p>Gives, as Accept says: " : "<p>Takes, as Content-Type says: ";
+
+        if (!media[way] || media[way] & SKI_ANY) continue;
+        for (unsigned form = 1; form < SKI_ANY; form <<= 1) {
+            if (!(media[way] & form)) continue;
+            SKALD_TRY(ski_buf_print(buf, "%s<code>%s</code>", before, ski_form_name(form)));
+            before = ", ";
+        }
+        SKALD_TRY(put(buf, "\n"));
+    }
+    if (route->matched) SKALD_TRY(put(buf, "<p>Takes <code>If-Match</code>.\n"));
+    if (route->positioned) SKALD_TRY(put(buf, "<p>Takes <code>X-Min-Position</code>.\n"));
+    return SKALD_OK;
+}
+
 static skald_err put_route(skald_buf *buf, const ski_route *route)
 {
     const char *names = route->query;
@@ -84,6 +217,8 @@ static skald_err put_route(skald_buf *buf, const ski_route *route)
     if (route->query) SKALD_TRY(put(buf, "</table>\n"));
     SKALD_TRY(put_schema(buf, "Takes", route->takes));
     SKALD_TRY(put_schema(buf, "Gives", route->gives));
+    SKALD_TRY(put_forms(buf, route));
+    if (route->handle != ski_not_yet) SKALD_TRY(put_example(buf, route));
     SKALD_TRY(ski_buf_print(buf, "<p>Answers %u", route->status ? route->status : 200));
     if (route->also) SKALD_TRY(ski_buf_print(buf, " or %u", route->also));
     if (route->errors) SKALD_TRY(ski_buf_print(buf, "; fails with %s", route->errors));
@@ -113,6 +248,8 @@ skald_err ski_docs_put(skald_buf *buf)
         section = next;
         SKALD_TRY(put_route(buf, &ski_routes[i]));
     }
+    SKALD_TRY(put(buf, headers_table));
+    SKALD_TRY(put(buf, errors_table));
     return put(buf, "<h2>schemas</h2>\n<div id=\"schemas\"><noscript>They are in <a "
                     "href=\"/openapi.json\">/openapi.json</a>, under components.</noscript></div>"
                     "\n</html>\n");

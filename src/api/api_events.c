@@ -5,47 +5,75 @@
 #include "base/json.h"
 #include "base/str.h"
 
-static skald_err put_events(skald_cursor *cursor, bool cloudevents, skald_buf *buf,
-                            uint64_t *ret_count, bool *ret_cut, skald_error *reterr_error)
-{
-    const skald_event *event = NULL;
-    uint64_t count = 0;
+// A page of a list: what is read, and how far it came.
+typedef struct list_page {
+    skald_read read;
+    uint64_t limit, written; // events
+    uint64_t position;       // of the last one looked at
+    bool cloudevents, more;
+} list_page;
 
-    for (;;) {
+// put_some writes the events of one read. *ret_more: there may be more of it, or behind it.
+static skald_err put_some(skald_cursor *cursor, list_page *page, skald_buf *buf, bool *ret_more,
+                          skald_error *reterr_error)
+{
+    uint64_t seen = 0;
+
+    for (;; seen++) {
+        const skald_event *event;
+
         if (buf->len > SKI_API_PAGE_BYTES) break;
         SKALD_TRY(skald_cursor_next(cursor, &event, reterr_error));
-        if (!event) break;
-        if (count++) SKALD_TRY(ski_buf_byte(buf, ','));
-        SKALD_TRY(skald_event_json(event, cloudevents, buf));
+        if (!event) {
+            *ret_more = seen == page->read.events_max;
+            return SKALD_OK;
+        }
+        page->position = event->position;
+        if (ski_event_hidden(&page->read.filter, event)) continue;
+        if (page->written++) SKALD_TRY(ski_buf_byte(buf, ','));
+        SKALD_TRY(skald_event_json(event, page->cloudevents, buf));
     }
-    *ret_cut = event != NULL;
-    *ret_count = count;
+    page->limit = page->written; // as many as fit
+    *ret_more = true;
     return SKALD_OK;
+}
+
+// put_events fills a page: where some are hidden it reads on, so that an empty one is the end.
+static skald_err put_events(skald_store *store, list_page *page, skald_buf *buf,
+                            skald_error *reterr_error)
+{
+    skald_err err = SKALD_OK;
+
+    for (page->more = true; page->more && page->written < page->limit && !err;) {
+        skald_cursor *cursor = NULL;
+
+        page->read.events_max = page->limit - page->written;
+        SKALD_TRY(skald_cursor_open(store, &page->read, &cursor));
+        err = put_some(cursor, page, buf, &page->more, reterr_error);
+        skald_cursor_close(cursor);
+        if (page->read.backwards)
+            page->read.before = page->position;
+        else
+            page->read.after = page->position;
+    }
+    return err;
 }
 
 skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
                           skald_error *reterr_error)
 {
-    skald_read read = query->read;
-    skald_cursor *cursor = NULL;
-    uint64_t count = 0;
-    bool cut = false;
-    skald_err err;
+    list_page page = {.read = query->read, .limit = query->limit};
+    skald_err err = skald_buf_put(buf, SKALD_STR("{\"data\":["));
 
-    read.events_max = query->limit;
-    SKALD_TRY(skald_cursor_open(api->store, &read, &cursor));
-    err = skald_buf_put(buf, SKALD_STR("{\"data\":["));
-    if (!err) err = put_events(cursor, false, buf, &count, &cut, reterr_error);
+    if (!err) err = put_events(api->store, &page, buf, reterr_error);
     if (!err)
         err = ski_buf_print(buf, "],\"pagination\":{\"limit\":%u,\"nextCursor\":", query->limit);
-    if (!err && (cut || count == query->limit)) {
-        err = ski_buf_u64(buf, skald_cursor_position(cursor));
+    if (!err && page.more) {
+        err = ski_buf_u64(buf, page.position);
     } else if (!err) {
         err = skald_buf_put(buf, SKALD_STR("null"));
     }
-    if (!err) err = skald_buf_put(buf, SKALD_STR("}}"));
-    skald_cursor_close(cursor);
-    return err;
+    return err ? err : skald_buf_put(buf, SKALD_STR("}}"));
 }
 
 // put_query writes the query string but for one name.
@@ -85,27 +113,19 @@ static skald_err link_next(ski_http_request *request, const ski_query *query, ui
 static skald_err reply_batch(ski_http_request *request, const ski_query *query,
                              skald_error *reterr_error)
 {
+    list_page page = {.read = query->read, .limit = query->limit, .cloudevents = true};
     skald_buf buf = ski_reply_buf();
-    skald_read read = query->read;
-    skald_cursor *cursor = NULL;
-    uint64_t count = 0;
-    bool cut = false;
-    skald_err err;
+    skald_err err = ski_buf_byte(&buf, '[');
 
-    read.events_max = query->limit;
-    SKALD_TRY(skald_cursor_open(ski_api_of(request)->store, &read, &cursor));
-    err = ski_buf_byte(&buf, '[');
-    if (!err) err = put_events(cursor, true, &buf, &count, &cut, reterr_error);
+    if (!err) err = put_events(ski_api_of(request)->store, &page, &buf, reterr_error);
     if (!err) err = ski_buf_byte(&buf, ']');
-    if (!err && (cut || count == query->limit))
-        err = link_next(request, query, skald_cursor_position(cursor));
+    if (!err && page.more) err = link_next(request, query, page.position);
     if (!err)
         err = ski_reply_send(request, &(ski_http_reply){
                                           .status = 200,
                                           .content_type = "application/cloudevents-batch+json",
                                           .body = ski_buf_str(&buf),
                                       });
-    skald_cursor_close(cursor);
     skald_buf_fini(&buf);
     return err;
 }

@@ -647,6 +647,8 @@ void ski_replay_end(ski_http_request *request, const ski_http_reply *reply)
         return;
     }
     replay->over = true;
+    if (replay->again)
+        ski_call_header(request, SKALD_STR("Idempotency-Replayed"), SKALD_STR("true"));
     replay_record record = record_of(replay);
     record.status = (uint16_t)reply->status;
     // What was published the first time is said again as it was said then.

@@ -195,6 +195,17 @@ static void group_published(void *context, const skald_published *published)
     intake_free(intake);
 }
 
+// still_let_in: a body may go on for hours, and whose key is not good any more stores nothing.
+static skald_err still_let_in(ndjson_intake *intake)
+{
+    ski_auth_ticket ticket = ski_auth_ticket_of(intake->request);
+
+    intake->outcome_error = (skald_error){0};
+    if (ski_auth_ticket_holds(ski_api_of(intake->request)->auth, &ticket)) return SKALD_OK;
+    return skald_fail(&intake->outcome_error, SKALD_EAUTH,
+                      "the key was revoked, or has expired, since this request began");
+}
+
 // group_send publishes events [first, first + count) of the group in flight. False: it was refused
 // at
 // once, and why is in outcome.
@@ -208,7 +219,7 @@ static bool group_send(ndjson_intake *intake, size_t first, size_t count)
     skald_str correlation = intake->request->correlation_id, trace = intake->request->traceparent;
     skald_expect *expects = &group->expects[first];
     size_t expect_count = 0;
-    skald_err err;
+    skald_err err = still_let_in(intake);
 
     // With several events each expectation stands where its event does, for it may have to be tried
     // alone.
@@ -223,13 +234,12 @@ static bool group_send(ndjson_intake *intake, size_t first, size_t count)
     }
     options.append.expect = dense;
     options.append.expect_count = expect_count;
-    intake->outcome_error = (skald_error){0};
     intake->outcome_position = 0;
     intake->in_flight = true;
-    err = !dense
-              ? SKALD_ENOMEM
-              : ski_publish_checked_start(ski_api_of(intake->request)->bus, &group->events[first],
-                                          count, &options, group_published, intake);
+    if (!err && !dense) err = SKALD_ENOMEM;
+    if (!err)
+        err = ski_publish_checked_start(ski_api_of(intake->request)->bus, &group->events[first],
+                                        count, &options, group_published, intake);
     if (!err) return true;
     intake->in_flight = false;
     intake->outcome = err;

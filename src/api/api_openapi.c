@@ -174,19 +174,16 @@ static skald_err put_parameters(skald_buf *buf, const ski_route *route)
 
 // Bodies.
 
-static const struct {
-    uint16_t bit;
-    const char *name, *schema; // schema: NULL is that of the route
-} forms[] = {
-    {SKI_JSON, "application/json", NULL},
-    {SKI_NDJSON, "application/x-ndjson", "{\"type\":\"string\"}"},
-    {SKI_CLOUDEVENT, "application/cloudevents+json", "{\"type\":\"object\"}"},
-    {SKI_CLOUDEVENTS, "application/cloudevents-batch+json",
-     "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}"},
-    {SKI_SSE, "text/event-stream", "{\"type\":\"string\"}"},
-    {SKI_TEXT, "text/plain", "{\"type\":\"string\"}"},
-    {SKI_HTML, "text/html", "{\"type\":\"string\"}"},
-};
+// schema_of is the schema of a form that is not the route's own; NULL: it is.
+static const char *schema_of(unsigned form)
+{
+    switch (form) {
+    case SKI_JSON: return NULL;
+    case SKI_CLOUDEVENT: return "{\"type\":\"object\"}";
+    case SKI_CLOUDEVENTS: return "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}";
+    default: return "{\"type\":\"string\"}";
+    }
+}
 
 // put_older adds what an older version of the API answers, where that is different.
 static skald_err put_older(skald_buf *buf, const char *component)
@@ -214,11 +211,13 @@ static skald_err put_content(skald_buf *buf, uint16_t media, const char *compone
     if (!media || media & SKI_ANY) media |= component ? SKI_JSON : 0;
     if (!(media & ~(SKI_ANY | SKI_CE_BINARY))) return SKALD_OK;
     SKALD_TRY(put(buf, ",\"content\":{"));
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (!(media & forms[i].bit)) continue;
-        SKALD_TRY(ski_buf_print(buf, "%s\"%s\":{\"schema\":", any ? "," : "", forms[i].name));
-        if (forms[i].schema || !component) {
-            SKALD_TRY(put(buf, forms[i].schema ? forms[i].schema : "{}"));
+    for (unsigned form = 1; form < SKI_ANY; form <<= 1) {
+        const char *schema = schema_of(form);
+
+        if (!(media & form) || form == SKI_CE_BINARY) continue;
+        SKALD_TRY(ski_buf_print(buf, "%s\"%s\":{\"schema\":", any ? "," : "", ski_form_name(form)));
+        if (schema || !component) {
+            SKALD_TRY(put(buf, schema ? schema : "{}"));
         } else {
             SKALD_TRY(ski_buf_print(buf, "{\"$ref\":\"#/components/schemas/%s\"}", component));
         }
@@ -258,9 +257,11 @@ static unsigned status_of(skald_str code)
 
 static skald_err put_errors(skald_buf *buf, const ski_route *route)
 {
-    const char *lists[] = {
+    static const char any_route[] =
         "VALIDATION_ERROR VERSION_CONFLICT UNSUPPORTED_API_VERSION AUTHENTICATION_ERROR "
-        "AUTHORIZATION_ERROR NOT_ACCEPTABLE RATE_LIMITED INTERNAL_ERROR UNAVAILABLE",
+        "AUTHORIZATION_ERROR NOT_ACCEPTABLE RATE_LIMITED INTERNAL_ERROR UNAVAILABLE";
+    const char *lists[] = {
+        any_route,
         route->takes ? "UNSUPPORTED_MEDIA_TYPE" : NULL,
         strcmp(route->method, "POST") == 0 ? "IDEMPOTENCY_KEY_REUSED INVALID_STATE" : NULL,
         route->errors,

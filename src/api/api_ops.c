@@ -59,8 +59,8 @@ static skald_err readiness_find(ski_http_request *request, readiness *ret_ready)
 {
     ski_api *api = ski_api_of(request);
     const ski_identity *identity = ski_identity_of(request);
-    readiness ready = {.named = identity && identity->everywhere &&
-                                identity->scopes & (SKALD_SCOPE_ADMIN | SKALD_SCOPE_METRICS)};
+    readiness ready = {.named = (identity->everywhere && identity->scopes & SKALD_SCOPE_ADMIN) ||
+                                identity->scopes & SKALD_SCOPE_METRICS};
 
     skald_store_state_get(api->store, &ready.store);
     ski_bus_queues_get(api->bus, &ready.bus);
@@ -186,14 +186,6 @@ skald_err ski_get_ready(ski_http_request *request, skald_error *reterr_error)
     return err;
 }
 
-static bool route_of(size_t index, const char **ret_method, const char **ret_path)
-{
-    if (!ski_routes[index].method) return false; // the end: they are asked for in order
-    *ret_method = ski_routes[index].method;
-    *ret_path = ski_routes[index].path;
-    return true;
-}
-
 static skald_err put_all(ski_http_request *request, skald_buf *buf)
 {
     ski_api *api = ski_api_of(request);
@@ -209,7 +201,7 @@ static skald_err put_all(ski_http_request *request, skald_buf *buf)
     SKALD_TRY(ski_measures_subscriptions_put(&measured, buf));
     SKALD_TRY(ski_auth_metrics(api->auth, buf));
     SKALD_TRY(ski_usage_put(&api->usage, buf));
-    return ski_metrics_put(&api->metrics, route_of, buf);
+    return ski_metrics_put(&api->metrics, ski_route_of, buf);
 }
 
 // wants_open: Accept names OpenMetrics, and does not give it no weight.

@@ -9,6 +9,7 @@
 #include "api/api_call.h"
 #include "api/api_metrics.h"
 #include "api/api_version.h"
+#include "api/frames.h"
 #include "event/event_json.h"
 #include "os/thread.h"
 
@@ -25,6 +26,7 @@ struct ski_api {
     ski_pulls *pulls;
     ski_replays *replays;
     ski_usage usage;
+    ski_frames *frames;
     ski_mutex wait_lock; // of those who wait for X-Min-Position
     ski_cond wait_cond;
     uint32_t position_waits;

@@ -208,8 +208,6 @@ static void reply_version(ski_http_request *request, const skald_event *event)
     etag =
         skald_arena_print(request->scratch, "\"%llu\"", (unsigned long long)event->stream_version);
     if (etag.ptr) ski_call_header(request, SKALD_STR("ETag"), etag);
-    if (ski_replay_again(request))
-        ski_call_header(request, SKALD_STR("Idempotency-Replayed"), SKALD_STR("true"));
 }
 
 // matches: the request says where its stream must stand in a header.

@@ -8,7 +8,6 @@
 // last one frees it.
 #include "api/api_parts.h"
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/str.h"
 
 #include <stdatomic.h>
@@ -17,7 +16,7 @@
 enum {
     client_bytes_max = 512 * 1024, // waiting to be sent; one larger event still passes an empty
                                    // buffer
-    client_heartbeat_ms = 15000,
+    heartbeat_default_ms = 15000,
 };
 
 typedef struct sse_client {
@@ -26,39 +25,27 @@ typedef struct sse_client {
     ski_http_request_id request;
     ski_auth *auth;
     ski_metrics *metrics;
+    ski_frames *frames;
     ski_auth_ticket ticket; // it is still let in
     _Atomic int owners;
     ski_mutex lock; // of what follows
     skald_subscription subscription;
     skald_delivery_id waiting; // the pending delivery, 0: none
-    skald_buf held;            // its event, which found no room
+    ski_frame *held;           // its event, which found no room
     bool gone;
 } sse_client;
 
 static void client_leave(sse_client *client)
 {
     if (atomic_fetch_sub(&client->owners, 1) > 1) return;
-    skald_buf_fini(&client->held);
     ski_mutex_fini(&client->lock);
     ski_free(client);
-}
-
-static skald_err put_event(const skald_event *event, skald_buf *buf)
-{
-    if (event->position) {
-        SKALD_TRY(skald_buf_put(buf, SKALD_STR("id: ")));
-        SKALD_TRY(ski_buf_u64(buf, event->position));
-        SKALD_TRY(ski_buf_byte(buf, '\n'));
-    }
-    SKALD_TRY(skald_buf_put(buf, SKALD_STR("data: ")));
-    SKALD_TRY(skald_event_json(event, false, buf));
-    return skald_buf_put(buf, SKALD_STR("\n\n"));
 }
 
 static skald_outcome client_handle(const skald_delivery *delivery)
 {
     sse_client *client = delivery->context;
-    skald_buf buf = ski_reply_buf();
+    ski_frame *frame = NULL;
     skald_outcome outcome = SKALD_ACK;
     skald_err err;
 
@@ -67,27 +54,32 @@ static skald_outcome client_handle(const skald_delivery *delivery)
         (void)!ski_http_stream_end(client->http, client->request);
         return SKALD_ACK;
     }
-    err = put_event(delivery->event, &buf);
-    if (err) {
-        skald_buf_fini(&buf);
-        return skald_retry(delivery, 0, "cannot encode: %s", skald_err_text(err));
-    }
+    err = ski_frames_take(client->frames, delivery->event, &frame);
+    if (err) return skald_retry(delivery, 0, "cannot encode: %s", skald_err_text(err));
     // The lock covers the write too: drained, which takes it, then comes after waiting is set.
     ski_mutex_lock(&client->lock);
     err = client->gone
               ? SKALD_ESTALE
-              : ski_http_stream_write(client->http, client->request, ski_buf_str(&buf), NULL);
+              : ski_http_stream_write(client->http, client->request, ski_frame_text(frame), NULL);
     if (err != SKALD_ESTALE)
         atomic_fetch_add_explicit(&client->metrics->live_events, 1, memory_order_relaxed);
     if (err == SKALD_EFULL) {
         client->waiting = delivery->id;
-        client->held = buf;
-        buf = ski_reply_buf();
+        client->held = frame;
+        frame = NULL;
         outcome = SKALD_PENDING;
     }
     ski_mutex_unlock(&client->lock);
-    skald_buf_fini(&buf);
+    ski_frames_give(client->frames, frame);
     return outcome; // a client that is gone needs nothing: its subscription is ending
+}
+
+// client_goes_on: nothing is delivered to a quiet stream, so its key is asked after here.
+static bool client_goes_on(void *context)
+{
+    const sse_client *client = context;
+
+    return ski_auth_ticket_holds(client->auth, &client->ticket);
 }
 
 static void client_end(void *context)
@@ -105,9 +97,10 @@ static void client_drained(void *context)
     client->waiting.id = 0;
     if (waiting.id) {
         // The buffer is empty now, so it is taken; a client that is gone needs nothing.
-        (void)!ski_http_stream_write(client->http, client->request, ski_buf_str(&client->held),
+        (void)!ski_http_stream_write(client->http, client->request, ski_frame_text(client->held),
                                      NULL);
-        skald_buf_fini(&client->held);
+        ski_frames_give(client->frames, client->held);
+        client->held = NULL;
     }
     ski_mutex_unlock(&client->lock);
     if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, SKALD_ACK, 0, NULL);
@@ -121,6 +114,8 @@ static void client_gone(void *context)
     ski_mutex_lock(&client->lock);
     client->gone = true;
     subscription = client->subscription;
+    ski_frames_give(client->frames, client->held); // the subscription may end after the api
+    client->held = NULL;
     ski_mutex_unlock(&client->lock);
     if (subscription.id) (void)skald_unsubscribe(client->bus, subscription, false);
     client_leave(client);
@@ -136,6 +131,7 @@ static skald_err client_new(ski_http_request *request, sse_client **ret_client)
     client->request = request->id;
     client->auth = ski_api_of(request)->auth;
     client->metrics = &ski_api_of(request)->metrics;
+    client->frames = ski_api_of(request)->frames;
     client->ticket = ski_auth_ticket_of(request);
     atomic_init(&client->owners, 2);
     ski_mutex_init(&client->lock);
@@ -217,8 +213,9 @@ skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_er
         .drained = client_drained,
         .gone = client_gone,
         .write_bytes_max = client_bytes_max,
-        .heartbeat_ms = client_heartbeat_ms,
+        .heartbeat_ms = ski_api_of(request)->options.heartbeat_ms,
         .heartbeat = SKALD_STR(": \n\n"),
+        .goes_on = client_goes_on,
     };
     sse_client *client = NULL;
     ski_query query;
@@ -228,6 +225,7 @@ skald_err ski_get_event_stream(ski_http_request *request, skald_error *reterr_er
     SKALD_TRY(read_resume(request, &query, reterr_error));
     SKALD_TRY(client_new(request, &client));
     stream.context = client;
+    if (!stream.heartbeat_ms) stream.heartbeat_ms = heartbeat_default_ms;
     err = ski_http_stream_begin(request->http, request->id, &head, &stream);
     if (err) {
         ski_mutex_fini(&client->lock);

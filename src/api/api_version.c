@@ -266,16 +266,18 @@ void ski_usage_count(ski_usage *usage, unsigned version, skald_str consumer, ska
     ski_mutex_lock(&usage->lock);
     for (; i < usage->count; i++) {
         row = &usage->rows[i];
-        if (row->version == version && skald_str_equal(skald_str_of(row->consumer), consumer))
+        if (row->version == version && row->consumer_len == consumer.len &&
+            memcmp(row->consumer, consumer.ptr, consumer.len) == 0)
             break;
     }
-    if (i == usage->count && i < SKI_USAGE_MAX) {
-        row = &usage->rows[usage->count++];
-        *row = (ski_usage_row){.version = version, .first_at = now};
-        if (consumer.len) memcpy(row->consumer, consumer.ptr, consumer.len);
-    } else if (i == usage->count) {
-        row = &usage->rows[SKI_USAGE_MAX];
-        if (!row->requests) *row = (ski_usage_row){.consumer = "other", .first_at = now};
+    if (i == usage->count) {
+        bool other = i == SKI_USAGE_MAX;
+
+        if (other) consumer = SKALD_STR("other");
+        row = &usage->rows[other ? SKI_USAGE_MAX + version - 1 : usage->count++];
+        if (!row->requests) *row = (ski_usage_row){.version = version, .first_at = now};
+        row->consumer_len = (uint32_t)consumer.len;
+        memcpy(row->consumer, consumer.ptr, consumer.len);
     }
     row->requests++;
     row->last_at = now;
@@ -290,8 +292,9 @@ static const ski_usage_row *usage_copy(ski_usage *usage, skald_arena *scratch, s
     if (!rows) return NULL;
     ski_mutex_lock(&usage->lock);
     memcpy(rows, usage->rows, sizeof usage->rows);
-    *ret_count = usage->count + (usage->rows[SKI_USAGE_MAX].requests > 0);
-    if (*ret_count > usage->count) rows[usage->count] = rows[SKI_USAGE_MAX];
+    *ret_count = usage->count;
+    for (size_t i = SKI_USAGE_MAX; i < SKI_USAGE_MAX + SKI_ROUTE_VERSION; i++)
+        if (usage->rows[i].requests) rows[(*ret_count)++] = usage->rows[i];
     ski_mutex_unlock(&usage->lock);
     return rows;
 }
@@ -299,8 +302,8 @@ static const ski_usage_row *usage_copy(ski_usage *usage, skald_arena *scratch, s
 static skald_err put_row(skald_buf *buf, const ski_usage_row *row)
 {
     char first[SKALD_TIME_TEXT + 1], last[SKALD_TIME_TEXT + 1];
-    skald_str version = row->version ? ski_version_text(row->version) : SKALD_STR("any");
-    bool deprecated = row->version && versions[row->version].deprecation;
+    skald_str version = ski_version_text(row->version);
+    bool deprecated = versions[row->version].deprecation;
 
     skald_time_print(row->first_at, first);
     skald_time_print(row->last_at, last);
@@ -335,7 +338,7 @@ skald_err ski_usage_put(ski_usage *usage, skald_buf *buf)
     uint64_t requests[SKI_ROUTE_VERSION + 1] = {0};
 
     ski_mutex_lock(&usage->lock);
-    for (size_t i = 0; i <= SKI_USAGE_MAX; i++) {
+    for (size_t i = 0; i < SKI_USAGE_MAX + SKI_ROUTE_VERSION; i++) {
         requests[usage->rows[i].version] += usage->rows[i].requests;
     }
     ski_mutex_unlock(&usage->lock);

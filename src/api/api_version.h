@@ -4,7 +4,7 @@
 #ifndef SKI_API_API_VERSION_H
 #define SKI_API_API_VERSION_H
 
-#include "net/http.h"
+#include "api/routes.h"
 #include "os/thread.h"
 
 // ski_version_choose reads the path, X-API-Version and Accept, which must agree in the major
@@ -27,11 +27,12 @@ skald_err ski_version_down(const char *component, unsigned version, skald_str bo
 
 // ski_usage counts requests by version and consumer. Any thread.
 enum {
-    SKI_USAGE_MAX = 256,          // consumers of all versions together; the rest are one, "other"
+    SKI_USAGE_MAX = 256, // consumers of all versions together; the rest of each are one, "other"
     SKI_USAGE_CONSUMER_BYTES = 64 // of a consumer's name; a longer one is cut
 };
 typedef struct ski_usage_row {
     unsigned version;
+    uint32_t consumer_len;
     char consumer[SKI_USAGE_CONSUMER_BYTES + 1];
     uint64_t requests;
     skald_time first_at, last_at;
@@ -39,7 +40,7 @@ typedef struct ski_usage_row {
 typedef struct ski_usage {
     ski_mutex lock;
     size_t count;
-    ski_usage_row rows[SKI_USAGE_MAX + 1];
+    ski_usage_row rows[SKI_USAGE_MAX + SKI_ROUTE_VERSION]; // the others of each version at the end
 } ski_usage;
 void ski_usage_init(ski_usage *usage);
 void ski_usage_fini(ski_usage *usage);

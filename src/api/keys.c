@@ -6,6 +6,7 @@
 //   2. A revoked key keeps its entry. Only when SKALD_KEYS_MAX are there does the one that was
 //   revoked first make room, and never the last entry of all.
 //   3. A secret is in no store, log or error: only in the text that is given once.
+#define OPENSSL_SUPPRESS_DEPRECATED // SHA256_Init: nothing is fetched or allocated for each request
 #include "api/keys.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -133,6 +134,18 @@ static skald_err check_streams(skald_texts streams, skald_error *reterr_error)
     return SKALD_OK;
 }
 
+bool ski_key_tenant_right(skald_str tenant)
+{
+    if (!tenant.len) return true;
+    return tenant.ptr[0] != '$' && !memchr(tenant.ptr, '/', tenant.len) &&
+           !skald_str_equal(tenant, SKALD_STR("*"));
+}
+
+bool ski_key_rules_all(const skald_key *key)
+{
+    return !key->tenant.len && (key->scopes & (SKALD_SCOPE_ADMIN | SKALD_SCOPE_METRICS));
+}
+
 skald_err ski_key_check(const skald_key *asked, skald_time now, skald_error *reterr_error)
 {
     bool narrowed = asked->types.count || asked->streams.count;
@@ -147,10 +160,10 @@ skald_err ski_key_check(const skald_key *asked, skald_time now, skald_error *ret
                              "metrics");
     }
     if (asked->tenant.len > SKALD_TENANT_BYTES_MAX || !text_plain(asked->tenant) ||
-        (asked->tenant.len && memchr(asked->tenant.ptr, '/', asked->tenant.len)) ||
-        skald_str_equal(asked->tenant, SKALD_STR("*"))) {
+        !ski_key_tenant_right(asked->tenant)) {
         return skald_fail_at(reterr_error, SKALD_EINVALID, "tenantId",
-                             "must be text of at most %d bytes without '/'",
+                             "must be text of at most %d bytes without '/', and neither '*' nor "
+                             "begin with '$'",
                              SKALD_TENANT_BYTES_MAX);
     }
     if (asked->types.count > SKALD_KEY_PATTERNS_MAX ||
@@ -194,18 +207,37 @@ bool ski_key_begins(skald_str text)
     return ski_str_begins(text, skald_str_of(text_prefix));
 }
 
+enum { hex_none = 16 };
+
+static unsigned hex_digit(char byte)
+{
+    unsigned digit = (unsigned)(unsigned char)byte - '0';
+    unsigned letter = (unsigned)(unsigned char)byte - 'a';
+
+    return digit < 10 ? digit : letter < 6 ? letter + 10 : hex_none;
+}
+
 // hex_read takes lower case only, so that one key has one text.
 static bool hex_read(skald_str text, uint8_t *ret_bytes)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        int digit = byte >= '0' && byte <= '9'   ? byte - '0'
-                    : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
-                                                 : -1;
-        if (digit < 0) return false;
-        ret_bytes[i / 2] = (uint8_t)(i % 2 ? ret_bytes[i / 2] << 4 | digit : digit);
+    unsigned bad = 0;
+
+    for (size_t i = 0; i + 1 < text.len; i += 2) {
+        unsigned high = hex_digit(text.ptr[i]), low = hex_digit(text.ptr[i + 1]);
+        bad |= high | low;
+        ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
     }
-    return true;
+    return bad < hex_none && text.len % 2 == 0;
+}
+
+static bool sha256(const uint8_t *bytes, size_t len, uint8_t ret_hash[SKI_KEY_HASH_BYTES])
+{
+    SHA256_CTX context;
+    bool done = SHA256_Init(&context) && SHA256_Update(&context, bytes, len) &&
+                SHA256_Final(ret_hash, &context);
+
+    OPENSSL_cleanse(&context, sizeof context);
+    return done;
 }
 
 static void hex_write(const uint8_t *bytes, size_t len, char *ret_text)
@@ -230,7 +262,7 @@ bool ski_key_parse(skald_str text, skald_str *ret_id, uint8_t ret_hash[SKI_KEY_H
     parsed =
         hex_read(*ret_id, id) &&
         hex_read(ski_str(text.ptr + prefix + SKALD_KEY_ID_BYTES + 1, 2 * sizeof secret), secret) &&
-        SHA256(secret, sizeof secret, ret_hash) != NULL;
+        sha256(secret, sizeof secret, ret_hash);
     OPENSSL_cleanse(secret, sizeof secret);
     return parsed;
 }
@@ -404,6 +436,7 @@ static void committed(skald_store_batch *batch, skald_err err)
 static skald_err commit(skald_store *store, const change *made, skald_arena *arena)
 {
     const skald_key *key = &made->record->key;
+    bool rules_all = ski_key_rules_all(key); // then nobody of one tenant is told of it
     skald_buf document = {.bytes_max = document_bytes_max}, data = {.bytes_max = 4096};
     skald_err outcome = SKALD_OK, err;
     skald_store_value values[3] = {
@@ -412,7 +445,7 @@ static skald_err commit(skald_store *store, const change *made, skald_arena *are
         {.name = skald_arena_print(arena, "keyuse/%.*s", SKALD_FMT(made->dropped))}};
     skald_event event = {
         .type = skald_str_of(made->type),
-        .tenant = key->tenant,
+        .tenant = rules_all ? SKALD_STR(SKALD_PLATFORM_TENANT) : key->tenant,
         .user = made->by->user,
         .role = made->by->role,
         .correlation_id = made->by->correlation_id,
@@ -477,7 +510,7 @@ static skald_err draw(skald_store *store, skald_arena *arena, ski_key_record *re
     hex_write(id, sizeof id, text + prefix);
     text[prefix + SKALD_KEY_ID_BYTES] = '_';
     hex_write(secret, sizeof secret, text + prefix + SKALD_KEY_ID_BYTES + 1);
-    hashed = SHA256(secret, sizeof secret, record->hash) != NULL;
+    hashed = sha256(secret, sizeof secret, record->hash);
     OPENSSL_cleanse(secret, sizeof secret);
     record->key.id = ski_str(text + prefix, SKALD_KEY_ID_BYTES);
     *ret_text = ski_str(text, SKI_KEY_TEXT_BYTES);

@@ -36,6 +36,13 @@ skald_err ski_key_end(skald_store *store, skald_str id, const ski_key_by *by,
 skald_err ski_key_check(const skald_key *asked, skald_time now, skald_error *reterr_error)
     SKALD_CHECK;
 
+// ski_key_tenant_right: a key or token may be of this tenant. '/' stands between tenant and name of
+// a subscription, and what begins with '$' is the platform's own.
+bool ski_key_tenant_right(skald_str tenant);
+
+// ski_key_rules_all: it belongs to no tenant and concerns all of them.
+bool ski_key_rules_all(const skald_key *key);
+
 // ski_key_begins: the text means to be a key of ours. ski_key_parse takes one apart; false: it is
 // none. ret_hash is made of the secret alone.
 bool ski_key_begins(skald_str text);

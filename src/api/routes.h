@@ -5,7 +5,7 @@
 //
 // The table is constant: any thread. A route's number is its place in the table; under a path with
 // a version (/api/v2/…) it is the same route. To add one: its handler, a line in routes.c, and the
-// schema of what it takes and gives in web/schemas.json.
+// schema of what it takes and gives in documents/schemas.json.
 #ifndef SKI_API_ROUTES_H
 #define SKI_API_ROUTES_H
 
@@ -91,6 +91,8 @@ bool ski_route_of(size_t index, const char **ret_method, const char **ret_path);
 ski_http_route *ski_routes_http(void);
 const char *ski_scope_name(ski_route_scope scope);       // "events:read"
 const ski_parameter *ski_parameter_find(skald_str name); // NULL: there is none
+// ski_form_name is the media type of one bit but SKI_ANY.
+const char *ski_form_name(unsigned form);
 // ski_words_next walks over a list between spaces. False at its end.
 bool ski_words_next(const char **words, skald_str *ret_word);
 bool ski_words_have(const char *words, skald_str word); // words may be NULL

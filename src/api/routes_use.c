@@ -26,6 +26,21 @@ const char *ski_scope_name(ski_route_scope scope)
     return names[scope];
 }
 
+const char *ski_form_name(unsigned form)
+{
+    switch (form) {
+    case SKI_JSON: return "application/json";
+    case SKI_NDJSON: return "application/x-ndjson";
+    case SKI_CLOUDEVENT: return "application/cloudevents+json";
+    case SKI_CLOUDEVENTS: return "application/cloudevents-batch+json";
+    case SKI_CE_BINARY: return "any, with ce- headers";
+    case SKI_SSE: return "text/event-stream";
+    case SKI_TEXT: return "text/plain";
+    case SKI_HTML: return "text/html";
+    default: return "";
+    }
+}
+
 bool ski_words_next(const char **words, skald_str *ret_word)
 {
     const char *at = *words;

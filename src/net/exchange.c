@@ -107,7 +107,8 @@ void ski_exchange_release(ski_http *http, ski_exchange *exchange)
     ski_exchange_decoder_free(exchange);
     ski_http_count(http, SKI_COUNT_BODIES, -(int64_t)exchange->body_charged);
     ski_http_count(http, SKI_COUNT_HEADS, -(int64_t)exchange->head_charged);
-    exchange->body_charged = exchange->head_charged = 0;
+    ski_http_count(http, SKI_COUNT_UNSENT, -(int64_t)exchange->out_charged);
+    exchange->body_charged = exchange->head_charged = exchange->out_charged = 0;
     memory_trim(http, exchange);
     exchange->conn = NULL;
     ski_mutex_lock(&http->lock);
@@ -260,6 +261,8 @@ static void reply_settled(ski_exchange *exchange)
         return;
     }
     if (exchange->handed) conn->open_count--;
+    exchange->out_charged = exchange->out.len;
+    ski_http_count(exchange->request.http, SKI_COUNT_UNSENT, (int64_t)exchange->out_charged);
     conn->unsent_bytes += exchange->out.len;
     if (conn->reading == exchange)
         ski_conn_read_no_more(conn); // answered before its body was there

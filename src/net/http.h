@@ -185,13 +185,16 @@ typedef struct ski_http_options {
     uint64_t body_bytes_max;         // 16 MiB; 413
     uint64_t bodies_bytes_max;       // 256 MiB of all buffered bodies together; 503
     uint64_t heads_bytes_max;        // 128 MiB of all heads together, whole or not; 503
-    uint32_t header_timeout_ms;      // 10000 from the first byte to the last of a head; 408
-    uint32_t body_timeout_ms;        // 30000 without progress; 408
-    uint32_t idle_timeout_ms;        // 60000 between requests; closed
-    uint32_t workers_max;            // 4 pool threads
-    uint32_t workers_queue_max;      // 1024 requests wait for one, then 503
-    uint32_t requests_max;           // 32768 at once over all connections, then 503
-    uint32_t write_timeout_ms;       // 30000 in which the client takes nothing of a reply: cut
+    uint64_t unsent_bytes_max;  // 256 MiB of whole replies that wait for their clients to read;
+                                // beyond it who has not read for longest is cut
+    uint64_t streams_bytes_max; // 128 MiB that wait in all streams; a write then fails with FULL
+    uint32_t header_timeout_ms; // 10000 from the first byte to the last of a head; 408
+    uint32_t body_timeout_ms;   // 30000 without progress; 408
+    uint32_t idle_timeout_ms;   // 60000 between requests; closed
+    uint32_t workers_max;       // 4 pool threads
+    uint32_t workers_queue_max; // 1024 requests wait for one, then 503
+    uint32_t requests_max;      // 32768 at once over all connections, then 503
+    uint32_t write_timeout_ms;  // 30000 in which the client takes nothing of a reply: cut
     const ski_http_header *headers; // of every reply that does not bring one of that name; borrowed
                                     // until stop
     size_t header_count;
@@ -223,6 +226,7 @@ typedef struct ski_http_counters {
     uint64_t requests_now, workers_queue_now; // not answered; of them, those that wait for a worker
     uint64_t connections_max, requests_max, workers_queue_max, bodies_bytes_max; // as configured
     uint64_t heads_bytes_now, heads_bytes_max;
+    uint64_t unsent_bytes_now, unsent_bytes_max, streams_bytes_now, streams_bytes_max;
     skald_time certificate_expires_at; // 0: it is not TLS
 } ski_http_counters;
 void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters);

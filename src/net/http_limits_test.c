@@ -473,6 +473,40 @@ static void test_never_reads(void **state)
     fixture_stop(&fix);
 }
 
+// Many clients that ask and never read: their replies together have a limit. Who has stood still
+// for longest goes; one who reads is served meanwhile.
+static void test_unsent_together(void **state)
+{
+    (void)state;
+    enum { clients = 8, limit = 4 * 1024 * 1024 };
+    client many[clients];
+    client_reply reply;
+    fixture fix;
+    ski_http_counters counters;
+
+    fixture_start(&fix, (ski_http_options){.unsent_bytes_max = limit});
+    for (int i = 0; i < clients; i++) {
+        many[i] = client_open(fix.port);
+        client_repeat(&many[i], "GET /big HTTP/1.1\r\n" HOST "\r\n", 20);
+    }
+    client one = client_open(fix.port);
+    do { // the kernel takes some megabytes of each first
+        client_send(&one, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+        assert_true(client_reply_get(&one, &reply, false));
+        assert_int_equal(reply.status, 200);
+        assert_int_equal(reply.body.len, 1024 * 1024);
+        reply_fini(&reply);
+        ski_http_counters_get(fix.http, &counters);
+    } while (counters.timeouts < 2);
+    assert_true(counters.unsent_bytes_now <= limit + 2 * 1024 * 1024);
+    assert_int_equal(counters.unsent_bytes_max, limit);
+    for (int i = 0; i < clients; i++) client_close(&many[i]);
+    client_close(&one);
+    do ski_http_counters_get(fix.http, &counters);
+    while (counters.unsent_bytes_now != 0);
+    fixture_stop(&fix);
+}
+
 // A client that reads slowly gets everything, in order.
 static void test_reads_slowly(void **state)
 {
@@ -623,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_body_stands),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_never_reads),
+        cmocka_unit_test(test_unsent_together),
         cmocka_unit_test(test_reads_slowly),
         cmocka_unit_test(test_stop_stalled),
         cmocka_unit_test(test_no_memory),

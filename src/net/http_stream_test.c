@@ -216,11 +216,16 @@ static const ski_http_route routes[] = {
     {.method = NULL},
 };
 
+enum { streams_bytes_max = 700000 };
+
 static int setup(void **state)
 {
     fixture *fix = ski_alloc_zeroed(1, sizeof *fix);
-    ski_http_options options = {
-        .routes = routes, .context = fix, .body_timeout_ms = 200, .body_bytes_max = 1000};
+    ski_http_options options = {.routes = routes,
+                                .context = fix,
+                                .body_timeout_ms = 200,
+                                .body_bytes_max = 1000,
+                                .streams_bytes_max = streams_bytes_max};
 
     gate_init(&fix->arrived);
     gate_init(&fix->drained);
@@ -349,6 +354,38 @@ static void test_events_client_gone(void **state)
 }
 
 // A client that does not read fills the queue; when it reads on, drained tells.
+// Many streams that nobody reads hold less together than each of them might.
+static void test_events_full_together(void **state)
+{
+    enum { clients = 12, piece = 10000 };
+    static const char bytes[piece];
+    fixture *fix = *state;
+    client many[clients];
+    ski_http_request_id ids[clients];
+    ski_http_counters counters;
+
+    for (unsigned i = 0; i < clients; i++) {
+        many[i] = client_open(fix->port);
+        client_send(&many[i], "GET /events HTTP/1.1\r\n" HOST "\r\n");
+        gate_wait(&fix->arrived, i + 1);
+        ids[i] = last_of(fix);
+    }
+    for (int full = 0; full < 20 * clients; full++) { // the kernel's buffers are full, too
+        skald_err err = ski_http_stream_write(fix->http, ids[full % clients],
+                                              ski_str(bytes, sizeof bytes), NULL);
+        if (!err) full = 0;
+        if (err) usleep(100);
+    }
+    ski_http_counters_get(fix->http, &counters);
+    assert_int_equal(counters.streams_bytes_max, streams_bytes_max);
+    assert_true(counters.streams_bytes_now > streams_bytes_max / 2);
+    assert_true(counters.streams_bytes_now <= streams_bytes_max + clients * (piece + 100));
+    for (int i = 0; i < clients; i++) client_close(&many[i]);
+    gate_wait(&fix->gone, clients);
+    ski_http_counters_get(fix->http, &counters);
+    assert_int_equal(counters.streams_bytes_now, 0);
+}
+
 static void test_events_full(void **state)
 {
     fixture *fix = *state;
@@ -679,10 +716,19 @@ static void test_stop_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_export),      TEST(test_events),        TEST(test_events_client_gone),
-        TEST(test_events_full), TEST(test_upload),        TEST(test_upload_ends_early),
-        TEST(test_upload_cut),  TEST(test_upload_paused), TEST(test_duplex),
-        TEST(test_later),       TEST(test_stop),          TEST(test_stop_export),
+        TEST(test_export),
+        TEST(test_events),
+        TEST(test_events_client_gone),
+        TEST(test_events_full),
+        TEST(test_events_full_together),
+        TEST(test_upload),
+        TEST(test_upload_ends_early),
+        TEST(test_upload_cut),
+        TEST(test_upload_paused),
+        TEST(test_duplex),
+        TEST(test_later),
+        TEST(test_stop),
+        TEST(test_stop_export),
         TEST(test_stop_cuts),
     };
 

@@ -152,6 +152,19 @@ static void loop_ends(ski_http *http)
     uv_close((uv_handle_t *)&http->prepare, NULL);
 }
 
+// slow_cut: replies that nobody reads make way, those first that have stood still for longest. The
+// others' clients notice nothing.
+static void slow_cut(ski_http *http)
+{
+    ski_deadline *list = &http->deadlines[SKI_DEADLINE_WRITE];
+
+    while (http->counters[SKI_COUNT_UNSENT] > http->options.unsent_bytes_max &&
+           list->next != list) {
+        ski_http_count(http, SKI_COUNT_TIMEOUTS, 1);
+        ski_conn_cut(list->next->conn);
+    }
+}
+
 void ski_http_settle(ski_http *http)
 {
     if (http->finished) return;
@@ -164,6 +177,7 @@ void ski_http_settle(ski_http *http)
             conn->touched = false;
             ski_conn_continue(conn);
         }
+        slow_cut(http);
     }
     http->settling = false;
     if (http->draining && http->conns == NULL && http->exchanges_now == 0) {
@@ -289,6 +303,7 @@ void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters
         .bytes_out = values[SKI_COUNT_OUT],
         .bodies_bytes_now = values[SKI_COUNT_BODIES],
         .heads_bytes_now = values[SKI_COUNT_HEADS],
+        .unsent_bytes_now = values[SKI_COUNT_UNSENT],
         .streams_now = values[SKI_COUNT_STREAMS],
         .timeouts = values[SKI_COUNT_TIMEOUTS],
         .bad_requests = values[SKI_COUNT_BAD],
@@ -299,10 +314,13 @@ void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters
         .workers_queue_max = http->options.workers_queue_max,
         .bodies_bytes_max = http->options.bodies_bytes_max,
         .heads_bytes_max = http->options.heads_bytes_max,
+        .unsent_bytes_max = http->options.unsent_bytes_max,
+        .streams_bytes_max = http->options.streams_bytes_max,
     };
     ski_mutex *lock = (ski_mutex *)&http->lock; // all that moves here
 
     ski_mutex_lock(lock);
+    ret_counters->streams_bytes_now = http->streams_bytes;
     if (http->tls) ret_counters->certificate_expires_at = ski_tls_context_expires(http->tls);
     ski_mutex_unlock(lock);
 }
@@ -347,6 +365,8 @@ static void defaults_set(ski_http_options *options)
     DEFAULT(body_bytes_max, 16 * 1024 * 1024);
     DEFAULT(bodies_bytes_max, 256 * 1024 * 1024);
     DEFAULT(heads_bytes_max, 128 * 1024 * 1024);
+    DEFAULT(unsent_bytes_max, 256 * 1024 * 1024);
+    DEFAULT(streams_bytes_max, 128 * 1024 * 1024);
     DEFAULT(header_timeout_ms, 10000);
     DEFAULT(body_timeout_ms, 30000);
     DEFAULT(idle_timeout_ms, 60000);

@@ -124,6 +124,7 @@ struct ski_exchange {
     unsigned status;
     skald_buf out; // SKI_PREFIX_BYTES of room, then headers and body
     size_t sent;   // of out, the unused room counted
+    size_t out_charged;
     ski_stream *stream;
 };
 
@@ -196,6 +197,7 @@ typedef enum ski_counter {
     SKI_COUNT_OUT,
     SKI_COUNT_BODIES,
     SKI_COUNT_HEADS,
+    SKI_COUNT_UNSENT,
     SKI_COUNT_STREAMS,
     SKI_COUNT_TIMEOUTS,
     SKI_COUNT_BAD,
@@ -221,8 +223,9 @@ struct ski_http {
     ski_post *posts, *posts_last;
     uint64_t generation;
     uint32_t stop_timeout_ms, post_count;
-    ski_tls_context *tls; // of connections to come; NULL: plain
-    bool running;         // the loop thread knows itself
+    uint64_t streams_bytes; // queued in all streams
+    ski_tls_context *tls;   // of connections to come; NULL: plain
+    bool running;           // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
     uint32_t owed; // after the loop ended: exchanges not answered yet
     // loop

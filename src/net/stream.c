@@ -3,7 +3,8 @@
 // the two buffers change places.
 //
 // Invariants:
-//   1. queued is the framed bytes the kernel has not got; a write beyond write_bytes_max is taken
+//   1. queued is the framed bytes the kernel has not got; a write beyond write_bytes_max, or beyond
+//   what all streams may have together, is taken
 //   only when it is 0.
 //   2. gone is called once for every stream that began, and nothing of the stream is used after.
 #include "net/server.h"
@@ -65,8 +66,15 @@ static void put_size(skald_buf *buf, size_t size)
     (void)!skald_buf_put(buf, SKALD_STR("\r\n"));
 }
 
+// queued_add: so many more bytes wait, or fewer. Of this stream and of all; lock held.
+static void queued_add(ski_http *http, ski_stream *stream, int64_t more)
+{
+    stream->queued += (size_t)more;
+    http->streams_bytes += (uint64_t)more;
+}
+
 // stream_put frames bytes into pending. Nothing changes when it fails.
-static skald_err stream_put(ski_stream *stream, skald_str bytes)
+static skald_err stream_put(ski_http *http, ski_stream *stream, skald_str bytes)
 {
     size_t before = stream->pending.len;
 
@@ -74,7 +82,7 @@ static skald_err stream_put(ski_stream *stream, skald_str bytes)
     if (stream->chunked) put_size(&stream->pending, bytes.len);
     (void)!skald_buf_put(&stream->pending, bytes);
     if (stream->chunked) (void)!skald_buf_put(&stream->pending, SKALD_STR("\r\n"));
-    stream->queued += stream->pending.len - before;
+    queued_add(http, stream, (int64_t)(stream->pending.len - before));
     return SKALD_OK;
 }
 
@@ -88,11 +96,13 @@ skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_st
     ski_exchange *exchange = ski_exchange_find(http, id.id);
     if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
         ski_stream *stream = exchange->stream;
-        if (stream->queued > 0 && stream->queued + bytes.len > stream->options.write_bytes_max) {
+        bool beyond = stream->queued + bytes.len > stream->options.write_bytes_max ||
+                      http->streams_bytes + bytes.len > http->options.streams_bytes_max;
+        if (stream->queued > 0 && beyond) {
             stream->full = true;
             err = SKALD_EFULL;
         } else {
-            err = bytes.len > 0 ? stream_put(stream, bytes) : SKALD_OK;
+            err = bytes.len > 0 ? stream_put(http, stream, bytes) : SKALD_OK;
         }
         if (!err) ski_exchange_ready(http, exchange, SKI_DUE_STREAM, &wake);
         if (!err && ret_queued != NULL) *ret_queued = stream->queued;
@@ -113,7 +123,7 @@ static void stream_finish(ski_http *http, ski_exchange *exchange, bool *ret_wake
         if (skald_buf_put(&stream->pending, SKALD_STR("0\r\n\r\n"))) {
             due |= SKI_DUE_CUT; // no memory even for that: the client sees that it is not whole
         } else {
-            stream->queued += 5;
+            queued_add(http, stream, 5);
         }
     }
     ski_exchange_ready(http, exchange, due, ret_wake);
@@ -181,7 +191,7 @@ void ski_stream_sent(ski_exchange *exchange, size_t bytes)
     if (!stream->counting) return; // that was the head
     ski_mutex_lock(&http->lock);
     assert(stream->queued >= bytes);
-    stream->queued -= bytes;
+    queued_add(http, stream, -(int64_t)bytes);
     bool drained = stream->full && stream->queued == 0;
     if (drained) stream->full = false;
     ski_mutex_unlock(&http->lock);
@@ -196,6 +206,7 @@ void ski_stream_over(ski_exchange *exchange)
     ski_mutex_lock(&http->lock);
     exchange->stage = SKI_STAGE_STREAM_ENDED;
     exchange->stream = NULL;
+    queued_add(http, stream, -(int64_t)stream->queued);
     ski_mutex_unlock(&http->lock);
     if (stream->prev) stream->prev->next = stream->next;
     if (stream->next) stream->next->prev = stream->prev;
@@ -216,7 +227,7 @@ static void stream_beat(ski_http *http, ski_stream *stream)
     bool open = stream->exchange->stage == SKI_STAGE_STREAM;
     if (open && !goes_on) {
         stream_finish(http, stream->exchange, &wake);
-    } else if (open && stream->queued == 0 && !stream_put(stream, options->heartbeat)) {
+    } else if (open && stream->queued == 0 && !stream_put(http, stream, options->heartbeat)) {
         // What waits in the queue is no silence of ours.
         ski_exchange_ready(http, stream->exchange, SKI_DUE_STREAM, &wake);
     }

@@ -39,6 +39,11 @@ static const struct {
     const char *preset, *key, *value;
 } presets[] = {
     {"production", "log.format", "json"},
+    // Strangers are slowed down before they cost much; one honest client does not come near. A
+    // request may bring ten thousand events, so these are no limits of what can be stored.
+    {"production", "rate.per_ip", "60000"},
+    {"production", "rate.per_key", "60000"},
+    {"production", "rate.publish", "30000"},
     {"testing", "data", "memory:"},
     {"testing", "port", "0"},
     {"testing", "log.level", "warn"},

@@ -75,10 +75,14 @@ static void presets_change_defaults(void **state)
     assert_int_equal(ski_config_load(&options, &config, NULL), SKALD_OK);
     assert_string_equal(config.log_format, "json");
     assert_string_equal(config.data, "./data");
+    assert_int_equal(config.rate_per_ip, 60000);
+    assert_int_equal(config.rate_per_key, 60000);
+    assert_int_equal(config.rate_publish, 30000);
     options.preset = "testing";
     assert_int_equal(ski_config_load(&options, &config, NULL), SKALD_OK);
     assert_string_equal(config.data, "memory:");
     assert_int_equal(config.port, 0);
+    assert_int_equal(config.rate_per_ip, 0);
     options.port = "81"; // a preset gives defaults only
     assert_int_equal(ski_config_load(&options, &config, NULL), SKALD_OK);
     assert_int_equal(config.port, 81);

@@ -24,9 +24,9 @@ uint32_t skald_version_linked(void)
     return SKALD_VERSION;
 }
 
-// data_is_url: what begins with the name of a driver is a store's URL, anything else a directory.
 enum { compact_every_s = 3600 };
 
+// data_is_url: what begins with the name of a driver is a store's URL, anything else a directory.
 static bool data_is_url(const char *data)
 {
     for (size_t i = 0; ski_store_drivers[i]; i++) {
@@ -68,6 +68,7 @@ static skald_err open_store(skald_system *system, skald_error *reterr_error)
         .dedup_events_max = config->dedup_events_max,
         .stream_metas_max = (uint32_t)config->stream_metas_max,
         .compact_every_s = compact_every_s,
+        .cache_bytes = config->cache_bytes ? config->cache_bytes : SKALD_CACHE_OFF,
         .scrub_bytes_per_s =
             config->scrub_bytes_per_s ? config->scrub_bytes_per_s : SKALD_SCRUB_OFF,
     };
@@ -214,7 +215,10 @@ static skald_err serve(skald_system *system, skald_error *reterr_error)
 
 void ski_system_tell(skald_system *system, const char *type, skald_str data, bool transient)
 {
-    skald_event event = {.type = skald_str_of(type), .data = data, .transient = transient};
+    skald_event event = {.type = skald_str_of(type),
+                         .tenant = SKALD_STR(SKALD_PLATFORM_TENANT),
+                         .data = data,
+                         .transient = transient};
     skald_err err = skald_publish(system->bus, event, NULL);
 
     if (err) {

@@ -47,18 +47,44 @@ static skald_str text_of(const ski_otlp_record *record, ski_otlp_text text)
     return ski_str(record->text + text.at, text.len);
 }
 
+// put_name writes a name of ours in quotes: behind begins with the one that ends it. (Without
+// printf: one request in ten is a span or two, and this was a third of what a request costs.)
+static skald_err put_name(skald_buf *buf, const char *name, const char *behind)
+{
+    SKALD_TRY(ski_buf_byte(buf, '"'));
+    SKALD_TRY(skald_buf_put(buf, skald_str_of(name)));
+    return skald_buf_put(buf, skald_str_of(behind));
+}
+
 static skald_err put_hex(const char *member, const uint8_t *bytes, size_t count, skald_buf *buf)
 {
-    SKALD_TRY(ski_buf_print(buf, "\"%s\":\"", member));
-    for (size_t i = 0; i < count; i++) SKALD_TRY(ski_buf_print(buf, "%02x", bytes[i]));
+    static const char digits[] = "0123456789abcdef";
+
+    SKALD_TRY(put_name(buf, member, "\":\""));
+    for (size_t i = 0; i < count; i++) {
+        const char pair[] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+        SKALD_TRY(skald_buf_put(buf, ski_str(pair, sizeof pair)));
+    }
     return skald_buf_put(buf, SKALD_STR("\","));
 }
 
 static skald_err put_text_field(const char *key, skald_str text, skald_buf *buf)
 {
-    SKALD_TRY(ski_buf_print(buf, "{\"key\":\"%s\",\"value\":{\"stringValue\":", key));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("{\"key\":")));
+    SKALD_TRY(put_name(buf, key, "\",\"value\":{\"stringValue\":"));
     SKALD_TRY(ski_json_put_string(buf, text));
     return skald_buf_put(buf, SKALD_STR("}}"));
+}
+
+static skald_err put_number_field(const char *key, int64_t number, skald_buf *buf)
+{
+    uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("{\"key\":")));
+    SKALD_TRY(put_name(buf, key, "\",\"value\":{\"intValue\":\""));
+    if (number < 0) SKALD_TRY(ski_buf_byte(buf, '-'));
+    SKALD_TRY(ski_buf_u64(buf, size));
+    return skald_buf_put(buf, SKALD_STR("\"}}"));
 }
 
 static skald_err put_fields(const ski_otlp_record *record, skald_buf *buf)
@@ -70,7 +96,7 @@ static skald_err put_fields(const ski_otlp_record *record, skald_buf *buf)
             SKALD_TRY(put_text_field(record->fields[i].key, text_of(record, record->fields[i].text),
                                      buf));
         } else {
-            SKALD_TRY(ski_buf_print(buf, "{\"key\":\"%s\",\"value\":{\"intValue\":\"%lld\"}}",
+XX:\"%s\",\"value\":{\"intValue\":\"%lld\"}}",
                                     record->fields[i].key, (long long)record->fields[i].number));
         }
     }
@@ -89,11 +115,13 @@ static skald_err put_span(const ski_otlp_record *record, skald_buf *buf)
         SKALD_TRY(put_hex("parentSpanId", record->parent, sizeof record->parent, buf));
     SKALD_TRY(skald_buf_put(buf, SKALD_STR("\"name\":")));
     SKALD_TRY(ski_json_put_string(buf, text_of(record, record->name)));
-    SKALD_TRY(ski_buf_print(buf,
-                            ",\"kind\":%u,\"startTimeUnixNano\":\"%llu\","
-                            "\"endTimeUnixNano\":\"%llu\",",
-                            record->kind, (unsigned long long)began_ns,
-                            (unsigned long long)(began_ns + record->took_ns)));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"kind\":")));
+    SKALD_TRY(ski_buf_u64(buf, record->kind));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"startTimeUnixNano\":\"")));
+    SKALD_TRY(ski_buf_u64(buf, began_ns));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("\",\"endTimeUnixNano\":\"")));
+    SKALD_TRY(ski_buf_u64(buf, began_ns + record->took_ns));
+    SKALD_TRY(skald_buf_put(buf, SKALD_STR("\",")));
     SKALD_TRY(put_fields(record, buf));
     if (record->failed) {
         SKALD_TRY(ski_buf_print(buf, "\"code\":%d,\"message\":", status_error));

@@ -15,44 +15,13 @@
     "{\"name\":\"" name "\",\"filter\":{\"types\":[\"order.*\"]},\"onExhausted\":\"" end \
     "\",\"retry\":{\"attemptsMax\":1,\"firstMs\":1}}"
 
-static int setup(void **state)
-{
-    static api_world world;
-
-    api_world_open(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_world_close(*state);
-    return 0;
-}
-
-static void says(const api_answer *answer, const char *text)
-{
-    if (!strstr(answer->body, text)) print_error("no %s in %s\n", text, answer->body);
-    assert_non_null(strstr(answer->body, text));
-}
-
-static const api_answer *posts(const api_world *world, const char *path, const char *body,
-                               int status)
-{
-    const api_answer *answer = api_post(world, path, body);
-
-    if (answer->status != status) print_error("%s %s: %s\n", path, body, answer->body);
-    assert_int_equal(answer->status, status);
-    return answer;
-}
-
 static void publish(const api_world *world, const char *stream, int n)
 {
     char body[200];
 
     (void)snprintf(body, sizeof body,
                    "{\"type\":\"order.made\",\"stream\":\"%s\",\"data\":{\"n\":%d}}", stream, n);
-    posts(world, "/api/events", body, 201);
+    api_posts(world, "/api/events", body, 201);
 }
 
 // ends takes the next delivery, whose text must hold text, and ends it.
@@ -64,14 +33,14 @@ static void ends(const api_world *world, const char *name, const char *text, con
 
     (void)snprintf(path, sizeof path, "/api/subscriptions/%s/deliveries?max=1&waitMs=5000", name);
     answer = api_get(world, path);
-    says(answer, text);
+    api_says(answer, text);
     at = strstr(answer->body, "\"deliveryId\":\"");
     assert_non_null(at);
     (void)snprintf(id, sizeof id, "%.*s", (int)strcspn(at + 14, "\""), at + 14);
     (void)snprintf(path, sizeof path, "/api/subscriptions/%s/%s", name, what);
     (void)snprintf(body, sizeof body, "{\"deliveries\":[\"%s\"]%s}", id,
                    strcmp(what, "nack") == 0 ? ",\"reason\":\"no such address\"" : "");
-    says(posts(world, path, body, 200), "{\"accepted\":1,\"refused\":[]}");
+    api_says(api_posts(world, path, body, 200), "{\"accepted\":1,\"refused\":[]}");
 }
 
 static void nothing_comes(const api_world *world, const char *name)
@@ -79,7 +48,7 @@ static void nothing_comes(const api_world *world, const char *name)
     char path[128];
 
     (void)snprintf(path, sizeof path, "/api/subscriptions/%s/deliveries?waitMs=20", name);
-    says(api_get(world, path), "{\"data\":[]}");
+    api_says(api_get(world, path), "{\"data\":[]}");
 }
 
 static void a_dead_letter_is_shown_retried_and_discarded(void **state)
@@ -87,30 +56,32 @@ static void a_dead_letter_is_shown_retried_and_discarded(void **state)
     api_world *world = *state;
     const api_answer *answer;
 
-    posts(world, "/api/subscriptions", GROUP("mailer", "dead_letter"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "dead_letter"), 201);
     publish(world, "order-1", 1); // at 1
     publish(world, "order-1", 2);
     ends(world, "mailer", "\"n\":1}", "nack");
     answer = api_get(world, "/api/dead-letters");
-    says(answer,
-         "{\"data\":[{\"id\":\"1.mailer\",\"subscription\":\"mailer\",\"event\":{\"id\":\"");
-    says(answer, "\"data\":{\"n\":1}");
-    says(answer, "\"attempts\":1,\"lastError\":\"no such address\",\"firstFailedAt\":\"");
-    says(answer, "\"releasing\":false}],\"pagination\":{\"limit\":100,\"nextCursor\":null}}");
+    api_says(answer,
+             "{\"data\":[{\"id\":\"1.mailer\",\"subscription\":\"mailer\",\"event\":{\"id\":\"");
+    api_says(answer, "\"data\":{\"n\":1}");
+    api_says(answer, "\"attempts\":1,\"lastError\":\"no such address\",\"firstFailedAt\":\"");
+    api_says(answer, "\"releasing\":false}],\"pagination\":{\"limit\":100,\"nextCursor\":null}}");
     assert_null(strstr(answer->body, "\"waiting\""));
-    says(api_get(world, "/api/subscriptions/mailer"), "\"dead\":1,");
+    api_says(api_get(world, "/api/subscriptions/mailer"), "\"dead\":1,");
     ends(world, "mailer", "\"n\":2}", "ack"); // the rest goes on
     api_world_reopen(world);
-    says(api_get(world, "/api/dead-letters/1.mailer"), "{\"data\":{\"id\":\"1.mailer\"");
-    says(posts(world, "/api/dead-letters/1.mailer/retry", "", 200), "\"outcome\":\"retried\"");
-    says(api_get(world, "/api/dead-letters/1.mailer"), "\"releasing\":true");
-    says(posts(world, "/api/dead-letters/1.mailer/retry", "", 409), "INVALID_STATE");
+    api_says(api_get(world, "/api/dead-letters/1.mailer"), "{\"data\":{\"id\":\"1.mailer\"");
+    api_says(api_posts(world, "/api/dead-letters/1.mailer/retry", "", 200),
+             "\"outcome\":\"retried\"");
+    api_says(api_get(world, "/api/dead-letters/1.mailer"), "\"releasing\":true");
+    api_says(api_posts(world, "/api/dead-letters/1.mailer/retry", "", 409), "INVALID_STATE");
     ends(world, "mailer", "\"attempt\":1,\"event\":{", "nack"); // attempts begin anew
-    says(posts(world, "/api/dead-letters/1.mailer/discard", "", 200), "\"outcome\":\"discarded\"");
-    says(api_get(world, "/api/dead-letters"), "{\"data\":[],");
-    says(posts(world, "/api/dead-letters/1.mailer/discard", "", 404), "NOT_FOUND");
+    api_says(api_posts(world, "/api/dead-letters/1.mailer/discard", "", 200),
+             "\"outcome\":\"discarded\"");
+    api_says(api_get(world, "/api/dead-letters"), "{\"data\":[],");
+    api_says(api_posts(world, "/api/dead-letters/1.mailer/discard", "", 404), "NOT_FOUND");
     nothing_comes(world, "mailer");
-    says(api_get(world, "/api/events?type=audit.*"), "audit.subscription.discarded");
+    api_says(api_get(world, "/api/events?type=audit.*"), "audit.subscription.discarded");
 }
 
 static void dead_letters_come_in_pages_and_go_together(void **state)
@@ -118,28 +89,28 @@ static void dead_letters_come_in_pages_and_go_together(void **state)
     api_world *world = *state;
     const api_answer *answer;
 
-    posts(world, "/api/subscriptions", GROUP("a", "dead_letter"), 201);
-    posts(world, "/api/subscriptions", GROUP("b", "dead_letter"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("a", "dead_letter"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("b", "dead_letter"), 201);
     for (int i = 1; i <= 3; i++) publish(world, "order-1", i);
     for (int i = 0; i < 3; i++) ends(world, "a", "order-1", "nack");
     ends(world, "b", "order-1", "nack");
     answer = api_get(world, "/api/dead-letters?limit=2");
-    says(answer, "\"1.a\"");
-    says(answer, "\"2.a\"");
-    says(answer, "\"nextCursor\":\"2.a\"}");
+    api_says(answer, "\"1.a\"");
+    api_says(answer, "\"2.a\"");
+    api_says(answer, "\"nextCursor\":\"2.a\"}");
     answer = api_get(world, "/api/dead-letters?limit=2&afterId=2.a");
-    says(answer, "\"3.a\"");
-    says(answer, "\"1.b\"");
+    api_says(answer, "\"3.a\"");
+    api_says(answer, "\"1.b\"");
     answer = api_get(world, "/api/dead-letters?limit=2&afterId=1.b");
-    says(answer, "{\"data\":[],\"pagination\":{\"limit\":2,\"nextCursor\":null}}");
+    api_says(answer, "{\"data\":[],\"pagination\":{\"limit\":2,\"nextCursor\":null}}");
     answer = api_get(world, "/api/dead-letters?subscription=b");
-    says(answer, "\"1.b\"");
+    api_says(answer, "\"1.b\"");
     assert_null(strstr(answer->body, "\"1.a\""));
-    says(api_get(world, "/api/dead-letters?subscription=nobody"), "{\"data\":[],");
-    says(posts(world, "/api/dead-letters/retry", "{\"subscription\":\"a\"}", 200),
-         "{\"data\":{\"retried\":3}}");
+    api_says(api_get(world, "/api/dead-letters?subscription=nobody"), "{\"data\":[],");
+    api_says(api_posts(world, "/api/dead-letters/retry", "{\"subscription\":\"a\"}", 200),
+             "{\"data\":{\"retried\":3}}");
     for (int i = 0; i < 3; i++) ends(world, "a", "order-1", "ack");
-    says(posts(world, "/api/dead-letters/retry", "", 200), "{\"data\":{\"retried\":1}}");
+    api_says(api_posts(world, "/api/dead-letters/retry", "", 200), "{\"data\":{\"retried\":1}}");
     for (int i = 0; i < 3; i++) ends(world, "b", "order-1", "ack");
     nothing_comes(world, "b");
 }
@@ -150,7 +121,7 @@ static void a_parked_key_from_end_to_end(void **state)
     api_world *world = *state;
     const api_answer *answer;
 
-    posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
     publish(world, "order-1/a b", 1);
     publish(world, "order-1/a b", 2);
     publish(world, "order-2", 3);
@@ -161,15 +132,15 @@ static void a_parked_key_from_end_to_end(void **state)
     api_world_reopen(world);
     nothing_comes(world, "mailer");
     answer = api_get(world, "/api/subscriptions/mailer/parked");
-    says(answer, "{\"data\":[{\"key\":\"order-1/a b\",\"deliveryId\":\"1.mailer\",");
-    says(answer, "\"data\":{\"n\":1}},\"attempts\":1,\"lastError\":\"no such address\"");
-    says(answer, "\"waiting\":2,\"releasing\":false}]");
-    says(api_get(world, "/api/subscriptions/mailer"), "\"parked\":1,\"dead\":0,");
-    says(api_get(world, "/api/dead-letters"), "{\"data\":[],"); // it is none
-    posts(world, "/api/dead-letters/1.mailer/retry", "", 404);
-    says(posts(world, "/api/subscriptions/mailer/parked/order-1%2Fa%20b/edit",
-               "{\"data\":{\"n\":10}}", 200),
-         "{\"data\":{\"key\":\"order-1/a b\",\"outcome\":\"edited\"}}");
+    api_says(answer, "{\"data\":[{\"key\":\"order-1/a b\",\"deliveryId\":\"1.mailer\",");
+    api_says(answer, "\"data\":{\"n\":1}},\"attempts\":1,\"lastError\":\"no such address\"");
+    api_says(answer, "\"waiting\":2,\"releasing\":false}]");
+    api_says(api_get(world, "/api/subscriptions/mailer"), "\"parked\":1,\"dead\":0,");
+    api_says(api_get(world, "/api/dead-letters"), "{\"data\":[],"); // it is none
+    api_posts(world, "/api/dead-letters/1.mailer/retry", "", 404);
+    api_says(api_posts(world, "/api/subscriptions/mailer/parked/order-1%2Fa%20b/edit",
+                       "{\"data\":{\"n\":10}}", 200),
+             "{\"data\":{\"key\":\"order-1/a b\",\"outcome\":\"edited\"}}");
     publish(world, "order-1/a b", 5);
     ends(world, "mailer", "\"data\":{\"n\":10}", "ack");
     api_world_reopen(world);
@@ -177,25 +148,26 @@ static void a_parked_key_from_end_to_end(void **state)
     ends(world, "mailer", "\"n\":4}", "ack");
     ends(world, "mailer", "\"n\":5}", "ack");
     nothing_comes(world, "mailer");
-    says(api_get(world, "/api/subscriptions/mailer/parked"), "{\"data\":[],");
-    says(api_get(world, "/api/events?type=audit.subscription.edited"), "\"key\":\"order-1/a b\"");
-    says(api_get(world, "/api/streams/order-1%2Fa%20b"), "\"data\":{\"n\":1}"); // the log is as it
-                                                                                // was
+    api_says(api_get(world, "/api/subscriptions/mailer/parked"), "{\"data\":[],");
+    api_says(api_get(world, "/api/events?type=audit.subscription.edited"),
+             "\"key\":\"order-1/a b\"");
+    api_says(api_get(world, "/api/streams/order-1%2Fa%20b"), "\"data\":{\"n\":1}"); // the log is as
+                                                                                    // it was
 }
 
 static void a_parked_key_is_released_or_skipped(void **state)
 {
     api_world *world = *state;
 
-    posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
     for (int i = 1; i <= 3; i++) publish(world, "order-1", i);
     ends(world, "mailer", "\"n\":1}", "nack");
-    says(posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 200),
-         "\"outcome\":\"released\"");
+    api_says(api_posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 200),
+             "\"outcome\":\"released\"");
     ends(world, "mailer", "\"n\":1}", "nack"); // parked again
     assert_non_null(api_wait(world, "/api/subscriptions/mailer/parked", "\"releasing\":false"));
-    says(posts(world, "/api/subscriptions/mailer/parked/order-1/skip", "", 200),
-         "\"outcome\":\"skipped\"");
+    api_says(api_posts(world, "/api/subscriptions/mailer/parked/order-1/skip", "", 200),
+             "\"outcome\":\"skipped\"");
     ends(world, "mailer", "\"n\":2}", "ack");
     ends(world, "mailer", "\"n\":3}", "ack");
 }
@@ -214,18 +186,18 @@ static void refuses_what_is_not_there_or_wrong(void **state)
     api_world *world = *state;
     char path[128];
 
-    posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
-    posts(world, "/api/subscriptions", GROUP("other", "dead_letter"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("other", "dead_letter"), 201);
     publish(world, "order-1", 1);
     ends(world, "mailer", "\"n\":1}", "nack");
     ends(world, "other", "\"n\":1}", "nack");
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
-        posts(world, "/api/subscriptions/mailer/parked/order-1/edit", edits[i], 400);
-    posts(world, "/api/subscriptions/mailer/parked/order-9/release", "", 404);
-    posts(world, "/api/subscriptions/mailer/parked/order-9/edit", "{\"data\":1}", 404);
-    posts(world, "/api/subscriptions/nobody/parked/order-1/release", "", 404);
-    posts(world, "/api/subscriptions/other/parked/order-1/skip", "", 404);
-    posts(world, "/api/subscriptions/mailer/parked/order-1/open", "", 404);
+        api_posts(world, "/api/subscriptions/mailer/parked/order-1/edit", edits[i], 400);
+    api_posts(world, "/api/subscriptions/mailer/parked/order-9/release", "", 404);
+    api_posts(world, "/api/subscriptions/mailer/parked/order-9/edit", "{\"data\":1}", 404);
+    api_posts(world, "/api/subscriptions/nobody/parked/order-1/release", "", 404);
+    api_posts(world, "/api/subscriptions/other/parked/order-1/skip", "", 404);
+    api_posts(world, "/api/subscriptions/mailer/parked/order-1/open", "", 404);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         (void)snprintf(path, sizeof path, "/api/dead-letters/%s/retry", ids[i]);
         int status = api_post(world, path, "")->status;
@@ -235,10 +207,10 @@ static void refuses_what_is_not_there_or_wrong(void **state)
     assert_int_equal(api_get(world, "/api/subscriptions/nobody/parked")->status, 404);
     assert_int_equal(api_get(world, "/api/dead-letters?afterId=x")->status, 400);
     assert_int_equal(api_get(world, "/api/dead-letters?limit=0")->status, 400);
-    posts(world, "/api/dead-letters/retry", "[]", 400);
-    posts(world, "/api/dead-letters/retry", "{\"subscription\":1}", 400);
-    posts(world, "/api/dead-letters/retry", "{\"all\":true}", 400);
-    posts(world, "/api/dead-letters/retry", "{\"subscription\":\"nobody\"}", 404);
+    api_posts(world, "/api/dead-letters/retry", "[]", 400);
+    api_posts(world, "/api/dead-letters/retry", "{\"subscription\":1}", 400);
+    api_posts(world, "/api/dead-letters/retry", "{\"all\":true}", 400);
+    api_posts(world, "/api/dead-letters/retry", "{\"subscription\":\"nobody\"}", 404);
 }
 
 // What nobody runs can be seen, and says so when something is asked of it.
@@ -246,21 +218,22 @@ static void of_a_drained_group_it_waits(void **state)
 {
     api_world *world = *state;
 
-    posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 201);
     publish(world, "order-1", 1);
     ends(world, "mailer", "\"n\":1}", "nack");
-    posts(world, "/api/subscriptions/mailer/drain", "", 200);
+    api_posts(world, "/api/subscriptions/mailer/drain", "", 200);
     assert_non_null(api_wait(world, "/api/subscriptions/mailer", "\"state\":\"registered\""));
-    says(api_get(world, "/api/subscriptions/mailer/parked"), "\"key\":\"order-1\"");
-    says(posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 409), "nobody runs");
-    posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 200);
-    posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 200);
+    api_says(api_get(world, "/api/subscriptions/mailer/parked"), "\"key\":\"order-1\"");
+    api_says(api_posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 409),
+             "nobody runs");
+    api_posts(world, "/api/subscriptions", GROUP("mailer", "park_key"), 200);
+    api_posts(world, "/api/subscriptions/mailer/parked/order-1/release", "", 200);
     ends(world, "mailer", "\"n\":1}", "ack");
 }
 
 int main(void)
 {
-#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ROW(test) cmocka_unit_test_setup_teardown(test, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
         ROW(a_dead_letter_is_shown_retried_and_discarded),
         ROW(dead_letters_come_in_pages_and_go_together),

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door, tried from outside: who is let in, what they may do, and everything of another tenant.
-#include "api/http_client.h"
+#include "api/door.h"
 #include "store/store.h"
-
-#include <skald/keys.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,88 +12,6 @@
 // cmocka wants those above first
 #include <cmocka.h>
 
-typedef struct door {
-    api_world world;
-    skald_arena *arena;
-    const char *admin, *shop, *other, *reader, *narrow; // headers
-} door;
-
-// header_of makes a key and the header that shows it.
-static const char *header_of(door *at, const skald_key *asked)
-{
-    skald_key key;
-    skald_str text;
-    skald_error error = {0};
-
-    if (skald_key_create(at->world.store, asked, at->arena, &key, &text, &error))
-        fail_msg("%s", error.text);
-    return skald_arena_print(at->arena, "Authorization: Bearer %.*s\r\n%c", SKALD_FMT(text), 0).ptr;
-}
-
-static void door_open(door *at, const ski_api_options *options)
-{
-    static const skald_str types[] = {{"order.*", 7}}, streams[] = {{"order-*", 7}};
-    unsigned both = SKALD_SCOPE_PUBLISH | SKALD_SCOPE_READ;
-
-    *at = (door){0};
-    assert_int_equal(skald_arena_new(1 << 24, &at->arena), SKALD_OK);
-    api_world_open_with(&at->world, options);
-    at->admin = header_of(at, &(skald_key){.name = SKALD_STR("root"), .scopes = SKALD_SCOPE_ADMIN});
-    at->shop = header_of(at, &(skald_key){.scopes = both, .tenant = SKALD_STR("acme")});
-    at->other = header_of(at, &(skald_key){.scopes = both, .tenant = SKALD_STR("umbra")});
-    at->reader =
-        header_of(at, &(skald_key){.scopes = SKALD_SCOPE_READ, .tenant = SKALD_STR("acme")});
-    at->narrow = header_of(at, &(skald_key){.scopes = both,
-                                            .tenant = SKALD_STR("acme"),
-                                            .types = {types, 1},
-                                            .streams = {streams, 1}});
-    api_world_reopen(&at->world);
-}
-
-static void door_close(door *at)
-{
-    api_world_close(&at->world);
-    skald_arena_free(at->arena);
-}
-
-static const api_answer *ask(const door *at, const char *who, const char *method, const char *path,
-                             const char *json)
-{
-    return api_ask(&at->world, method, path, json ? "application/json" : NULL,
-                   skald_str_of(json ? json : ""), who);
-}
-
-static void status_is(const api_answer *answer, int status)
-{
-    if (answer->status != status) print_error("%s\n%s\n", answer->head, answer->body);
-    assert_int_equal(answer->status, status);
-}
-
-static void shows(const api_answer *answer, const char *text)
-{
-    if (!strstr(answer->body, text)) print_error("no %s in: %s\n", text, answer->body);
-    assert_non_null(strstr(answer->body, text));
-}
-
-static void hides(const api_answer *answer, const char *text)
-{
-    if (strstr(answer->body, text)) print_error("%s in: %s\n", text, answer->body);
-    assert_null(strstr(answer->body, text));
-}
-
-// text_of gives the text behind "name":" in a body.
-static void text_of(const api_answer *answer, const char *name, char *to, size_t size)
-{
-    char mark[64];
-    const char *at;
-
-    (void)snprintf(mark, sizeof mark, "\"%s\":\"", name);
-    at = strstr(answer->body, mark);
-    assert_non_null(at);
-    at += strlen(mark);
-    (void)snprintf(to, size, "%.*s", (int)strcspn(at, "\""), at);
-}
-
 static void open_until_there_is_a_key(void **state)
 {
     api_world world;
@@ -104,30 +20,30 @@ static void open_until_there_is_a_key(void **state)
 
     (void)state;
     api_world_open(&world);
-    status_is(api_post(&world, "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"any\"}"), 201);
-    status_is(api_post(&world, "/api/keys", "{\"scopes\":[]}"), 400);
-    status_is(api_post(&world, "/api/keys", "{\"scopes\":[\"root\"]}"), 400);
+    answer_is(api_post(&world, "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"any\"}"), 201);
+    answer_is(api_post(&world, "/api/keys", "{\"scopes\":[]}"), 400);
+    answer_is(api_post(&world, "/api/keys", "{\"scopes\":[\"root\"]}"), 400);
     answer = api_post(&world, "/api/keys", "{\"name\":\"first\",\"scopes\":[\"admin\"]}");
-    status_is(answer, 201);
+    answer_is(answer, 201);
     assert_non_null(strstr(answer->head, "no-store"));
-    text_of(answer, "key", key, sizeof key);
+    answer_text(answer, "key", key, sizeof key);
     // Shut at once.
-    status_is(api_get(&world, "/api/events"), 401);
+    answer_is(api_get(&world, "/api/events"), 401);
     (void)snprintf(header, sizeof header, "Authorization: bearer %s\r\n", key);
     answer = api_ask(&world, "GET", "/api/keys", NULL, (skald_str){0}, header);
-    status_is(answer, 200);
-    shows(answer, "\"first\"");
-    hides(answer, key);
-    hides(answer, "hash");
+    answer_is(answer, 200);
+    answer_shows(answer, "\"first\"");
+    answer_hides(answer, key);
+    answer_hides(answer, "hash");
     // After a restart, too, and when the last key was revoked.
     api_world_reopen(&world);
-    status_is(api_get(&world, "/api/events"), 401);
+    answer_is(api_get(&world, "/api/events"), 401);
     char path[64];
     (void)snprintf(path, sizeof path, "/api/keys/%.16s", key + 6);
-    status_is(api_ask(&world, "DELETE", path, NULL, (skald_str){0}, header), 200);
-    status_is(api_ask(&world, "GET", "/api/keys", NULL, (skald_str){0}, header), 401);
+    answer_is(api_ask(&world, "DELETE", path, NULL, (skald_str){0}, header), 200);
+    answer_is(api_ask(&world, "GET", "/api/keys", NULL, (skald_str){0}, header), 401);
     api_world_reopen(&world);
-    status_is(api_get(&world, "/api/events"), 401);
+    answer_is(api_get(&world, "/api/events"), 401);
     api_world_close(&world);
 }
 
@@ -155,22 +71,22 @@ static void what_is_no_key_is_refused(void **state)
     (void)state;
     door_open(&at, &(ski_api_options){0});
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        answer = ask(&at, bad[i], "GET", "/api/events", NULL);
-        status_is(answer, 401);
+        answer = door_ask(&at, bad[i], "GET", "/api/events", NULL);
+        answer_is(answer, 401);
         assert_non_null(strstr(answer->head, "WWW-Authenticate: Bearer realm=\"skald\""));
-        shows(answer, "AUTHENTICATION_ERROR");
+        answer_shows(answer, "AUTHENTICATION_ERROR");
     }
     // A good one spoilt in each place.
     for (size_t i = strlen("Authorization: Bearer "); i < strlen(at.admin) - 2; i += 7) {
         (void)snprintf(header, sizeof header, "%s", at.admin);
         header[i] = header[i] == 'f' ? '0' : 'f';
-        answer = ask(&at, header, "GET", "/api/events", NULL);
+        answer = door_ask(&at, header, "GET", "/api/events", NULL);
         assert_true(answer->status == 401 || answer->status == 429);
-        hides(answer, header + i);
+        answer_hides(answer, header + i);
     }
     (void)snprintf(header, sizeof header, "%s%s", at.admin, at.admin);
-    assert_true(ask(&at, header, "GET", "/api/events", NULL)->status != 200);
-    assert_int_equal(ask(&at, at.admin, "GET", "/api/events", NULL)->status, 200);
+    assert_true(door_ask(&at, header, "GET", "/api/events", NULL)->status != 200);
+    assert_int_equal(door_ask(&at, at.admin, "GET", "/api/events", NULL)->status, 200);
     // The form of a time that is over is not taken; one that is over when it is asked is refused.
     expired.expires_at = 1;
     assert_int_equal(skald_key_create(at.world.store, &expired, at.arena, &key, &text, NULL),
@@ -188,26 +104,26 @@ static void brute_force_is_bounded(void **state)
     (void)state;
     door_open(&at, &(ski_api_options){0});
     for (int i = 0; i < 40; i++) {
-        const api_answer *answer = ask(&at, wrong, "GET", "/api/events", NULL);
+        const api_answer *answer = door_ask(&at, wrong, "GET", "/api/events", NULL);
 
         if (answer->status == 429) {
             refused++;
             assert_non_null(strstr(answer->head, "Retry-After: "));
-            shows(answer, "RATE_LIMITED");
+            answer_shows(answer, "RATE_LIMITED");
         } else {
-            status_is(answer, 401);
+            answer_is(answer, 401);
         }
     }
     assert_true(refused >= 10);
     // Whoever has a key comes in meanwhile, and sees that it was told, once.
     const api_answer *told = NULL;
     for (int i = 0; i < 200 && !(told && strstr(told->body, "security.auth.failed")); i++) {
-        told = ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
+        told = door_ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
         (void)usleep(10000);
     }
-    shows(told, "security.auth.failed");
+    answer_shows(told, "security.auth.failed");
     assert_null(strstr(strstr(told->body, "security.auth.failed") + 1, "security.auth.failed"));
-    hides(told, "0123456789abcdef");
+    answer_hides(told, "0123456789abcdef");
     door_close(&at);
 }
 
@@ -221,15 +137,15 @@ static void a_key_in_a_url_is_refused(void **state)
     door_open(&at, &(ski_api_options){0});
     const char *key = at.admin + strlen("Authorization: Bearer ");
     (void)snprintf(path, sizeof path, "/api/events?key=%.*s", (int)strlen(key) - 2, key);
-    answer = ask(&at, NULL, "GET", path, NULL);
-    status_is(answer, 400);
-    hides(answer, "skald_");
-    status_is(ask(&at, at.admin, "GET", path, NULL), 400);
+    answer = door_ask(&at, NULL, "GET", path, NULL);
+    answer_is(answer, 400);
+    answer_hides(answer, "skald_");
+    answer_is(door_ask(&at, at.admin, "GET", path, NULL), 400);
     (void)snprintf(path, sizeof path, "/api/streams/a-%.*s", (int)strlen(key) - 2, key);
-    answer = ask(&at, NULL, "GET", path, NULL);
-    status_is(answer, 400);
-    hides(answer, "skald_");
-    status_is(ask(&at, NULL, "GET", "/api/events?access_token=x", NULL), 400);
+    answer = door_ask(&at, NULL, "GET", path, NULL);
+    answer_is(answer, 400);
+    answer_hides(answer, "skald_");
+    answer_is(door_ask(&at, NULL, "GET", "/api/events?access_token=x", NULL), 400);
     door_close(&at);
 }
 
@@ -240,28 +156,54 @@ static void scopes_are_held(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    status_is(ask(&at, at.reader, "GET", "/api/events", NULL), 200);
-    answer = ask(&at, at.reader, "POST", "/api/events", "{\"type\":\"a.b\"}");
-    status_is(answer, 403);
-    shows(answer, "events:publish");
+    answer_is(door_ask(&at, at.reader, "GET", "/api/events", NULL), 200);
+    answer = door_ask(&at, at.reader, "POST", "/api/events", "{\"type\":\"a.b\"}");
+    answer_is(answer, 403);
+    answer_shows(answer, "events:publish");
     assert_non_null(strstr(answer->head, "error=\"insufficient_scope\", scope=\"events:publish\""));
-    status_is(ask(&at, at.shop, "GET", "/api/keys", NULL), 403);
-    status_is(ask(&at, at.shop, "GET", "/metrics", NULL), 403);
-    status_is(ask(&at, at.shop, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
-    status_is(ask(&at, at.shop, "DELETE", "/api/streams/x-1", NULL), 403);
-    status_is(ask(&at, at.admin, "GET", "/metrics", NULL), 200);
-    status_is(ask(&at, NULL, "GET", "/health", NULL), 200);
-    status_is(ask(&at, NULL, "GET", "/ready", NULL), 200);
-    status_is(ask(&at, NULL, "GET", "/no/such/path", NULL), 401);
-    status_is(ask(&at, at.shop, "GET", "/no/such/path", NULL), 404);
+    answer_is(door_ask(&at, at.shop, "GET", "/api/keys", NULL), 403);
+    answer_is(door_ask(&at, at.shop, "GET", "/metrics", NULL), 403);
+    answer_is(door_ask(&at, at.shop, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
+    answer_is(door_ask(&at, at.shop, "DELETE", "/api/streams/x-1", NULL), 403);
+    answer_is(door_ask(&at, at.admin, "GET", "/metrics", NULL), 200);
+    answer_is(door_ask(&at, NULL, "GET", "/health", NULL), 200);
+    answer_is(door_ask(&at, NULL, "GET", "/ready", NULL), 200);
+    answer_is(door_ask(&at, NULL, "GET", "/no/such/path", NULL), 401);
+    answer_is(door_ask(&at, at.shop, "GET", "/no/such/path", NULL), 404);
     // What only the platform says.
     for (size_t i = 0; i < 3; i++) {
         static const char *const bodies[] = {"{\"type\":\"system.startup\"}",
                                              "{\"type\":\"audit.key.created\"}",
                                              "{\"type\":\"security.auth.failed\"}"};
-        status_is(ask(&at, at.shop, "POST", "/api/events", bodies[i]), 403);
-        status_is(ask(&at, at.admin, "POST", "/api/events", bodies[i]), 201);
+        answer_is(door_ask(&at, at.shop, "POST", "/api/events", bodies[i]), 403);
+        answer_is(door_ask(&at, at.admin, "POST", "/api/events", bodies[i]), 201);
     }
+    door_close(&at);
+}
+
+// What needs no key shows more to whoever has one, and no less to whoever has a wrong one.
+static void readiness_names_nobody_to_strangers(void **state)
+{
+    const char *wrong = "Authorization: Bearer skald_0123456789abcdef_"
+                        "00000000000000000000000000000000000000000000000000000000000000aa\r\n";
+    const char *metrics;
+    int status = 200;
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    metrics = door_key(&at, &(skald_key){.scopes = SKALD_SCOPE_METRICS});
+    api_world_reopen(&at.world);
+    answer_hides(door_ask(&at, NULL, "GET", "/ready", NULL), "\"faulted\":[");
+    answer_hides(door_ask(&at, at.shop, "GET", "/ready", NULL), "\"faulted\":[");
+    answer_shows(door_ask(&at, at.admin, "GET", "/ready", NULL), "\"faulted\":[");
+    answer_shows(door_ask(&at, metrics, "GET", "/ready", NULL), "\"faulted\":[");
+    answer_is(door_ask(&at, wrong, "GET", "/ready", NULL), 200);
+    answer_hides(door_ask(&at, wrong, "GET", "/ready", NULL), "\"faulted\":[");
+    for (int i = 0; i < 60 && status == 200; i++)
+        status = door_ask(&at, wrong, "GET", "/health", NULL)->status;
+    assert_int_equal(status, 429);
+    answer_is(door_ask(&at, NULL, "GET", "/health", NULL), 200);
     door_close(&at);
 }
 
@@ -272,36 +214,39 @@ static void tenant_and_actor_come_from_the_key(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events",
+                       "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
               400);
-    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"acme\"}"),
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events",
+                       "{\"type\":\"a.b\",\"tenantId\":\"acme\"}"),
               400);
-    status_is(ask(&at, at.shop, "POST", "/api/events",
-                  "{\"type\":\"a.b\",\"actor\":{\"userId\":\"root\"}}"),
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events",
+                       "{\"type\":\"a.b\",\"actor\":{\"userId\":\"root\"}}"),
               400);
-    status_is(ask(&at, at.shop, "POST", "/api/events", "[{\"type\":\"a.b\"},{\"type\":\"a.c\"}]"),
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events",
+                       "[{\"type\":\"a.b\"},{\"type\":\"a.c\"}]"),
               201);
     answer = api_ask(&at.world, "POST", "/api/events", "application/x-ndjson",
                      SKALD_STR("{\"type\":\"a.d\"}\n{\"type\":\"a.e\",\"tenantId\":\"umbra\"}\n"
                                "{\"type\":\"system.x\"}\n"),
                      at.shop);
-    status_is(answer, 200);
+    answer_is(answer, 200);
     assert_int_equal(api_number(answer->body, "accepted"), 1);
     assert_int_equal(api_number(answer->body, "rejected"), 2);
-    answer = ask(&at, at.shop, "GET", "/api/events", NULL);
-    shows(answer, "\"tenantId\":\"acme\"");
-    shows(answer, "\"userId\":\"key:");
-    status_is(ask(&at, at.admin, "POST", "/api/events",
-                  "{\"type\":\"a.f\",\"tenantId\":\"umbra\",\"actor\":{\"userId\":\"bob\"}}"),
+    answer = door_ask(&at, at.shop, "GET", "/api/events", NULL);
+    answer_shows(answer, "\"tenantId\":\"acme\"");
+    answer_shows(answer, "\"userId\":\"key:");
+    answer_is(door_ask(&at, at.admin, "POST", "/api/events",
+                       "{\"type\":\"a.f\",\"tenantId\":\"umbra\",\"actor\":{\"userId\":\"bob\"}}"),
               201);
-    shows(ask(&at, at.other, "GET", "/api/events", NULL), "\"bob\"");
+    answer_shows(door_ask(&at, at.other, "GET", "/api/events", NULL), "\"bob\"");
     // The same CloudEvent of two tenants is two events.
     for (size_t i = 0; i < 2; i++) {
         answer = api_ask(&at.world, "POST", "/api/events", "application/cloudevents+json",
                          SKALD_STR("{\"specversion\":\"1.0\",\"id\":\"7\",\"source\":\"s\","
                                    "\"type\":\"ce.made\"}"),
                          i ? at.other : at.shop);
-        status_is(answer, 201);
+        answer_is(answer, 201);
     }
     door_close(&at);
 }
@@ -315,17 +260,19 @@ static void another_tenant_is_not_there(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    answer = ask(&at, at.shop, "POST", "/api/streams/order-1",
+    answer =
+        door_ask(&at, at.shop, "POST", "/api/streams/order-1",
                  "{\"type\":\"order.secret\",\"data\":{\"a\":1},\"correlationId\":\"corr-9\"}");
-    status_is(answer, 201);
-    text_of(answer, "id", id, sizeof id);
+    answer_is(answer, 201);
+    answer_text(answer, "id", id, sizeof id);
     (void)snprintf(path, sizeof path, "/api/events/%s", id);
-    status_is(ask(&at, at.shop, "GET", path, NULL), 200);
-    status_is(ask(&at, at.other, "GET", path, NULL), 404);
-    status_is(ask(&at, at.other, "GET", "/api/streams/order-1", NULL), 404);
-    status_is(ask(&at, at.other, "GET", "/api/events?tenantId=acme", NULL), 404);
-    status_is(ask(&at, at.other, "GET", "/api/events/stream?tenantId=acme", NULL), 404);
-    status_is(ask(&at, at.other, "GET", "/api/streams/order-1/metadata?tenantId=acme", NULL), 404);
+    answer_is(door_ask(&at, at.shop, "GET", path, NULL), 200);
+    answer_is(door_ask(&at, at.other, "GET", path, NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/streams/order-1", NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/events?tenantId=acme", NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/events/stream?tenantId=acme", NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/streams/order-1/metadata?tenantId=acme", NULL),
+              404);
     static const char *const lists[] = {
         "/api/events",
         "/api/events?type=order.secret",
@@ -339,17 +286,17 @@ static void another_tenant_is_not_there(void **state)
         "/api/streams?prefix=order",
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        answer = ask(&at, at.other, "GET", lists[i], NULL);
-        status_is(answer, 200);
-        hides(answer, "order.secret");
-        hides(answer, "order-1");
+        answer = door_ask(&at, at.other, "GET", lists[i], NULL);
+        answer_is(answer, 200);
+        answer_hides(answer, "order.secret");
+        answer_hides(answer, "order-1");
     }
-    status_is(ask(&at, at.other, "GET", "/api/events/trace/corr-9", NULL), 404);
-    status_is(ask(&at, at.shop, "GET", "/api/events/trace/corr-9", NULL), 200);
-    status_is(ask(&at, at.shop, "PUT", "/api/streams/order-1/snapshot",
-                  "{\"streamVersion\":1,\"data\":{\"s\":1}}"),
+    answer_is(door_ask(&at, at.other, "GET", "/api/events/trace/corr-9", NULL), 404);
+    answer_is(door_ask(&at, at.shop, "GET", "/api/events/trace/corr-9", NULL), 200);
+    answer_is(door_ask(&at, at.shop, "PUT", "/api/streams/order-1/snapshot",
+                       "{\"streamVersion\":1,\"data\":{\"s\":1}}"),
               200);
-    status_is(ask(&at, at.other, "GET", "/api/streams/order-1/snapshot", NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/streams/order-1/snapshot", NULL), 404);
     door_close(&at);
 }
 
@@ -364,30 +311,32 @@ static void the_default_tenant_is_a_tenant(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    plain = header_of(&at, &(skald_key){.scopes = SKALD_SCOPE_READ | SKALD_SCOPE_PUBLISH});
+    plain = door_key(&at, &(skald_key){.scopes = SKALD_SCOPE_READ | SKALD_SCOPE_PUBLISH});
     api_world_reopen(&at.world);
-    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.secret\"}"),
+    answer_is(door_ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.secret\"}"),
               201);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        hides(ask(&at, plain, "GET", lists[i], NULL), "order.secret");
-    status_is(ask(&at, plain, "GET", "/api/streams/order-1", NULL), 404);
-    status_is(ask(&at, plain, "GET", "/api/events?tenantId=acme", NULL), 404);
-    status_is(ask(&at, plain, "POST", "/api/subscriptions", group), 201);
-    hides(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
-          "order.secret");
+        answer_hides(door_ask(&at, plain, "GET", lists[i], NULL), "order.secret");
+    answer_is(door_ask(&at, plain, "GET", "/api/streams/order-1", NULL), 404);
+    answer_is(door_ask(&at, plain, "GET", "/api/events?tenantId=acme", NULL), 404);
+    answer_is(door_ask(&at, plain, "POST", "/api/subscriptions", group), 201);
+    answer_hides(door_ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
+                 "order.secret");
     api_world_reopen(&at.world);
-    hides(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
-          "order.secret");
+    answer_hides(door_ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=50", NULL),
+                 "order.secret");
     int fd = api_connect(&at.world);
     (void)snprintf(request, sizeof request,
                    "GET /api/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n%s\r\n", plain);
     api_send(fd, skald_str_of(request));
-    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
-    status_is(ask(&at, plain, "POST", "/api/events", "{\"type\":\"my.own\"}"), 201);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
+    answer_is(door_ask(&at, plain, "POST", "/api/events", "{\"type\":\"my.own\"}"), 201);
     assert_true(api_read_until(fd, buf, sizeof buf, "my.own"));
     assert_null(strstr(buf, "order.secret"));
     (void)close(fd);
-    shows(ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=5000", NULL), "my.own");
+    answer_shows(door_ask(&at, plain, "GET", "/api/subscriptions/mine/deliveries?waitMs=5000",
+                          NULL),
+                 "my.own");
     door_close(&at);
 }
 
@@ -402,15 +351,15 @@ static void headers_are_held_too(void **state)
     (void)state;
     door_open(&at, &(ski_api_options){.cors_origins = "https://a.example"});
     (void)snprintf(headers, sizeof headers, "%s%ssystem.startup\r\n", at.shop, ce);
-    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+    answer_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
                       headers),
               403);
     (void)snprintf(headers, sizeof headers, "%s%sa.b\r\nce-tenantid: umbra\r\n", at.shop, ce);
-    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+    answer_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
                       headers),
               400);
     (void)snprintf(headers, sizeof headers, "%s%sa.b\r\n", at.shop, ce);
-    status_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
+    answer_is(api_ask(&at.world, "POST", "/api/events", "application/json", SKALD_STR("1"),
                       headers),
               201);
     static const char *const split[] = {"X-Correlation-ID: a%0d%0aX-Evil: 1\r\n",
@@ -419,7 +368,7 @@ static void headers_are_held_too(void **state)
                                         "X-Correlation-ID: a\n X-Evil: 1\r\n"};
     for (size_t i = 0; i < sizeof split / sizeof *split; i++) {
         (void)snprintf(headers, sizeof headers, "%s%s", at.shop, split[i]);
-        answer = ask(&at, headers, "GET", "/api/events", NULL);
+        answer = door_ask(&at, headers, "GET", "/api/events", NULL);
         assert_null(strstr(answer->head, "\nX-Evil"));
         assert_null(strstr(answer->head, "\rX-Evil"));
     }
@@ -436,39 +385,41 @@ static void groups_belong_to_tenants(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
-    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
-    answer = ask(&at, at.shop, "POST", "/api/subscriptions", group);
-    status_is(answer, 201);
-    shows(answer, "\"name\":\"mailer\"");
-    status_is(ask(&at, at.shop, "POST", "/api/subscriptions", group), 200);
-    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
-    status_is(ask(&at, at.other, "GET", "/api/subscriptions/acme%2Fmailer", NULL), 404);
-    hides(ask(&at, at.other, "GET", "/api/subscriptions", NULL), "mailer");
-    shows(ask(&at, at.shop, "GET", "/api/subscriptions", NULL), "\"name\":\"mailer\"");
-    shows(ask(&at, at.admin, "GET", "/api/subscriptions", NULL), "\"name\":\"acme/mailer\"");
-    status_is(ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL), 404);
-    status_is(ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 404);
-    status_is(ask(&at, at.other, "POST", "/api/subscriptions", group), 201);
-    answer = ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL);
-    status_is(answer, 200);
-    hides(answer, "order.secret");
-    answer = ask(&at, at.shop, "GET", "/api/subscriptions/mailer/deliveries?waitMs=5000", NULL);
-    shows(answer, "order.secret");
-    text_of(answer, "deliveryId", delivery, sizeof delivery);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"order.secret\"}"), 201);
+    answer_is(door_ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
+    answer = door_ask(&at, at.shop, "POST", "/api/subscriptions", group);
+    answer_is(answer, 201);
+    answer_shows(answer, "\"name\":\"mailer\"");
+    answer_is(door_ask(&at, at.shop, "POST", "/api/subscriptions", group), 200);
+    answer_is(door_ask(&at, at.other, "GET", "/api/subscriptions/mailer", NULL), 404);
+    answer_is(door_ask(&at, at.other, "GET", "/api/subscriptions/acme%2Fmailer", NULL), 404);
+    answer_hides(door_ask(&at, at.other, "GET", "/api/subscriptions", NULL), "mailer");
+    answer_shows(door_ask(&at, at.shop, "GET", "/api/subscriptions", NULL), "\"name\":\"mailer\"");
+    answer_shows(door_ask(&at, at.admin, "GET", "/api/subscriptions", NULL),
+                 "\"name\":\"acme/mailer\"");
+    answer_is(door_ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL), 404);
+    answer_is(door_ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 404);
+    answer_is(door_ask(&at, at.other, "POST", "/api/subscriptions", group), 201);
+    answer = door_ask(&at, at.other, "GET", "/api/subscriptions/mailer/deliveries", NULL);
+    answer_is(answer, 200);
+    answer_hides(answer, "order.secret");
+    answer =
+        door_ask(&at, at.shop, "GET", "/api/subscriptions/mailer/deliveries?waitMs=5000", NULL);
+    answer_shows(answer, "order.secret");
+    answer_text(answer, "deliveryId", delivery, sizeof delivery);
     (void)snprintf(body, sizeof body, "{\"deliveries\":[\"%s\"]}", delivery);
-    answer = ask(&at, at.other, "POST", "/api/subscriptions/mailer/ack", body);
-    status_is(answer, 200);
+    answer = door_ask(&at, at.other, "POST", "/api/subscriptions/mailer/ack", body);
+    answer_is(answer, 200);
     assert_int_equal(api_number(answer->body, "accepted"), 0);
-    answer = ask(&at, at.shop, "POST", "/api/subscriptions/mailer/ack", body);
+    answer = door_ask(&at, at.shop, "POST", "/api/subscriptions/mailer/ack", body);
     assert_int_equal(api_number(answer->body, "accepted"), 1);
     // Both run again after a restart.
     api_world_reopen(&at.world);
-    status_is(ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
-    status_is(ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 200);
-    status_is(ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
-    status_is(ask(&at, at.shop, "POST", "/api/subscriptions",
-                  "{\"name\":\"x\",\"filter\":{\"tenantId\":\"umbra\"}}"),
+    answer_is(door_ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
+    answer_is(door_ask(&at, at.other, "DELETE", "/api/subscriptions/mailer", NULL), 200);
+    answer_is(door_ask(&at, at.shop, "GET", "/api/subscriptions/mailer", NULL), 200);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/subscriptions",
+                       "{\"name\":\"x\",\"filter\":{\"tenantId\":\"umbra\"}}"),
               400);
     door_close(&at);
 }
@@ -481,41 +432,46 @@ static void a_narrowed_key_sees_what_it_names(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.made\"}"), 201);
-    status_is(ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"pay.made\"}"), 201);
-    answer = ask(&at, at.shop, "POST", "/api/streams/pay-1", "{\"type\":\"order.paid\"}");
-    text_of(answer, "id", id, sizeof id);
-    answer = ask(&at, at.narrow, "GET", "/api/events", NULL);
-    status_is(answer, 200);
-    shows(answer, "order.made");
-    hides(answer, "pay.made");
-    hides(answer, "order.paid");
-    hides(ask(&at, at.narrow, "GET", "/api/streams/order-1", NULL), "pay.made");
-    status_is(ask(&at, at.narrow, "GET", "/api/streams/pay-1", NULL), 404);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"order.made\"}"),
+              201);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/streams/order-1", "{\"type\":\"pay.made\"}"),
+              201);
+    answer = door_ask(&at, at.shop, "POST", "/api/streams/pay-1", "{\"type\":\"order.paid\"}");
+    answer_text(answer, "id", id, sizeof id);
+    answer = door_ask(&at, at.narrow, "GET", "/api/events", NULL);
+    answer_is(answer, 200);
+    answer_shows(answer, "order.made");
+    answer_hides(answer, "pay.made");
+    answer_hides(answer, "order.paid");
+    answer_hides(door_ask(&at, at.narrow, "GET", "/api/streams/order-1", NULL), "pay.made");
+    answer_is(door_ask(&at, at.narrow, "GET", "/api/streams/pay-1", NULL), 404);
     (void)snprintf(path, sizeof path, "/api/events/%s", id);
-    status_is(ask(&at, at.narrow, "GET", path, NULL), 404);
-    status_is(ask(&at, at.narrow, "GET", "/api/events?type=pay.made", NULL), 403);
-    status_is(ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL), 200);
-    hides(ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL),
-          "pay.made");
-    hides(ask(&at, at.narrow, "GET", "/api/events?type=*", NULL), "pay.made");
-    status_is(ask(&at, at.narrow, "GET", "/api/events?category=pay", NULL), 403);
+    answer_is(door_ask(&at, at.narrow, "GET", path, NULL), 404);
+    answer_is(door_ask(&at, at.narrow, "GET", "/api/events?type=pay.made", NULL), 403);
+    answer_is(door_ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL),
+              200);
+    answer_hides(door_ask(&at, at.narrow, "GET", "/api/events?type=order.made&type=pay.made", NULL),
+                 "pay.made");
+    answer_hides(door_ask(&at, at.narrow, "GET", "/api/events?type=*", NULL), "pay.made");
+    answer_is(door_ask(&at, at.narrow, "GET", "/api/events?category=pay", NULL), 403);
     static const char *const whole[] = {"/api/events/stats", "/api/events/history", "/api/streams",
                                         "/api/types", "/api/streams/order-1/snapshot"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        status_is(ask(&at, at.narrow, "GET", whole[i], NULL), 403);
-    status_is(ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"order.made\"}"),
+        answer_is(door_ask(&at, at.narrow, "GET", whole[i], NULL), 403);
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"order.made\"}"),
               201);
-    status_is(ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"pay.made\"}"), 403);
-    status_is(ask(&at, at.narrow, "POST", "/api/streams/pay-2", "{\"type\":\"order.made\"}"), 403);
-    status_is(ask(&at, at.narrow, "POST", "/api/events", "{\"type\":\"order.made\"}"), 403);
-    status_is(ask(&at, at.narrow, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 403);
-    status_is(ask(&at, at.narrow, "POST", "/api/subscriptions",
-                  "{\"name\":\"some\",\"filter\":{\"types\":[\"order.*\"],"
-                  "\"categories\":[\"order\"]}}"),
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/streams/order-2", "{\"type\":\"pay.made\"}"),
+              403);
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/streams/pay-2", "{\"type\":\"order.made\"}"),
+              403);
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/events", "{\"type\":\"order.made\"}"), 403);
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 403);
+    answer_is(door_ask(&at, at.narrow, "POST", "/api/subscriptions",
+                       "{\"name\":\"some\",\"filter\":{\"types\":[\"order.*\"],"
+                       "\"categories\":[\"order\"]}}"),
               201);
-    status_is(ask(&at, at.shop, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 201);
-    status_is(ask(&at, at.narrow, "GET", "/api/subscriptions/all/deliveries", NULL), 404);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/subscriptions", "{\"name\":\"all\"}"), 201);
+    answer_is(door_ask(&at, at.narrow, "GET", "/api/subscriptions/all/deliveries", NULL), 404);
     door_close(&at);
 }
 
@@ -534,22 +490,22 @@ static void a_revoked_key_sees_nothing_more(void **state)
                    at.shop);
     api_send(fd, skald_str_of(request));
     assert_true(api_read_until(fd, buf, sizeof buf, "id: "));
-    status_is(ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"seen.before\"}"), 201);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"seen.before\"}"), 201);
     assert_true(api_read_until(fd, buf, sizeof buf, "seen.before"));
     const char *id = strstr(at.shop, "skald_") + 6;
     (void)snprintf(path, sizeof path, "/api/keys/%.16s", id);
-    status_is(ask(&at, at.other, "DELETE", path, NULL), 403);
-    status_is(ask(&at, at.admin, "DELETE", path, NULL), 200);
-    status_is(ask(&at, at.shop, "GET", "/api/events", NULL), 401);
-    status_is(ask(&at, at.admin, "POST", "/api/events",
-                  "{\"type\":\"seen.after\",\"tenantId\":\"acme\"}"),
+    answer_is(door_ask(&at, at.other, "DELETE", path, NULL), 403);
+    answer_is(door_ask(&at, at.admin, "DELETE", path, NULL), 200);
+    answer_is(door_ask(&at, at.shop, "GET", "/api/events", NULL), 401);
+    answer_is(door_ask(&at, at.admin, "POST", "/api/events",
+                       "{\"type\":\"seen.after\",\"tenantId\":\"acme\"}"),
               201);
     assert_false(api_read_until(fd, buf, sizeof buf, "seen.after"));
     (void)close(fd);
     // And both deeds are on record.
-    const api_answer *told = ask(&at, at.admin, "GET", "/api/events?type=audit.key.*", NULL);
-    shows(told, "audit.key.created");
-    shows(told, "audit.key.revoked");
+    const api_answer *told = door_ask(&at, at.admin, "GET", "/api/events?type=audit.key.*", NULL);
+    answer_shows(told, "audit.key.created");
+    answer_shows(told, "audit.key.revoked");
     door_close(&at);
 }
 
@@ -561,28 +517,29 @@ static void keys_of_a_tenant_stay_in_it(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    boss = header_of(&at, &(skald_key){.scopes = SKALD_SCOPE_ADMIN, .tenant = SKALD_STR("acme")});
+    boss = door_key(&at, &(skald_key){.scopes = SKALD_SCOPE_ADMIN, .tenant = SKALD_STR("acme")});
     api_world_reopen(&at.world);
-    answer = ask(&at, boss, "GET", "/api/keys", NULL);
-    status_is(answer, 200);
-    shows(answer, "acme");
-    hides(answer, "umbra");
-    hides(answer, "root");
+    answer = door_ask(&at, boss, "GET", "/api/keys", NULL);
+    answer_is(answer, 200);
+    answer_shows(answer, "acme");
+    answer_hides(answer, "umbra");
+    answer_hides(answer, "root");
     char path[64];
     (void)snprintf(path, sizeof path, "/api/keys/%.16s", strstr(at.other, "skald_") + 6);
-    status_is(ask(&at, boss, "DELETE", path, NULL), 404);
+    answer_is(door_ask(&at, boss, "DELETE", path, NULL), 404);
     (void)snprintf(path, sizeof path, "/api/keys/%.16s", strstr(at.admin, "skald_") + 6);
-    status_is(ask(&at, boss, "DELETE", path, NULL), 404);
-    status_is(ask(&at, boss, "POST", "/api/keys",
-                  "{\"scopes\":[\"events:read\"],\"tenantId\":\"umbra\"}"),
+    answer_is(door_ask(&at, boss, "DELETE", path, NULL), 404);
+    answer_is(door_ask(&at, boss, "POST", "/api/keys",
+                       "{\"scopes\":[\"events:read\"],\"tenantId\":\"umbra\"}"),
               400);
-    status_is(ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"metrics\"]}"), 403);
-    answer = ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"admin\"]}");
-    status_is(answer, 201);
-    shows(answer, "\"tenantId\":\"acme\"");
-    status_is(ask(&at, boss, "GET", "/metrics", NULL), 403);
-    status_is(ask(&at, boss, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
-    status_is(ask(&at, boss, "POST", "/api/events", "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
+    answer_is(door_ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"metrics\"]}"), 403);
+    answer = door_ask(&at, boss, "POST", "/api/keys", "{\"scopes\":[\"admin\"]}");
+    answer_is(answer, 201);
+    answer_shows(answer, "\"tenantId\":\"acme\"");
+    answer_is(door_ask(&at, boss, "GET", "/metrics", NULL), 403);
+    answer_is(door_ask(&at, boss, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
+    answer_is(door_ask(&at, boss, "POST", "/api/events",
+                       "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),
               400);
     door_close(&at);
 }
@@ -596,26 +553,26 @@ static void limits_are_told(void **state)
     (void)state;
     door_open(&at, &options);
     for (int i = 0; i < 3; i++) {
-        answer = ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
-        status_is(answer, 201);
+        answer = door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
+        answer_is(answer, 201);
     }
     assert_non_null(strstr(answer->head, "RateLimit-Policy: \"key\";q=3;w=1, \"publish\";q=3;w=3"));
     assert_non_null(strstr(answer->head, "RateLimit: "));
     for (int i = 0; i < 3; i++) {
-        answer = ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
+        answer = door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
         if (answer->status == 429) break;
     }
-    status_is(answer, 429);
-    shows(answer, "RATE_LIMITED");
+    answer_is(answer, 429);
+    answer_shows(answer, "RATE_LIMITED");
     assert_non_null(strstr(answer->head, "Retry-After: 1"));
     // Another key has its own.
-    status_is(ask(&at, at.other, "POST", "/api/events", "{\"type\":\"a.b\"}"), 201);
+    answer_is(door_ask(&at, at.other, "POST", "/api/events", "{\"type\":\"a.b\"}"), 201);
     for (int i = 0; i < 200; i++) {
-        answer = ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
+        answer = door_ask(&at, at.admin, "GET", "/api/events?type=security.*", NULL);
         if (strstr(answer->body, "security.rate.limit.exceeded")) break;
         (void)usleep(10000);
     }
-    shows(answer, "security.rate.limit.exceeded");
+    answer_shows(answer, "security.rate.limit.exceeded");
     door_close(&at);
 }
 
@@ -630,23 +587,23 @@ static void pages_of_the_list_may_ask(void **state)
 
     (void)state;
     door_open(&at, &options);
-    answer = ask(&at, preflight, "OPTIONS", "/api/events", NULL);
-    status_is(answer, 204);
+    answer = door_ask(&at, preflight, "OPTIONS", "/api/events", NULL);
+    answer_is(answer, 204);
     assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin: https://app.example.com\r"));
     assert_non_null(strstr(answer->head, "Authorization"));
     assert_null(strstr(answer->head, "Allow-Credentials"));
-    answer = ask(&at,
-                 "Origin: https://app.example.com.evil.net\r\n"
-                 "Access-Control-Request-Method: POST\r\n",
-                 "OPTIONS", "/api/events", NULL);
+    answer = door_ask(&at,
+                      "Origin: https://app.example.com.evil.net\r\n"
+                      "Access-Control-Request-Method: POST\r\n",
+                      "OPTIONS", "/api/events", NULL);
     assert_null(strstr(answer->head, "Access-Control-Allow"));
     (void)snprintf(headers, sizeof headers, "Origin: https://app.example.com\r\n%s", at.shop);
-    answer = ask(&at, headers, "GET", "/api/events", NULL);
-    status_is(answer, 200);
+    answer = door_ask(&at, headers, "GET", "/api/events", NULL);
+    answer_is(answer, 200);
     assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin: https://app.example.com\r"));
     assert_non_null(strstr(answer->head, "Vary: Origin"));
-    answer = ask(&at, "Origin: https://app.example.com\r\n", "GET", "/api/events", NULL);
-    status_is(answer, 401);
+    answer = door_ask(&at, "Origin: https://app.example.com\r\n", "GET", "/api/events", NULL);
+    answer_is(answer, 401);
     assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin"));
     door_close(&at);
 }
@@ -765,6 +722,7 @@ int main(void)
         cmocka_unit_test(brute_force_is_bounded),
         cmocka_unit_test(a_key_in_a_url_is_refused),
         cmocka_unit_test(scopes_are_held),
+        cmocka_unit_test(readiness_names_nobody_to_strangers),
         cmocka_unit_test(tenant_and_actor_come_from_the_key),
         cmocka_unit_test(another_tenant_is_not_there),
         cmocka_unit_test(the_default_tenant_is_a_tenant),

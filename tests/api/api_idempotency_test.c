@@ -5,11 +5,14 @@
 #include "api/http_client.h"
 #include "base/buf.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 // cmocka wants the four above first
 #include <cmocka.h>
 
@@ -173,12 +176,9 @@ static void committed(skald_store_batch *batch, skald_err err)
     assert_int_equal(err, SKALD_OK);
 }
 
-static void survives_death_before_the_reply(void **state)
+// forget_reply makes the store what it is when the process died right behind the append.
+static void forget_reply(api_world *world)
 {
-    const char *two = "[{\"type\":\"order.created\",\"stream\":\"order-7\",\"expectedVersion\":0},"
-                      "{\"type\":\"mail.sent\",\"data\":{\"to\":1}}]";
-    api_world *world = *state;
-    char *first = body_kept(post_keyed(world, "/api/events", two, "a"), 201);
     skald_buf buf = {.bytes_max = 4096};
 
     api_world_reopen(world); // what was to be written is written
@@ -190,13 +190,104 @@ static void survives_death_before_the_reply(void **state)
     skald_store_batch batch = {.values = &value, .value_count = 1, .done = committed};
     assert_int_equal(ski_store_commit(world->store, &batch), SKALD_OK);
     skald_buf_fini(&buf);
+}
 
-    const api_answer *answer = post_keyed(world, "/api/events", two, "a");
-    assert_int_equal(answer->status, 201);
-    assert_string_equal(answer->body, first);
+static void survives_death_before_the_reply(void **state)
+{
+    const char *two = "[{\"type\":\"order.created\",\"stream\":\"order-7\",\"expectedVersion\":0},"
+                      "{\"type\":\"mail.sent\",\"data\":{\"to\":1}}]";
+    api_world *world = *state;
+    char *first = body_kept(post_keyed(world, "/api/events", two, "a"), 201);
+
+    forget_reply(world);
+    expect_again(post_keyed(world, "/api/events", two, "a"), 201, first); // made again
     expect_again(post_keyed(world, "/api/events", two, "a"), 201, first);
     assert_int_equal(api_number(api_get(world, "/api/events/stats")->body, "totalEvents"), 2);
     free(first);
+}
+
+// An event for later is stored within another, whose id follows from it.
+static void schedules_once_whatever_dies(void **state)
+{
+    const char *later = "{\"type\":\"order.due\",\"deliverAt\":\"2100-01-01T00:00:00Z\"}";
+    api_world *world = *state;
+    char *first = body_kept(post_keyed(world, "/api/events", later, "a"), 201);
+    const api_answer *answer;
+
+    forget_reply(world);
+    expect_again(post_keyed(world, "/api/events", later, "a"), 201, first);
+    answer = api_wait(world, "/api/events/scheduled", "order.due");
+    assert_non_null(answer);
+    assert_null(strstr(strstr(answer->body, "order.due") + 1, "order.due"));
+    free(first);
+}
+
+// A reply that is too long to keep is made again of what was stored.
+static void makes_a_long_reply_again(void **state)
+{
+    enum { count = 600 };
+    skald_buf body = {.bytes_max = 1 << 20};
+    char *first;
+
+    for (int i = 0; i < count; i++)
+        assert_int_equal(ski_buf_print(&body, "%s{\"type\":\"order.created\"}", i ? "," : "["),
+                         SKALD_OK);
+    assert_int_equal(skald_buf_put(&body, (skald_str){"]", 2}), SKALD_OK); // terminated
+    first = body_kept(post_keyed(*state, "/api/events", body.ptr, "a"), 201);
+    assert_true(strlen(first) > SKI_REPLAY_BODY_BYTES_MAX);
+    expect_again(post_keyed(*state, "/api/events", body.ptr, "a"), 201, first);
+    api_world_reopen(*state);
+    expect_again(post_keyed(*state, "/api/events", body.ptr, "a"), 201, first);
+    assert_int_equal(api_number(api_get(*state, "/api/events/stats")->body, "totalEvents"), count);
+    skald_buf_fini(&body);
+    free(first);
+}
+
+// Of many who send the same at once one does it; the others are told to wait, or get its reply.
+typedef struct crowd {
+    const api_world *world;
+    _Atomic int made, waiting, other;
+} crowd;
+
+static void *press(void *context)
+{
+    crowd *of = context;
+    char request[512], answer[4096];
+
+    (void)snprintf(request, sizeof request,
+                   "POST /api/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                   "Idempotency-Key: a\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %zu\r\n\r\n%s",
+                   strlen(order), order);
+    for (int i = 0; i < 5; i++) {
+        int fd = api_connect(of->world);
+
+        answer[0] = 0;
+        api_send(fd, skald_str_of(request));
+        (void)api_read_until(fd, answer, sizeof answer, "\r\n\r\n{");
+        (void)close(fd);
+        if (strstr(answer, " 201 "))
+            of->made++;
+        else if (strstr(answer, " 409 "))
+            of->waiting++;
+        else
+            of->other++;
+    }
+    return NULL;
+}
+
+static void does_it_once_for_a_crowd(void **state)
+{
+    crowd of = {.world = *state};
+    pthread_t threads[8];
+
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, press, &of), 0);
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(of.other, 0);
+    assert_true(of.made > 0);
+    assert_int_equal(api_number(api_get(*state, "/api/events/stats")->body, "totalEvents"), 1);
 }
 
 static void forgets_after_a_day(void **state)
@@ -281,6 +372,44 @@ static void keeps_so_many(void **state)
     skald_arena_free(made.request.scratch);
 }
 
+static bool count_one(void *context, const skald_store_value *value)
+{
+    enum { bare_bytes = 200 };
+
+    *(size_t *)context += value->bytes.len > bare_bytes;
+    return true;
+}
+
+// All replies together have a limit; what comes then is done, and not kept.
+static void keeps_so_many_bytes(void **state)
+{
+    enum { fit = SKI_REPLAYS_BYTES_MAX / SKI_REPLAY_BODY_BYTES_MAX };
+    static char body[SKI_REPLAY_BODY_BYTES_MAX];
+    const ski_http_reply reply = {.status = 200, .body = {body, sizeof body}};
+    api_world *world = *state;
+    made_request made;
+    bool answered = false;
+    size_t kept = 0;
+
+    make_request(world, &made, "/api/subscriptions/{name}/pause");
+    for (unsigned i = 0; i <= fit; i++) {
+        (void)snprintf(made.key, sizeof made.key, "key-%u", i);
+        made.header.value = skald_str_of(made.key);
+        assert_int_equal(ski_replay_begin(&made.request, &answered, NULL), SKALD_OK);
+        ski_replay_end(&made.request, &reply);
+        made.call.replay = NULL;
+        skald_arena_reset(made.request.scratch);
+    }
+    assert_int_equal(
+        ski_store_value_each(world->store, SKALD_STR("idempotency/"), count_one, &kept), SKALD_OK);
+    assert_int_equal(kept, fit);
+    // The last was the one too many: the same again is done again.
+    assert_int_equal(ski_replay_begin(&made.request, &answered, NULL), SKALD_OK);
+    assert_false(answered);
+    ski_replay_abandon(&made.request);
+    skald_arena_free(made.request.scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,9 +420,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_what_is_no_key, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_death_before_the_reply, setup, teardown),
+        cmocka_unit_test_setup_teardown(schedules_once_whatever_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(makes_a_long_reply_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(does_it_once_for_a_crowd, setup, teardown),
         cmocka_unit_test(forgets_after_a_day),
         cmocka_unit_test_setup_teardown(tells_of_one_in_progress, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_so_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(keeps_so_many_bytes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 // conditions. Over a real connection.
 #include "api/api_parts.h"
 #include "api/http_client.h"
+#include "base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -267,8 +268,15 @@ static void usage_is_bounded(void **state)
     }
     assert_int_equal(usage.count, SKI_USAGE_MAX);
     assert_int_equal(usage.rows[SKI_USAGE_MAX].requests, 10);
+    assert_string_equal(usage.rows[SKI_USAGE_MAX].consumer, "other");
     assert_int_equal(strlen(usage.rows[0].consumer), SKI_USAGE_CONSUMER_BYTES);
+    // Whoever is one too many is still counted with the version asked for.
+    ski_usage_count(&usage, 2, SKALD_STR("late"), 1);
+    assert_int_equal(usage.rows[SKI_USAGE_MAX + 1].version, 2);
     assert_int_equal(ski_usage_put(&usage, &buf), SKALD_OK);
+    assert_int_equal(ski_buf_byte(&buf, 0), SKALD_OK);
+    assert_non_null(strstr(buf.ptr, "{version=\"1.0.0\"} 266\n"));
+    assert_non_null(strstr(buf.ptr, "{version=\"2.0.0\"} 1\n"));
     skald_buf_fini(&buf);
     ski_usage_fini(&usage);
 }

@@ -6,11 +6,15 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+// cmocka wants those above first
+#include <cmocka.h>
 
 enum { answer_bytes_max = 32 * 1024 * 1024, patience_ms = 10000 };
 
@@ -177,4 +181,34 @@ long long api_number(const char *json, const char *name)
     if (!at) return -1;
     at += strlen(key);
     return *at >= '0' && *at <= '9' ? strtoll(at, NULL, 10) : -1;
+}
+
+int api_setup(void **state)
+{
+    static api_world world; // style: one test at a time
+
+    api_world_open(&world);
+    *state = &world;
+    return 0;
+}
+
+int api_teardown(void **state)
+{
+    api_world_close(*state);
+    return 0;
+}
+
+const api_answer *api_posts(const api_world *world, const char *path, const char *body, int status)
+{
+    const api_answer *answer = api_post(world, path, body);
+
+    if (answer->status != status) print_error("%s %s: %s\n", path, body, answer->body);
+    assert_int_equal(answer->status, status);
+    return answer;
+}
+
+void api_says(const api_answer *answer, const char *text)
+{
+    if (!strstr(answer->body, text)) print_error("no %s in %s\n", text, answer->body);
+    assert_non_null(strstr(answer->body, text));
 }

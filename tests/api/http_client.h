@@ -20,6 +20,10 @@ void api_world_close(api_world *world);
 // api_world_reopen ends API and bus and begins them anew over the same store, as a restart does.
 void api_world_reopen(api_world *world);
 
+// api_setup and api_teardown give each cmocka test a world of its own as its state.
+int api_setup(void **state);
+int api_teardown(void **state);
+
 // An answer; body is terminated and its owner's.
 typedef struct api_answer {
     int status;
@@ -34,6 +38,10 @@ const api_answer *api_ask(const api_world *world, const char *method, const char
                           const char *type, skald_str body, const char *headers);
 const api_answer *api_get(const api_world *world, const char *path);
 const api_answer *api_post(const api_world *world, const char *path, const char *json);
+
+// api_posts wants this status of what it posts; api_says wants text in the answer's body.
+const api_answer *api_posts(const api_world *world, const char *path, const char *body, int status);
+void api_says(const api_answer *answer, const char *text);
 
 int api_connect(const api_world *world);
 void api_send(int fd, skald_str bytes);
