@@ -69,6 +69,12 @@ test_usage() {
     said "*did you mean --exec -- true?"
     ended 2 "$SKALD" verify
     said "skald: verify: --data DIR is missing"
+    ended 2 "$SKALD" tail --from yesterday
+    said "skald: tail: --from is 'yesterday' but must be start, end or a position"
+    ended 2 "$SKALD" replay mailer --time yesterday
+    said "skald: replay: --time is 'yesterday' but must be like 2026-*"
+    ended 3 "$SKALD" schema check "$WORK/none" "$WORK/none"
+    said "skald: cannot read '$WORK/none': No such file or directory"
     ended 2 "$SKALD" read --data x --url http://127.0.0.1:1
     said "skald: give --data or --url, not both"
     ended 2 "$SKALD" read --url ftp://127.0.0.1

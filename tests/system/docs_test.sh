@@ -62,6 +62,34 @@ test_routes() {
     diff "$WORK/names" "$WORK/told" > "$WORK/diff" || fail "routes (<) and docs/http.md (>) differ:"$'\n'"$(cat "$WORK/diff")"
 }
 
+# The page of a running server is all that a stranger needs: its commands do what they say, and the example of every
+# route is answered. What stands in capitals in a path is to be put in by the reader.
+test_page() {
+    local command status asked=0
+    DATA=$WORK/page.data start_server
+    get /docs > "$WORK/page"
+    sed -n '/^<pre id="begin">/,/^<\/pre>/p' "$WORK/page" | sed '1d;$d; s/&amp;/\&/g; s/^SKALD=[^ ]* /SKALD='"${URL#http://}"' /' > "$WORK/begin"
+    [ "$(lines "$WORK/begin")" -ge 6 ] || fail "the page begins without commands"
+    sed -n 1p "$WORK/begin" > "$WORK/names"
+    while read -r command; do
+        (. "$WORK/names" && eval "${command/curl -s/curl -sf}") > "$WORK/out" || [[ $? = 28 && $command = *max-time* ]] ||
+            fail "a command of the page fails: $command: $(cat "$WORK/out")"
+        grep -q '"order.created"\|"data"' "$WORK/out" || fail "$command says only: $(cat "$WORK/out")"
+    done < <(sed 1d "$WORK/begin" | sed 's/{"deliveries":\["ID"\]}/{"deliveries":["1-1"]}/')
+    while read -r command; do
+        asked=$((asked + 1))
+        status=$(. "$WORK/names" && eval "${command/curl -s/curl -s --max-time 2 -o /dev/null -w '%{http_code\}'} || true")
+        case $command:$status in
+            *:2??) ;;
+            */api/admin/backup*:403) ;; # nobody said where backups may be
+            *) fail "the page's example is answered $status: $command" ;;
+        esac
+    done < <(sed -n 's|^<pre>\(.*\)</pre>$|\1|p' "$WORK/page" | sed 's/&quot;/"/g; s/&amp;/\&/g' |
+        grep -v 'curl -sN\|\$SKALD[^ ]*[A-Z]' | awk '/api\/keys -H/ { last = $0; next } { print } END { print last }') # from the first key on it is shut
+    [ "$asked" -ge 20 ] || fail "only $asked examples on the page"
+    stop_server
+}
+
 # The table of docs/configuration.md is what the program says of its settings.
 test_settings() {
     "$SKALD" config list > "$WORK/keys"
@@ -84,6 +112,7 @@ test_links() {
 cd "$SKALD_SOURCE_DIR"
 test_links
 test_routes
+test_page
 test_settings
 test_examples
 cd "$WORK"

@@ -14,21 +14,28 @@ random() { # below $1; never in a subshell
     drawn=$(((state >> 8) % $1))
 }
 
-# 200 events of two streams in several segments, one of them sealed by each restart's worth of events.
+# 300 events of two streams in segments enough for a run of the stream directory.
 make_data() {
     local n pad
-    pad=$(head -c 900 /dev/zero | tr '\0' p)
-    for _ in 1 2; do
+    pad=$(head -c 3000 /dev/zero | tr '\0' p)
+    for _ in 1 2 3; do
         SKALD_SEGMENT_BYTES=65536 start_server
         seq 100 | sed "s/.*/{\"type\":\"rot.x\",\"stream\":\"rot-$((RANDOM % 2))\",\"data\":{\"n\":&,\"pad\":\"$pad\"}}/" |
             "$SKALD" import --url "$URL" - > /dev/null
+        for _ in $(seq 50); do # the third time there are enough for a run
+            [ "$(ls "$DATA"/seg-*.idx | wc -l)" -lt 8 ] || [ -n "$(find "$DATA" -name 'dir-*.run')" ] && break
+            sleep 0.1
+        done
         stop_server
     done
     ended 0 "$SKALD" verify --data "$DATA"
     ended 0 "$SKALD" export --data "$DATA" "$WORK/whole"
     events=$(lines "$WORK/whole")
     mapfile -t segments < <(cd "$DATA" && ls seg-*.log)
-    [ ${#segments[@]} -ge 3 ] || fail "only ${#segments[@]} segments"
+    [ ${#segments[@]} -ge 9 ] || fail "only ${#segments[@]} segments"
+    for made in 'seg-*.idx' 'dir-*.run' 'state-*.ckpt' 'MANIFEST-?'; do
+        [ -n "$(find "$DATA" -name "$made")" ] || fail "there is no $made"
+    done
 }
 
 # end_of FILE: where acknowledged bytes end in it. The last event of the log is the shutdown's; what is
@@ -125,6 +132,24 @@ serve_rotten() {
     rm -rf "$WORK/before"
 }
 
+# A server over something that can be made again serves all of it and takes appends. Who comes upon the
+# damage first may be told of it, while it is mended.
+serve_repairable() {
+    local exported=
+    DATA=$WORK/rotten start_server
+    for _ in $(seq 50); do
+        "$SKALD" export --url "$URL" "$WORK/served" > /dev/null 2> "$WORK/err" && exported=1 && break
+        sleep 0.2
+    done
+    [ -n "$exported" ] || fail "${file#./} at $drawn: not mended: $(cat "$WORK/err")"
+    # what the start itself has appended comes behind
+    head -n "$events" "$WORK/served" | cmp -s "$WORK/whole" - || fail "${file#./} at $drawn: served otherwise"
+    expect "ready" "$(status GET /ready)" 200
+    expect "an append" "$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"rot.y"}')" 201
+    stop_server
+    ended 0 "$SKALD" verify --repair --data "$WORK/rotten"
+}
+
 # What cannot be read is left out of a new store; everything else is in it, where it was.
 salvage_rotten() {
     local lost=0
@@ -162,6 +187,7 @@ for ((round = 0; round < rounds; round++)); do
 done
 
 # What is made from the log may rot as it likes: nothing is lost with it.
+served=
 for file in $(cd "$DATA" && find . -type f ! -name 'seg-*.log' ! -name LOCK ! -name 'spare-*' ! -name 'ballast*'); do
     for _ in 1 2; do
         random "$(stat -c %s "$DATA/$file")"
@@ -174,5 +200,9 @@ for file in $(cd "$DATA" && find . -type f ! -name 'seg-*.log' ! -name LOCK ! -n
         ended 0 "$SKALD" verify --repair --data "$WORK/rotten"
         ended 0 "$SKALD" verify --data "$WORK/rotten"
     done
+    case ${file##*[.-]} in idx | run | ckpt | 0) [ "${served/${file##*[.-]}/}" = "$served" ] || continue ;; esac
+    served="$served ${file##*[.-]}"
+    flip "$file" "$drawn"
+    serve_repairable
 done
 echo "$((rounds + 4)) bytes changed in ${#segments[@]} segments of $events events, each found"

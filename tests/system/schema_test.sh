@@ -47,9 +47,9 @@ test_usage() {
     ended 2 "$SKALD" schema validate --schema order.json good.json
     said "skald: order.json: #/properties/lines/items/\$ref: names a schema that is not here*"
     ended 3 "$SKALD" schema validate --schema none.json good.json
-    said "skald: cannot read 'none.json'"
+    said "skald: cannot read 'none.json': No such file or directory"
     ended 3 "$SKALD" schema validate --schema order.json --remotes none good.json
-    said "skald: cannot read the folder 'none'"
+    said "skald: cannot read 'none': No such file or directory"
     ended 2 "$SKALD" schema check order.json
     said "skald: schema check: name the old schema and the new one"
     ended 2 "$SKALD" schema check --mode most order.json order.json

@@ -16,6 +16,8 @@ ended 0 "$SKALD" store info --data "$DATA"
 expect_like "info" "$(cat "$WORK/out")" '*seg-00000001.0.log  positions 1 to *events, 0 erased, 0 damaged*1 stream, *being written*format 1, up to position *'
 ended 0 "$SKALD" store info --json --data "$DATA"
 expect_like "info" "$(cat "$WORK/out")" '{"format":1,"position":*,"segments":\[{"file":"seg-00000001.0.log","number":1,"generation":0,"sealed":true,"firstPosition":1,*'
+ended 0 "$SKALD" store upgrade --data "$DATA" --json
+expect "upgrade" "$(cat "$WORK/out")" '{"format":1,"upgraded":false}'
 ended 0 "$SKALD" store upgrade --data "$DATA"
 expect_like "upgrade" "$(cat "$WORK/out")" '*format 1*nothing to do*'
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Types by all their names, through the programs: the typed example runs and the document shows it, the
-# headers are clean in C11 and C++, the TypeScript parses, every place takes any name, names last.
+# headers are clean in C11 and C++, every place takes any name, names last.
 set -euo pipefail
 source "$(dirname "$0")/lib.bash"
 example=$SKALD_SOURCE_DIR/examples/typed/orders.c
@@ -75,17 +75,6 @@ test_contracts() {
     done
 }
 
-# Without a compiler of TypeScript, what only it has is taken out; what is left must be JavaScript.
-test_typescript() {
-    command -v node > /dev/null || skip "node is not here"
-    ended 0 "$programs/example_orders"
-    tail -n +2 "$WORK/out" >> "$WORK/types.ts"
-    sed -E -e 's/^export interface ([A-Za-z0-9_$]+) \{/class \1 {/' -e 's/^(.*[^ ])\??: .*\{$/\1 = class {/' \
-        -e '/^  *"?[^ ]*\??: [^{]*;$/d' -e '/^  *\/\*\* personal \*\/ /d' -e 's/^( *)\}\[\];$/\1};/' \
-        -e 's/^export type .*$//' -e 's/ as const;/;/' -e 's/^export //' "$WORK/types.ts" > "$WORK/types.js"
-    node --check "$WORK/types.js" || fail "the TypeScript does not parse: $(cat "$WORK/types.ts")"
-}
-
 test_strict() {
     stop_server
     SKALD_TYPES=strict start_server
@@ -101,4 +90,3 @@ test_headers
 test_names
 test_contracts
 test_strict
-test_typescript
