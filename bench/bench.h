@@ -48,14 +48,29 @@ uint64_t bench_resident_bytes(int process);
 // bench_skald starts the server that stands beside this program, over folder, and gives its port
 // once it answers. 0: it cannot.
 int bench_skald(const char *folder, int *ret_port);
+const char *bench_skald_path(void); // of that program
 int bench_free_port(void);
 bool bench_wait_port(int port, double for_s);
 int bench_connect(int port);          // a blocking socket, -1: none
 const char *bench_root(void);         // of the sources, for the peers' programs
 bool bench_program(const char *name); // is it on the PATH?
 
-// bench_http_load posts one event a request over connections keep-alive connections for seconds and
-// gives answered requests a second; every answer must be of status. Negative: it went wrong.
-double bench_http_load(int port, const char *path, int connections, double seconds, int status);
+// bench_http_load asks over so many keep-alive connections, on each the next request when the last
+// is answered, and gives answered requests a second; every answer must be of status. Negative: it
+// went wrong.
+typedef struct bench_load {
+    int port;
+    const char *path;
+    const char *headers; // more of them, each with its CR LF; NULL: none
+    bool get;            // else one event is posted with each
+    int connections;
+    double seconds;
+    int status;
+} bench_load;
+double bench_http_load(const bench_load *load);
+// bench_http sends one request and gives the status of its answer; what is read of that is in
+// reply, with a NUL. 0: it went wrong.
+int bench_http(int port, const char *method, const char *path, const char *headers,
+               const char *body, char *reply, size_t reply_size);
 
 #endif

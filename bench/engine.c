@@ -53,7 +53,8 @@ void bench_see_record(bench_seen *seen, const char *bytes, size_t len)
     }
 }
 
-size_t bench_record(uint64_t n, const skald_event *event, char bytes[BENCH_RECORD_BYTES])
+// record_make writes an event as one value; returns its length.
+static size_t record_make(uint64_t n, const skald_event *event, char bytes[BENCH_RECORD_BYTES])
 {
     const skald_str texts[] = {event->type, event->stream, event->correlation_id, event->data};
     uint64_t numbers[2] = {n / BENCH_STREAMS + 1, (uint64_t)event->occurred_at};
@@ -82,6 +83,49 @@ size_t bench_key(char kind, skald_str text, uint64_t number, char key[BENCH_KEY_
     if (text.ptr) key[len++] = 0;
     for (int i = 7; i >= 0; i--) key[len++] = (char)(number >> (8 * i));
     return len;
+}
+
+skald_str bench_look_name(bench_look look, uint64_t n, bench_texts *texts)
+{
+    skald_event event;
+
+    bench_event_fill(look == BENCH_CORRELATION ? n * BENCH_CHAIN : n, texts, &event);
+    if (look == BENCH_STREAM) return event.stream;
+    return look == BENCH_TYPE ? event.type : event.correlation_id;
+}
+
+static const char kinds[] = {[BENCH_STREAM] = 's', [BENCH_TYPE] = 't', [BENCH_CORRELATION] = 'c'};
+
+void bench_entries_make(uint64_t n, bench_entries *ret_entries)
+{
+    bench_entries *entries = ret_entries;
+    bench_texts texts;
+    skald_event event;
+
+    bench_event_fill(n, &texts, &event);
+    event.id = bench_number_id(n);
+    entries->position = n + 1;
+    entries->record_len = record_make(n, &event, entries->record);
+    entries->key_lens[0] =
+        bench_key(kinds[BENCH_STREAM], event.stream, n / BENCH_STREAMS + 1, entries->keys[0]);
+    entries->key_lens[1] = bench_key(kinds[BENCH_TYPE], event.type, n + 1, entries->keys[1]);
+    entries->key_lens[2] =
+        bench_key(kinds[BENCH_CORRELATION], event.correlation_id, n + 1, entries->keys[2]);
+    entries->keys[3][0] = 'i';
+    memcpy(entries->keys[3] + 1, event.id.bytes, sizeof event.id.bytes);
+    entries->key_lens[3] = 1 + sizeof event.id.bytes;
+}
+
+size_t bench_key_first(bench_look look, uint64_t n, char key[BENCH_KEY_BYTES])
+{
+    bench_texts texts;
+
+    return bench_key(kinds[look], bench_look_name(look, n, &texts), 0, key);
+}
+
+bool bench_key_under(const char *key, size_t len, const char *first, size_t first_len)
+{
+    return len == first_len && memcmp(key, first, first_len - sizeof(uint64_t)) == 0;
 }
 
 uint64_t bench_folder_bytes(const char *folder)

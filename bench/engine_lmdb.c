@@ -51,34 +51,21 @@ static void *lmdb_open(const char *folder)
     return NULL;
 }
 
-static bool put_index(lmdb_engine *engine, MDB_txn *txn, char *key, size_t len, size_t position)
-{
-    MDB_val k = {len, key}, v = {sizeof position, &position};
-
-    return good(mdb_put(txn, engine->indexes, &k, &v, MDB_NOOVERWRITE));
-}
-
 static bool put_event(lmdb_engine *engine, MDB_txn *txn, uint64_t n)
 {
-    char record[BENCH_RECORD_BYTES], key[BENCH_KEY_BYTES];
-    size_t position = n + 1, len;
-    bench_texts texts;
-    skald_event event;
+    bench_entries entries;
+    size_t position = n + 1;
 
-    bench_event_fill(n, &texts, &event);
-    event.id = bench_number_id(n);
-    len = bench_record(n, &event, record);
-    MDB_val k = {sizeof position, &position}, v = {len, record};
-    if (!good(mdb_put(txn, engine->events, &k, &v, MDB_APPEND))) return false;
-    len = bench_key('s', event.stream, n / BENCH_STREAMS + 1, key);
-    if (!put_index(engine, txn, key, len, position)) return false;
-    len = bench_key('t', event.type, position, key);
-    if (!put_index(engine, txn, key, len, position)) return false;
-    len = bench_key('c', event.correlation_id, position, key);
-    if (!put_index(engine, txn, key, len, position)) return false;
-    key[0] = 'i';
-    memcpy(key + 1, event.id.bytes, sizeof event.id.bytes);
-    return put_index(engine, txn, key, 1 + sizeof event.id.bytes, position);
+    bench_entries_make(n, &entries);
+    MDB_val at = {sizeof position, &position}, record = {entries.record_len, entries.record};
+    bool done = good(mdb_put(txn, engine->events, &at, &record, MDB_APPEND));
+
+    for (int i = 0; done && i < BENCH_INDEXES; i++) {
+        MDB_val key = {entries.key_lens[i], entries.keys[i]};
+
+        done = good(mdb_put(txn, engine->indexes, &key, &at, MDB_NOOVERWRITE));
+    }
+    return done;
 }
 
 static bool lmdb_append(void *instance, uint64_t first, size_t count)
@@ -95,76 +82,51 @@ static bool lmdb_append(void *instance, uint64_t first, size_t count)
     return good(mdb_txn_commit(txn));
 }
 
-static bool lmdb_read_all(void *instance, bench_seen *seen)
+static int read_all(MDB_cursor *cursor, bench_seen *seen)
 {
-    lmdb_engine *engine = instance;
-    MDB_cursor *cursor;
     MDB_val key, value;
-    MDB_txn *txn;
     int code;
 
-    if (!good(mdb_txn_begin(engine->env, NULL, MDB_RDONLY, &txn))) return false;
-    if (!good(mdb_cursor_open(txn, engine->events, &cursor))) return false;
     while (!(code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)))
         bench_see_record(seen, value.mv_data, value.mv_size);
-    mdb_cursor_close(cursor);
-    mdb_txn_abort(txn);
-    return code == MDB_NOTFOUND;
+    return code;
 }
 
-// lmdb_read goes over the keys that begin as this one does before its number.
-static bool lmdb_read(lmdb_engine *engine, char kind, skald_str text, bench_seen *seen)
+// read_index goes over the keys of a look, and fetches what they lead to.
+static int read_index(const lmdb_engine *engine, MDB_cursor *cursor, bench_look look, uint64_t n,
+                      bench_seen *seen)
 {
-    char key[BENCH_KEY_BYTES];
-    size_t prefix = bench_key(kind, text, 0, key) - 8;
-    MDB_val k = {prefix + 8, key}, v, event;
+    char first[BENCH_KEY_BYTES];
+    size_t first_len = bench_key_first(look, n, first);
+    MDB_val key = {first_len, first}, position, event;
+    int code = mdb_cursor_get(cursor, &key, &position, MDB_SET_RANGE);
+
+    while (!code && bench_key_under(key.mv_data, key.mv_size, first, first_len)) {
+        code = mdb_get(mdb_cursor_txn(cursor), engine->events, &position, &event);
+        if (code) break;
+        bench_see_record(seen, event.mv_data, event.mv_size);
+        code = mdb_cursor_get(cursor, &key, &position, MDB_NEXT);
+    }
+    return code;
+}
+
+static bool lmdb_read(void *instance, bench_look look, uint64_t n, bench_seen *seen)
+{
+    const lmdb_engine *engine = instance;
     MDB_cursor *cursor;
     MDB_txn *txn;
     int code;
 
     if (!good(mdb_txn_begin(engine->env, NULL, MDB_RDONLY, &txn))) return false;
-    if (!good(mdb_cursor_open(txn, engine->indexes, &cursor))) return false;
-    code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-    while (!code && k.mv_size == prefix + 8 && memcmp(k.mv_data, key, prefix) == 0) {
-        size_t position;
-
-        memcpy(&position, v.mv_data, sizeof position);
-        MDB_val at = {sizeof position, &position};
-        code = mdb_get(txn, engine->events, &at, &event);
-        if (code) break;
-        bench_see_record(seen, event.mv_data, event.mv_size);
-        code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    if (!good(
+            mdb_cursor_open(txn, look == BENCH_ALL ? engine->events : engine->indexes, &cursor))) {
+        mdb_txn_abort(txn);
+        return false;
     }
+    code = look == BENCH_ALL ? read_all(cursor, seen) : read_index(engine, cursor, look, n, seen);
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
     return !code || code == MDB_NOTFOUND;
-}
-
-static bool lmdb_read_stream(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return lmdb_read(instance, 's', event.stream, seen);
-}
-
-static bool lmdb_read_type(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return lmdb_read(instance, 't', event.type, seen);
-}
-
-static bool lmdb_read_correlation(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n * BENCH_CHAIN, &texts, &event);
-    return lmdb_read(instance, 'c', event.correlation_id, seen);
 }
 
 static uint64_t lmdb_bytes(void *instance, const char *folder)
@@ -179,10 +141,7 @@ const bench_engine bench_engine_lmdb = {
     .open = lmdb_open,
     .close = lmdb_close,
     .append = lmdb_append,
-    .read_all = lmdb_read_all,
-    .read_stream = lmdb_read_stream,
-    .read_type = lmdb_read_type,
-    .read_correlation = lmdb_read_correlation,
+    .read = lmdb_read,
     .bytes = lmdb_bytes,
 };
 #else

@@ -64,26 +64,15 @@ static void *peer_open(const char *folder)
 
 static void put_event(rocksdb_writebatch_t *batch, uint64_t n)
 {
-    char record[BENCH_RECORD_BYTES], key[BENCH_KEY_BYTES];
-    uint64_t position = n + 1;
-    bench_texts texts;
-    skald_event event;
-    size_t len;
+    char key[BENCH_KEY_BYTES];
+    bench_entries entries;
 
-    bench_event_fill(n, &texts, &event);
-    event.id = bench_number_id(n);
-    len = bench_key('e', (skald_str){0}, position, key);
-    rocksdb_writebatch_put(batch, key, len, record, bench_record(n, &event, record));
-    len = bench_key('s', event.stream, n / BENCH_STREAMS + 1, key);
-    rocksdb_writebatch_put(batch, key, len, (const char *)&position, sizeof position);
-    len = bench_key('t', event.type, position, key);
-    rocksdb_writebatch_put(batch, key, len, (const char *)&position, sizeof position);
-    len = bench_key('c', event.correlation_id, position, key);
-    rocksdb_writebatch_put(batch, key, len, (const char *)&position, sizeof position);
-    key[0] = 'i';
-    memcpy(key + 1, event.id.bytes, sizeof event.id.bytes);
-    rocksdb_writebatch_put(batch, key, 1 + sizeof event.id.bytes, (const char *)&position,
-                           sizeof position);
+    bench_entries_make(n, &entries);
+    size_t len = bench_key('e', (skald_str){0}, entries.position, key);
+    rocksdb_writebatch_put(batch, key, len, entries.record, entries.record_len);
+    for (int i = 0; i < BENCH_INDEXES; i++)
+        rocksdb_writebatch_put(batch, entries.keys[i], entries.key_lens[i],
+                               (const char *)&entries.position, sizeof entries.position);
 }
 
 static bool peer_append(void *instance, uint64_t first, size_t count)
@@ -98,12 +87,8 @@ static bool peer_append(void *instance, uint64_t first, size_t count)
     return good(error);
 }
 
-static bool peer_read_all(void *instance, bench_seen *seen)
+static bool read_all(rocksdb_iterator_t *iterator, bench_seen *seen)
 {
-    rocksdb_engine *engine = instance;
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator(engine->db, engine->reads);
-    char *error = NULL;
-
     for (rocksdb_iter_seek(iterator, "e", 1); rocksdb_iter_valid(iterator);
          rocksdb_iter_next(iterator)) {
         size_t len;
@@ -112,9 +97,7 @@ static bool peer_read_all(void *instance, bench_seen *seen)
         const char *value = rocksdb_iter_value(iterator, &len);
         bench_see_record(seen, value, len);
     }
-    rocksdb_iter_get_error(iterator, &error);
-    rocksdb_iter_destroy(iterator);
-    return good(error);
+    return true;
 }
 
 static bool see_at(rocksdb_engine *engine, const char *position_bytes, bench_seen *seen)
@@ -134,52 +117,36 @@ static bool see_at(rocksdb_engine *engine, const char *position_bytes, bench_see
     return true;
 }
 
-static bool peer_read(rocksdb_engine *engine, char kind, skald_str text, bench_seen *seen)
+// read_index goes over the keys of a look, and fetches what they lead to.
+static bool read_index(rocksdb_engine *engine, rocksdb_iterator_t *iterator, bench_look look,
+                       uint64_t n, bench_seen *seen)
 {
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator(engine->db, engine->reads);
-    char key[BENCH_KEY_BYTES];
-    size_t prefix = bench_key(kind, text, 0, key) - 8;
-    char *error = NULL;
+    char first[BENCH_KEY_BYTES];
+    size_t first_len = bench_key_first(look, n, first);
     bool done = true;
 
-    for (rocksdb_iter_seek(iterator, key, prefix); done && rocksdb_iter_valid(iterator);
+    for (rocksdb_iter_seek(iterator, first, first_len); done && rocksdb_iter_valid(iterator);
          rocksdb_iter_next(iterator)) {
         size_t len, value_len;
-        const char *here = rocksdb_iter_key(iterator, &len);
+        const char *key = rocksdb_iter_key(iterator, &len);
 
-        if (len != prefix + 8 || memcmp(here, key, prefix) != 0) break;
+        if (!bench_key_under(key, len, first, first_len)) break;
         done = see_at(engine, rocksdb_iter_value(iterator, &value_len), seen);
     }
+    return done;
+}
+
+static bool peer_read(void *instance, bench_look look, uint64_t n, bench_seen *seen)
+{
+    rocksdb_engine *engine = instance;
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator(engine->db, engine->reads);
+    bool done =
+        look == BENCH_ALL ? read_all(iterator, seen) : read_index(engine, iterator, look, n, seen);
+    char *error = NULL;
+
     rocksdb_iter_get_error(iterator, &error);
     rocksdb_iter_destroy(iterator);
     return good(error) && done;
-}
-
-static bool peer_read_stream(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return peer_read(instance, 's', event.stream, seen);
-}
-
-static bool peer_read_type(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return peer_read(instance, 't', event.type, seen);
-}
-
-static bool peer_read_correlation(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n * BENCH_CHAIN, &texts, &event);
-    return peer_read(instance, 'c', event.correlation_id, seen);
 }
 
 static uint64_t peer_bytes(void *instance, const char *folder)
@@ -194,10 +161,7 @@ const bench_engine bench_engine_rocksdb = {
     .open = peer_open,
     .close = peer_close,
     .append = peer_append,
-    .read_all = peer_read_all,
-    .read_stream = peer_read_stream,
-    .read_type = peer_read_type,
-    .read_correlation = peer_read_correlation,
+    .read = peer_read,
     .bytes = peer_bytes,
 };
 #else

@@ -38,14 +38,18 @@ static bool skald_append(void *engine, uint64_t first, size_t count)
     return done;
 }
 
-static bool skald_read_what(void *engine, const skald_filter *filter, bench_seen *seen)
+static bool skald_read_look(void *engine, bench_look look, uint64_t n, bench_seen *seen)
 {
-    skald_read read = {.filter = *filter};
+    skald_read read = {.filter.tenant = SKALD_STR("")};
     const skald_event *event = NULL;
     skald_cursor *cursor;
+    bench_texts texts;
+    skald_str name = look == BENCH_ALL ? (skald_str){0} : bench_look_name(look, n, &texts);
     skald_err err;
 
-    read.filter.tenant = SKALD_STR("");
+    if (look == BENCH_STREAM) read.filter.streams = (skald_texts){&name, 1};
+    if (look == BENCH_TYPE) read.filter.types = (skald_texts){&name, 1};
+    if (look == BENCH_CORRELATION) read.filter.correlation_id = name;
     if (skald_cursor_open(engine, &read, &cursor)) return false;
     do {
         err = skald_cursor_next(cursor, &event, NULL);
@@ -53,38 +57,6 @@ static bool skald_read_what(void *engine, const skald_filter *filter, bench_seen
     } while (!err && event);
     skald_cursor_close(cursor);
     return !err;
-}
-
-static bool skald_read_all(void *engine, bench_seen *seen)
-{
-    return skald_read_what(engine, &(skald_filter){.tenant = SKALD_STR("")}, seen);
-}
-
-static bool skald_read_stream(void *engine, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return skald_read_what(engine, &(skald_filter){.streams = {&event.stream, 1}}, seen);
-}
-
-static bool skald_read_type(void *engine, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n, &texts, &event);
-    return skald_read_what(engine, &(skald_filter){.types = {&event.type, 1}}, seen);
-}
-
-static bool skald_read_correlation(void *engine, uint64_t n, bench_seen *seen)
-{
-    bench_texts texts;
-    skald_event event;
-
-    bench_event_fill(n * BENCH_CHAIN, &texts, &event);
-    return skald_read_what(engine, &(skald_filter){.correlation_id = event.correlation_id}, seen);
 }
 
 // Files are made ahead, and have zeros behind what is stored: that is said by the store itself.
@@ -99,13 +71,10 @@ static uint64_t skald_bytes(void *engine, const char *folder)
 
 const bench_engine bench_engine_skald = {
     .name = "skald",
-    .writers = 2, // so that the next group is made while the disk works
+    .writers = 4, // so that the next group is made while the disk works, and both cores are busy
     .open = skald_open,
     .close = skald_close,
     .append = skald_append,
-    .read_all = skald_read_all,
-    .read_stream = skald_read_stream,
-    .read_type = skald_read_type,
-    .read_correlation = skald_read_correlation,
+    .read = skald_read_look,
     .bytes = skald_bytes,
 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { INSERT, ALL, STREAM, TYPE, CORRELATION, STATEMENTS };
+enum { INSERT = BENCH_CORRELATION + 1, STATEMENTS }; // behind the looks
 
 typedef struct sqlite_engine {
     sqlite3 *db;
@@ -17,10 +17,10 @@ typedef struct sqlite_engine {
 static const char *const texts[STATEMENTS] = {
     [INSERT] = "INSERT INTO event(position, id, stream, version, type, correlation, occurred, data)"
                " VALUES(?,?,?,?,?,?,?,?)",
-    [ALL] = "SELECT * FROM event ORDER BY position",
-    [STREAM] = "SELECT * FROM event WHERE stream = ? ORDER BY version",
-    [TYPE] = "SELECT * FROM event WHERE type = ? ORDER BY position",
-    [CORRELATION] = "SELECT * FROM event WHERE correlation = ? ORDER BY position",
+    [BENCH_ALL] = "SELECT * FROM event ORDER BY position",
+    [BENCH_STREAM] = "SELECT * FROM event WHERE stream = ? ORDER BY version",
+    [BENCH_TYPE] = "SELECT * FROM event WHERE type = ? ORDER BY position",
+    [BENCH_CORRELATION] = "SELECT * FROM event WHERE correlation = ? ORDER BY position",
 };
 
 static bool sql(sqlite_engine *engine, const char *text)
@@ -94,12 +94,14 @@ static bool sqlite_append(void *instance, uint64_t first, size_t count)
     return sql(engine, "COMMIT");
 }
 
-static bool sqlite_read(sqlite_engine *engine, int which, const skald_str *text, bench_seen *seen)
+static bool sqlite_read(void *instance, bench_look look, uint64_t n, bench_seen *seen)
 {
-    sqlite3_stmt *stmt = engine->stmts[which];
+    sqlite_engine *engine = instance;
+    sqlite3_stmt *stmt = engine->stmts[look];
+    bench_texts event_texts;
     int code;
 
-    if (text) bind(stmt, 1, *text);
+    if (look != BENCH_ALL) bind(stmt, 1, bench_look_name(look, n, &event_texts));
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
         // As a reader would: every column.
         for (int i = 1; i < 7; i++)
@@ -111,38 +113,6 @@ static bool sqlite_read(sqlite_engine *engine, int which, const skald_str *text,
     }
     (void)sqlite3_reset(stmt);
     return code == SQLITE_DONE;
-}
-
-static bool sqlite_read_all(void *instance, bench_seen *seen)
-{
-    return sqlite_read(instance, ALL, NULL, seen);
-}
-
-static bool sqlite_read_stream(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts event_texts;
-    skald_event event;
-
-    bench_event_fill(n, &event_texts, &event);
-    return sqlite_read(instance, STREAM, &event.stream, seen);
-}
-
-static bool sqlite_read_type(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts event_texts;
-    skald_event event;
-
-    bench_event_fill(n, &event_texts, &event);
-    return sqlite_read(instance, TYPE, &event.type, seen);
-}
-
-static bool sqlite_read_correlation(void *instance, uint64_t n, bench_seen *seen)
-{
-    bench_texts event_texts;
-    skald_event event;
-
-    bench_event_fill(n * BENCH_CHAIN, &event_texts, &event);
-    return sqlite_read(instance, CORRELATION, &event.correlation_id, seen);
 }
 
 static uint64_t sqlite_bytes(void *instance, const char *folder)
@@ -157,10 +127,7 @@ const bench_engine bench_engine_sqlite = {
     .open = sqlite_open,
     .close = sqlite_close,
     .append = sqlite_append,
-    .read_all = sqlite_read_all,
-    .read_stream = sqlite_read_stream,
-    .read_type = sqlite_read_type,
-    .read_correlation = sqlite_read_correlation,
+    .read = sqlite_read,
     .bytes = sqlite_bytes,
 };
 #else

@@ -9,14 +9,24 @@
 extern const bench_row row_append_durable, row_append_limit, row_append_one, row_append_16,
     row_read_stream, row_read_all, row_read_type, row_read_correlation, row_restart,
     row_store_bytes, row_http_post_durable, row_ndjson_durable, row_idle_server,
-    row_idle_connection;
+    row_idle_connection, row_schema_validate, row_dispatch_inline, row_dispatch_async,
+    row_http_post_limit, row_http_get_event, row_sse_fanout, row_durable_subscription,
+    row_history_memory, row_subscriptions_1000, row_publish_to_handler, row_append_memory;
 
 const bench_row *const bench_rows[] = {
-    &row_append_durable, &row_append_limit,      &row_append_one,
-    &row_append_16,      &row_read_stream,       &row_read_all,
-    &row_read_type,      &row_read_correlation,  &row_restart,
-    &row_store_bytes,    &row_http_post_durable, &row_ndjson_durable,
-    &row_idle_server,    &row_idle_connection,   NULL,
+    &row_append_durable,     &row_append_limit,
+    &row_append_one,         &row_append_16,
+    &row_append_memory,      &row_read_stream,
+    &row_read_all,           &row_read_type,
+    &row_read_correlation,   &row_restart,
+    &row_store_bytes,        &row_http_post_durable,
+    &row_ndjson_durable,     &row_idle_server,
+    &row_idle_connection,    &row_schema_validate,
+    &row_dispatch_inline,    &row_dispatch_async,
+    &row_http_post_limit,    &row_http_get_event,
+    &row_sse_fanout,         &row_durable_subscription,
+    &row_history_memory,     &row_subscriptions_1000,
+    &row_publish_to_handler, NULL,
 };
 
 static int list(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // append_limit, append_one and append_16: the store in this process, beside what the disk can do.
 //
-// Batched: 1,000 events an append, from two threads so that the next group is made while the disk
-// works. The limit is the bare loop: frames of the same size written to a file that was written
+// Batched: 1,000 events an append, from four threads so that the next group is made while the disk
+// works. The limit is the bare loop: groups of the same size written to a file that was written
 // before, and fdatasync as soon as the last has ended. One event at a time: the same without a
 // store, by as many threads.
 #include "bench.h"
@@ -16,8 +16,7 @@
 
 enum {
     batch_events = 1000,
-    batch_max = 400,
-    callers = 2,
+    callers = 4,
     record_bytes = 400, // about what the log keeps of one such event
     rounds = 3,
     one_events = 3000,
@@ -61,8 +60,8 @@ static skald_store *open_log(const char *folder)
     return NULL;
 }
 
-// append_ours gives events a second, and bytes kept of each.
-static double append_ours(double *ret_bytes)
+// append_ours gives events a second, bytes kept of each, and events a sync.
+static double append_ours(double *ret_bytes, double *ret_group)
 {
     const char *folder = bench_folder();
     skald_store *store = folder ? open_log(folder) : NULL;
@@ -87,6 +86,7 @@ static double append_ours(double *ret_bytes)
     double took = bench_now_s() - from;
     skald_store_state_get(store, &state);
     *ret_bytes = events ? (double)state.bytes_stored / (double)events : 0;
+    *ret_group = state.syncs ? (double)events / (double)state.syncs : 0;
     skald_store_close(store);
     return failed ? -1 : (double)events / took;
 }
@@ -107,16 +107,16 @@ static int written_file(const char *folder, size_t bytes)
     return fd;
 }
 
-// append_bare is the group-commit loop with nothing in it: groups as ours has them, callers batches
-// each, over and over a written file.
-static double append_bare(double event_bytes)
+// append_bare is the group-commit loop with nothing in it: groups as large as ours were, over and
+// over a written file.
+static double append_bare(double event_bytes, double group_events)
 {
     enum { file_bytes = 128 << 20 };
     const char *folder = bench_folder();
-    size_t group = (size_t)(event_bytes * batch_events * callers);
+    size_t group = (size_t)(event_bytes * group_events);
     char *bytes = calloc(1, group); // style: a program's own
     int fd = folder ? written_file(folder, file_bytes) : -1;
-    uint64_t events = 0;
+    double events = 0;
     off_t at = 0;
 
     if (fd < 0 || !bytes) return -1;
@@ -126,12 +126,12 @@ static double append_bare(double event_bytes)
         bytes[0]++;
         if (pwrite(fd, bytes, group, at) != (ssize_t)group || fdatasync(fd) != 0) return -1;
         at += (off_t)group;
-        events += batch_events * callers;
+        events += group_events;
     }
     double took = bench_now_s() - from;
     (void)close(fd);
     free(bytes);
-    return (double)events / took;
+    return events / took;
 }
 
 static bool run_limit(bench_result *ret_result)
@@ -139,12 +139,15 @@ static bool run_limit(bench_result *ret_result)
     double ours[rounds];
     double peer[rounds];
     double bytes = 0;
+    double group = 0;
 
     for (int i = 0; i < rounds; i++) {
-        ours[i] = append_ours(&bytes);
-        peer[i] = append_bare(bytes);
-        bench_note("skald %.0f/s (%.0f bytes each), bare loop %.0f/s", ours[i], bytes, peer[i]);
-        if (ours[i] < 0 || peer[i] < 0) return false;
+        ours[i] = append_ours(&bytes, &group);
+        if (ours[i] < 0) return false;
+        peer[i] = append_bare(bytes, group);
+        bench_note("skald %.0f/s (%.0f bytes each, %.0f events a sync), bare loop %.0f/s", ours[i],
+                   bytes, group, peer[i]);
+        if (peer[i] < 0) return false;
     }
     *ret_result = (bench_result){.unit = "events/s",
                                  .peer_name = "limit: pwrite and fdatasync of the same bytes",

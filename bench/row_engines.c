@@ -14,7 +14,7 @@
 enum {
     rounds = 3,
     batch_events = 1000,
-    writers_max = 2,
+    writers_max = 4,
     engines = 1 + BENCH_PEERS, // ours first
     peer_name_bytes = 128,
     read_events = 100000,
@@ -110,36 +110,23 @@ static bool run_durable(bench_result *ret_result)
 }
 
 // Reads: what one look gives is known, and held against what came.
-typedef enum read_kind { READ_ALL, READ_STREAM, READ_TYPE, READ_CORRELATION } read_kind;
-
-static bool read_once(const bench_engine *engine, void *instance, read_kind kind, uint64_t n,
+static bool read_once(const bench_engine *engine, void *instance, bench_look look, uint64_t n,
                       uint64_t count, bench_seen *seen)
 {
-    uint64_t before = seen->events, due = count;
-    bool done = false;
+    const uint64_t ways[] = {[BENCH_ALL] = 1,
+                             [BENCH_STREAM] = BENCH_STREAMS,
+                             [BENCH_TYPE] = BENCH_TYPES,
+                             [BENCH_CORRELATION] = count / BENCH_CHAIN};
+    uint64_t before = seen->events, due = count / ways[look];
 
-    switch (kind) {
-    case READ_ALL: done = engine->read_all(instance, seen); break;
-    case READ_STREAM:
-        due = count / BENCH_STREAMS;
-        done = engine->read_stream(instance, n % BENCH_STREAMS, seen);
-        break;
-    case READ_TYPE:
-        due = count / BENCH_TYPES;
-        done = engine->read_type(instance, n % BENCH_TYPES, seen);
-        break;
-    case READ_CORRELATION:
-        due = BENCH_CHAIN;
-        done = engine->read_correlation(instance, n % (count / BENCH_CHAIN), seen);
-        break;
-    }
-    if (done && seen->events - before == due) return true;
+    if (engine->read(instance, look, n % ways[look], seen) && seen->events - before == due)
+        return true;
     bench_note("%s: a read gave %llu events, %llu are there", engine->name,
                (unsigned long long)(seen->events - before), (unsigned long long)due);
     return false;
 }
 
-static double read_measure(const bench_engine *engine, void *instance, read_kind kind,
+static double read_measure(const bench_engine *engine, void *instance, bench_look look,
                            uint64_t count)
 {
     bench_seen seen = {0};
@@ -148,14 +135,14 @@ static double read_measure(const bench_engine *engine, void *instance, read_kind
 
     while (now < from + read_round_s) {
         n = n * 6364136223846793005u + 1442695040888963407u; // any one next
-        if (!read_once(engine, instance, kind, n >> 33, count, &seen)) return -1;
+        if (!read_once(engine, instance, look, n >> 33, count, &seen)) return -1;
         now = bench_now_s();
     }
     return (double)seen.events / (now - from);
 }
 
 // run_reads measures ours and the first peers.
-static bool run_reads(read_kind kind, int peers, bench_result *ret_result)
+static bool run_reads(bench_look look, int peers, bench_result *ret_result)
 {
     const bench_engine *all[engines];
     void *instances[engines] = {NULL};
@@ -171,7 +158,7 @@ static bool run_reads(read_kind kind, int peers, bench_result *ret_result)
     }
     for (int i = 0; done && i < rounds; i++) {
         for (int e = 0; done && e <= peers; e++) {
-            figures[e][i] = read_measure(all[e], instances[e], kind, count);
+            figures[e][i] = read_measure(all[e], instances[e], look, count);
             done = figures[e][i] > 0;
         }
     }
@@ -183,22 +170,22 @@ static bool run_reads(read_kind kind, int peers, bench_result *ret_result)
 
 static bool run_read_stream(bench_result *ret_result)
 {
-    return run_reads(READ_STREAM, BENCH_PEERS, ret_result);
+    return run_reads(BENCH_STREAM, BENCH_PEERS, ret_result);
 }
 
 static bool run_read_all(bench_result *ret_result)
 {
-    return run_reads(READ_ALL, BENCH_PEERS, ret_result);
+    return run_reads(BENCH_ALL, BENCH_PEERS, ret_result);
 }
 
 static bool run_read_type(bench_result *ret_result)
 {
-    return run_reads(READ_TYPE, 1, ret_result);
+    return run_reads(BENCH_TYPE, 1, ret_result);
 }
 
 static bool run_read_correlation(bench_result *ret_result)
 {
-    return run_reads(READ_CORRELATION, 1, ret_result);
+    return run_reads(BENCH_CORRELATION, 1, ret_result);
 }
 
 // filled makes a store of count events, and closes it.
@@ -219,7 +206,7 @@ static double restart_measure(const bench_engine *engine, const char *folder, ui
     double from = bench_now_s();
     void *instance = engine->open(folder);
     bench_seen seen = {0};
-    bool done = instance && read_once(engine, instance, READ_CORRELATION, 7, count, &seen);
+    bool done = instance && read_once(engine, instance, BENCH_CORRELATION, 7, count, &seen);
     double took = bench_now_s() - from;
 
     if (instance) engine->close(instance);

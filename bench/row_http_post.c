@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// http_post_durable: one event a request, 64 connections, ours answered after fdatasync; the peer,
-// Fastify, keeps it in memory.
-#include "bench.h"
+// http_post_durable: one event a request, 64 connections, ours answered after fdatasync, with keys,
+// schemas and traces on; the peer, Fastify, keeps it in memory and asks nobody who he is.
+#include "edge.h"
 
 #include <stdio.h>
 
@@ -25,38 +25,43 @@ static int start_fastify(const char *folder, int *ret_port)
     return 0;
 }
 
+static double round_ours(void)
+{
+    char headers[EDGE_HEADERS_BYTES];
+    bench_load load = {.path = "/api/events",
+                       .headers = headers,
+                       .connections = connections,
+                       .seconds = round_s,
+                       .status = 201};
+    const char *folder = bench_folder();
+    int process = folder ? edge_server(folder, &load.port, headers) : 0;
+    double rate = process ? bench_http_load(&load) : -1;
+
+    bench_stop(process);
+    return rate;
+}
+
+static double round_fastify(void)
+{
+    bench_load load = {
+        .path = "/events", .connections = connections, .seconds = round_s, .status = 201};
+    const char *folder = bench_folder();
+    int process = folder ? start_fastify(folder, &load.port) : 0;
+    double rate = process ? bench_http_load(&load) : -1;
+
+    bench_stop(process);
+    return rate;
+}
+
 static bool run(bench_result *ret_result)
 {
-    const char *ours_folder = bench_folder();
-    const char *peer_folder = bench_folder();
-    double ours[rounds];
-    double peer[rounds];
-    int port = 0;
-    int process;
-    bool done = true;
-
-    if (!ours_folder || !peer_folder) return false;
-    // In turn, so that a machine that changes its speed changes both.
-    for (int i = 0; i < rounds && done; i++) {
-        process = bench_skald(ours_folder, &port);
-        ours[i] = process ? bench_http_load(port, "/api/events", connections, round_s, 201) : -1;
-        bench_stop(process);
-        process = start_fastify(peer_folder, &port);
-        peer[i] = process ? bench_http_load(port, "/events", connections, round_s, 201) : -1;
-        bench_stop(process);
-        bench_note("skald %.0f/s, Fastify %.0f/s", ours[i], peer[i]);
-        done = ours[i] > 0 && peer[i] > 0;
-    }
-    if (!done) return false;
-    *ret_result = (bench_result){.unit = "requests/s",
-                                 .peer_name = "Fastify, memory only",
-                                 .ours = bench_median(ours, rounds),
-                                 .peer = bench_median(peer, rounds)};
-    return true;
+    *ret_result = (bench_result){.unit = "requests/s", .peer_name = "Fastify, memory only"};
+    return edge_rounds(round_ours, round_fastify, rounds, ret_result);
 }
 
 const bench_row row_http_post_durable = {
     .name = "http_post_durable",
-    .what = "one event a request, 64 connections, durable; against Fastify in memory",
+    .what = "one event a request, 64 connections, durable, keys, schemas and traces on; against "
+            "Fastify in memory",
     .run = run,
 };
