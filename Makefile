@@ -5,10 +5,11 @@ MAKEFLAGS += --no-print-directory --silent
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 8
 PREFIX ?= /usr/local
 CONFIGURED = build/$(1)/CMakeCache.txt
 
-.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage mutants demo fresh package fresh-package \
+.PHONY: help run build test check format tidy bench bench-deps fuzz tsan coverage mutants simulate demo fresh package fresh-package \
     install clean
 
 help:
@@ -22,6 +23,7 @@ help:
 	@echo 'make tsan        the tests under ThreadSanitizer'
 	@echo 'make coverage    the tests, and which lines they reach'
 	@echo 'make mutants     does the suite notice planted faults? (ARGS="bus-*": some of them)'
+	@echo 'make simulate    crashes of a simulated disk, ROUNDS=$(ROUNDS) times as many as make test tries'
 	@echo 'make fuzz        each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench       measure (make bench-deps: install the peers; ARGS="append_one": one row)'
 	@echo 'make fresh       make test and make run in a bare Debian 12 (root)'
@@ -83,6 +85,12 @@ coverage:
 mutants:
 	@scripts/setup test
 	@scripts/mutants $(ARGS)
+
+simulate:
+	@scripts/setup test
+	@$(MAKE) $(call CONFIGURED,dev)
+	@cmake --build --preset dev -j $(JOBS) --target store_crash_test
+	@JOBS=$(JOBS) scripts/simulate build/dev $(ROUNDS)
 
 fuzz:
 	@scripts/setup fuzz

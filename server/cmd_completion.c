@@ -6,6 +6,7 @@
 // anything else is the person's to write. The words that may follow a verb stand in its usage line.
 #include "cli.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static void words_of(const cli_verb *verb, char ret_words[words_bytes])
 {
     size_t len = 0;
 
-    for (const char *at = verb->rest; at && *at;) {
+    for (const char *at = verb->rest, *next; *at; at = next) {
         size_t begin = len, end;
 
         at += strspn(at, "[ |");
@@ -47,14 +48,17 @@ static void words_of(const cli_verb *verb, char ret_words[words_bytes])
             ret_words[len++] = at[i] == '|' ? ' ' : at[i];
         }
         if (len > begin) ret_words[len++] = ' ';
-        at = strstr(at + end, " | ");
+        next = strstr(at + end, " | ");
+        if (!next) break;
     }
     ret_words[len ? len - 1 : 0] = 0;
     if (strcmp(verb->rest, "[VERB]") != 0) return;
     len = 0;
-    for (const cli_verb *const *each = cli_verbs; *each; each++)
+    for (const cli_verb *const *each = cli_verbs; *each; each++) {
         len += (size_t)snprintf(ret_words + len, words_bytes - len, "%s%s", len ? " " : "",
                                 (*each)->name);
+        assert(len < words_bytes);
+    }
 }
 
 // takes_files: what follows the verb and its words is in the file system.

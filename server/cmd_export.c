@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static int export_all(cli_source *source, const skald_event *event, FILE *to, ui
 
     while (event) {
         if (!write_event(to, event, &buf)) {
-            exit = cli_fail(CLI_CANNOT, "export: cannot write");
+            exit = cli_fail(CLI_CANNOT, "export: cannot write: %s", strerror(errno));
             break;
         }
         (void)snprintf(note, sizeof note, "%llu events", (unsigned long long)++*ret_count);
@@ -46,10 +47,10 @@ static int export_to(cli_source *source, const char *path, uint64_t *ret_count)
 
     if (exit && !event && exit != CLI_NO) return exit;
     to = standard ? stdout : fopen(path, "wb");
-    if (!to) return cli_fail(CLI_CANNOT, "export: cannot write %s", path);
+    if (!to) return cli_fail(CLI_CANNOT, "export: cannot write %s: %s", path, strerror(errno));
     if (event) exit = export_all(source, event, to, ret_count);
     if ((standard ? fflush(to) : fclose(to)) != 0 && (!exit || exit == CLI_NO))
-        exit = cli_fail(CLI_CANNOT, "export: cannot write %s", path);
+        exit = cli_fail(CLI_CANNOT, "export: cannot write %s: %s", path, strerror(errno));
     return exit;
 }
 

@@ -13,6 +13,7 @@ static char *make_body(const cli_args *args)
                  cli_flag(args, "position") + cli_flag(args, "time");
     uint64_t position = 0;
     json_t *body = NULL;
+    skald_time at;
     char *text;
 
     if (places != 1) {
@@ -22,6 +23,11 @@ static char *make_body(const cli_args *args)
         return NULL;
     }
     if (!cli_number(args, "position", 0, INT64_MAX, &position)) return NULL;
+    if (time && skald_time_parse(skald_str_of(time), &at)) {
+        (void)cli_fail(CLI_USAGE, "%s: --time is '%s' but must be like 2026-01-02T03:04:05Z",
+                       args->verb->name, time);
+        return NULL;
+    }
     if (time)
         body = json_pack("{s:s}", "time", time);
     else if (cli_flag(args, "position"))

@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <skald/schema.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ static int read_file(const schema_run *run, const char *path, skald_str *ret_tex
     skald_err err = SKALD_OK;
     size_t got;
 
-    if (!file) return cli_fail(CLI_CANNOT, "cannot read '%s'", path);
+    if (!file) return cli_fail(CLI_CANNOT, "cannot read '%s': %s", path, strerror(errno));
     while (!err && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
         err = skald_buf_put(&buf, (skald_str){chunk, got});
     if (!err && ferror(file)) err = SKALD_EIO;
@@ -81,7 +82,7 @@ static int add_folder(schema_run *run, const char *path, const char *uri, int de
     struct stat about;
     int exit = CLI_OK;
 
-    if (!folder) return cli_fail(CLI_CANNOT, "cannot read the folder '%s'", path);
+    if (!folder) return cli_fail(CLI_CANNOT, "cannot read '%s': %s", path, strerror(errno));
     for (struct dirent *entry = readdir(folder); entry && !exit; entry = readdir(folder)) {
         size_t len = strlen(entry->d_name);
         skald_str text = {0};
@@ -91,7 +92,7 @@ static int add_folder(schema_run *run, const char *path, const char *uri, int de
             (size_t)snprintf(name, sizeof name, "%s/%s", uri, entry->d_name) >= sizeof name) {
             exit = cli_fail(CLI_CANNOT, "a path in '%s' is too long", path);
         } else if (stat(inner, &about)) {
-            exit = cli_fail(CLI_CANNOT, "cannot read '%s'", inner);
+            exit = cli_fail(CLI_CANNOT, "cannot read '%s': %s", inner, strerror(errno));
         } else if (S_ISDIR(about.st_mode)) {
             exit = add_folder(run, inner, name, deep + 1);
         } else if (len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0) {

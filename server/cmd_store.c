@@ -276,7 +276,10 @@ static int store_upgrade(const cli_args *args)
 
     if (exit) return exit;
     skald_store_close(store);
-    printf("the store is of format 1, the only one there is: nothing to do\n");
+    if (cli_flag(args, "json"))
+        printf("{\"format\":1,\"upgraded\":false}\n");
+    else
+        printf("the store is of format 1, the only one there is: nothing to do\n");
     return CLI_OK;
 }
 

@@ -23,7 +23,7 @@ bool tail_stopping(void)
 
 static int run(const cli_args *args)
 {
-    const char *name = cli_get(args, "name");
+    const char *name = cli_get(args, "name"), *from = cli_get(args, "from");
     tail_options options = {.args = args, .count = UINT64_MAX, .timeout_s = 30, .workers = 1};
 
     if (cli_flag(args, "exec") && !name) {
@@ -43,6 +43,10 @@ static int run(const cli_args *args)
         !cli_number(args, "workers", 1, TAIL_WORKERS_MAX, &options.workers)) {
         return CLI_USAGE;
     }
+    if (from && strcmp(from, "start") != 0 && strcmp(from, "end") != 0 &&
+        (!*from || from[strspn(from, "0123456789")]))
+        return cli_fail(CLI_USAGE, "tail: --from is '%s' but must be start, end or a position",
+                        from);
     (void)signal(SIGINT, on_signal);
     (void)signal(SIGTERM, on_signal);
     return name ? tail_group(&options) : tail_live(&options);
