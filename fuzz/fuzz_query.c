@@ -29,7 +29,7 @@ static ski_api *the_api(void)
     if (api) return api;
     must(!skald_store_open("memory:", NULL, &store, NULL));
     must(!skald_bus_new(store, &(skald_bus_options){.source = "fuzz"}, &bus));
-    must(!ski_api_new(&(ski_api_options){.bus = bus, .event_bytes_max = 1 << 20}, &api));
+    must(!ski_api_new(&(ski_api_options){.bus = bus, .event_bytes_max = 1 << 20}, &api, NULL));
     return api;
 }
 

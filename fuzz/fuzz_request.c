@@ -50,7 +50,8 @@ static void server_begin(server *to)
 
     must(!skald_store_open("memory:", NULL, &to->store, NULL));
     must(!skald_bus_new(to->store, &bus, &to->bus));
-    must(!ski_api_new(&(ski_api_options){.bus = to->bus, .event_bytes_max = 1 << 20}, &to->api));
+    must(!ski_api_new(&(ski_api_options){.bus = to->bus, .event_bytes_max = 1 << 20}, &to->api,
+                      NULL));
     must(!ski_api_serve(to->api, &http, NULL));
 }
 

@@ -44,8 +44,6 @@ static inline uint32_t mend_frames(uint8_t *bytes, size_t size, uint32_t no, uin
         if (total < SKI_FRAME_BYTES_MIN || total > size - at) break;
         if (body > room || room - body >= 8) body = room;
         mend_records(frame + SKI_FRAME_HEADER, body);
-        frame[10] = frame[11] = 0; // positions near each other: one that is missing costs memory
-        memset(frame + 12, 0, 4);
         ski_put_u32(frame, SKI_FRAME_MAGIC);
         ski_put_u32(frame + 4, (uint32_t)total);
         ski_put_u32(frame + 44, chain);

@@ -168,7 +168,8 @@ typedef struct skald_store_driver {
     // types_each: in no order; the visitor returns false to stop and must not call back in.
     skald_err (*types_each)(void *driver, skald_str tenant,
                             bool (*visit)(void *context, const skald_counted *type), void *context);
-    // value_get appends to buf; NOTFOUND is an answer. value_each: names that begin with prefix.
+    // value_get appends to buf; NOTFOUND is an answer. value_each: names that begin with prefix;
+    // one that is removed or set meanwhile may be visited or not, or twice.
     skald_err (*value_get)(void *driver, skald_str name, skald_buf *buf);
     skald_err (*value_each)(void *driver, skald_str prefix,
                             bool (*visit)(void *context, const skald_store_value *value),
@@ -230,6 +231,12 @@ typedef struct skald_store_driver {
                          skald_salvaged *ret_salvaged, skald_error *reterr_error);
     skald_err (*parts)(void *driver, bool (*visit)(void *context, const skald_store_part *part),
                        void *context);
+
+    // event_now: any thread, never waits. One event by its id, its texts in arena; UNAVAILABLE: it
+    // is not at hand, so whoever may wait is to ask find_id and read, which say why. May be left
+    // out.
+    skald_err (*event_now)(void *driver, skald_str tenant, skald_uuid id, skald_arena *arena,
+                           skald_event *ret_event);
 } skald_store_driver;
 
 #ifdef __cplusplus

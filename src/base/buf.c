@@ -52,7 +52,8 @@ skald_err ski_buf_room(skald_buf *buf, size_t more)
 skald_err skald_buf_put(skald_buf *buf, skald_str text)
 {
     if (!text.len) return SKALD_OK;
-    SKALD_TRY(ski_buf_room(buf, text.len));
+    assert(buf->len <= buf->size);
+    if (text.len > buf->size - buf->len) SKALD_TRY(ski_buf_room(buf, text.len));
     memcpy(buf->ptr + buf->len, text.ptr, text.len);
     buf->len += text.len;
     return SKALD_OK;
@@ -60,7 +61,7 @@ skald_err skald_buf_put(skald_buf *buf, skald_str text)
 
 skald_err ski_buf_byte(skald_buf *buf, char byte)
 {
-    SKALD_TRY(ski_buf_room(buf, 1));
+    if (buf->len >= buf->size) SKALD_TRY(ski_buf_room(buf, 1));
     buf->ptr[buf->len++] = byte;
     return SKALD_OK;
 }

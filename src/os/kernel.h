@@ -39,6 +39,9 @@ typedef struct ski_kernel {
     // pread gives fewer bytes than asked for only at the end of the file.
     skald_err (*pread)(void *context, ski_file *file, void *buf, size_t len, uint64_t offset,
                        size_t *ret_read);
+    // pread_now reads all of it if that need not wait for the device, else UNAVAILABLE, as where
+    // that cannot be known. NULL: this kernel never knows.
+    skald_err (*pread_now)(void *context, ski_file *file, void *buf, size_t len, uint64_t offset);
     // pwrite writes everything or fails, and then any part of it may be there.
     skald_err (*pwrite)(void *context, ski_file *file, const void *bytes, size_t len,
                         uint64_t offset);

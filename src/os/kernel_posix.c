@@ -35,6 +35,7 @@ const ski_kernel ski_kernel_system = {
     .open = ski_posix_open,
     .close = ski_posix_close,
     .pread = ski_posix_pread,
+    .pread_now = ski_posix_pread_now,
     .pwrite = ski_posix_pwrite,
     .sync = ski_posix_sync,
     .forget = ski_posix_forget,

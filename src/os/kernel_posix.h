@@ -16,6 +16,8 @@ skald_err ski_posix_open(void *context, const char *path, unsigned flags, ski_fi
 void ski_posix_close(void *context, ski_file *file);
 skald_err ski_posix_pread(void *context, ski_file *file, void *buf, size_t len, uint64_t offset,
                           size_t *ret_read);
+skald_err ski_posix_pread_now(void *context, ski_file *file, void *buf, size_t len,
+                              uint64_t offset);
 skald_err ski_posix_pwrite(void *context, ski_file *file, const void *bytes, size_t len,
                            uint64_t offset);
 skald_err ski_posix_sync(void *context, ski_file *file);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(off_t) == 8, "files are larger than 2 GiB");
@@ -94,6 +95,15 @@ skald_err ski_posix_pread(void *context SKALD_UNUSED, ski_file *file, void *buf,
     }
     *ret_read = done;
     return SKALD_OK;
+}
+
+skald_err ski_posix_pread_now(void *context SKALD_UNUSED, ski_file *file, void *buf, size_t len,
+                              uint64_t offset)
+{
+    struct iovec piece = {.iov_base = buf, .iov_len = len};
+    ssize_t got = preadv2(file->fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+
+    return got >= 0 && (size_t)got == len ? SKALD_OK : SKALD_EUNAVAILABLE;
 }
 
 skald_err ski_posix_pwrite(void *context SKALD_UNUSED, ski_file *file, const void *bytes,

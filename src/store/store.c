@@ -255,6 +255,18 @@ skald_uuid ski_store_uuid_new(skald_store *store)
     return id;
 }
 
+void ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now)
+{
+    size_t i = 0;
+
+    while (i < count && skald_uuid_given(events[i].id)) i++;
+    if (i == count) return;
+    ski_mutex_lock(&store->mutex);
+    for (; i < count; i++)
+        if (!skald_uuid_given(events[i].id)) events[i].id = ski_uuid_v7(&store->ids, now);
+    ski_mutex_unlock(&store->mutex);
+}
+
 skald_time ski_store_now(skald_store *store)
 {
     return store->clock.now(store->clock.context);

@@ -75,8 +75,14 @@ void ski_store_holds_declare(skald_store *store);
 void ski_store_watch(skald_store *store, void (*fn)(void *context, uint64_t durable_position),
                      void *context);
 
+// ski_store_event_now is skald_store_event for who may not wait. Fails: UNAVAILABLE: ask that one.
+skald_err ski_store_event_now(skald_store *store, skald_uuid id, skald_str tenant,
+                              skald_arena *arena, skald_event *ret_event) SKALD_CHECK;
+
 skald_uuid ski_store_uuid_new(skald_store *store); // version 7, rising
-skald_time ski_store_now(skald_store *store);      // the store's clock
+// ski_store_ids_give gives such an id to each event that has none.
+void ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now);
+skald_time ski_store_now(skald_store *store); // the store's clock
 const ski_kernel *ski_store_kernel(const skald_store *store);
 const skald_log *ski_store_log_hook(const skald_store *store);
 uint32_t ski_store_event_bytes_max(const skald_store *store);

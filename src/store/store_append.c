@@ -141,11 +141,7 @@ static void batch_stamp(skald_store *store, skald_store_batch *batch)
 {
     skald_time now = ski_store_now(store);
 
-    ski_mutex_lock(&store->mutex);
-    for (size_t i = 0; i < batch->event_count; i++)
-        if (!skald_uuid_given(batch->events[i].id))
-            batch->events[i].id = ski_uuid_v7(&store->ids, now);
-    ski_mutex_unlock(&store->mutex);
+    ski_store_ids_give(store, batch->events, batch->event_count, now);
     for (size_t i = 0; i < batch->event_count; i++) {
         skald_event *event = &batch->events[i];
 

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { PROCEED_RULES = 256 }; // each may be a question to the driver; then whether to go on
+
 typedef struct compacting {
     skald_store *store;
     ski_sight sight;
@@ -78,8 +80,10 @@ static skald_err beginnings_take(compacting *running, skald_store_compact_job *j
     err = rules_copy(running);
     ski_mutex_unlock(&store->change);
     if (err) return err;
-    for (size_t i = 0; i < job->beginning_count; i++)
+    for (size_t i = 0; i < job->beginning_count; i++) {
+        if (i % PROCEED_RULES == 0 && !compact_proceed(running, 0, 0)) return SKALD_ECLOSED;
         ski_sight_beginning(store, &running->sight, &running->rules[i], &running->beginnings[i]);
+    }
     job->known = true;
     job->floor = running->sight.floor;
     job->beginnings = running->beginnings;
@@ -110,6 +114,7 @@ static skald_err compact_run(skald_store *store, const skald_compact_options *op
         ski_free(running.beginnings);
         ski_free(running.rules);
         ski_free(running.texts);
+        if (err == SKALD_ECLOSED) err = SKALD_OK; // stopped before the driver began
         if (err) return err;
     }
     *ret_compacted = (skald_compacted){job.events_erased, job.bytes_freed};

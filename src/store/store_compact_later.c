@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction in the background: one thread of the store's, made when it is first wanted, compacts
-// when it is asked to and every so often, slowly. Where nothing is hidden there is nothing to do,
-// and nothing is read but the question whether there are snapshots.
+// when it is asked to and every so often, slowly. Where nothing is hidden there is nothing to do
+// but to erase named values that were replaced, and nothing is read but the question whether there
+// are snapshots.
 //
 // All of it is under the store's mutex, but the compaction itself.
 #include "store/handle.h"
@@ -56,7 +57,7 @@ static bool compactor_run_once(skald_store *store, bool erase)
     skald_err err = SKALD_OK;
 
     ski_mutex_unlock(&store->mutex);
-    if (atomic_load(&store->rules_count) || atomic_load(&store->retention.limited) ||
+    if (erase || atomic_load(&store->rules_count) || atomic_load(&store->retention.limited) ||
         snapshots_any(store))
         err = skald_store_compact(store, &options, &done, &error);
     (void)snprintf(events, sizeof(events), "%llu", (unsigned long long)done.events_erased);

@@ -314,3 +314,21 @@ skald_err skald_store_event(skald_store *store, skald_uuid id, skald_str tenant,
     ski_store_page_free(store, &page);
     return err;
 }
+
+skald_err ski_store_event_now(skald_store *store, skald_uuid id, skald_str tenant,
+                              skald_arena *arena, skald_event *ret_event)
+{
+    skald_event event;
+    skald_err err = SKALD_EUNAVAILABLE;
+
+    // What may be hidden is looked at by who may wait.
+    if (!store->driver->event_now || !skald_uuid_given(id)) return err;
+    if (atomic_load(&store->rules_count) || atomic_load(&store->retention.limited)) return err;
+    if (ski_store_enter(store)) return err;
+    err = store->driver->event_now(store->instance, tenant.ptr ? tenant : SKALD_STR(""), id, arena,
+                                   &event);
+    ski_store_leave(store);
+    if (err || ski_reserved(event.stream) || ski_reserved(event.type)) return SKALD_EUNAVAILABLE;
+    *ret_event = event;
+    return SKALD_OK;
+}

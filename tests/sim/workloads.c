@@ -52,6 +52,8 @@ const sim_workload sim_workloads[] = {
     {"erase-values", "+a1x +b1y +aX ! _a +z ! +=ab ?", 1, 2},
     {"erase-again", "+a1b1c1 _a +=ab1 _b ~ ? ! +abc ?", 1, 6},
     {"erase-sealed", "+a9b9c9 +a9xb9c9 ~ _a +c9 _c ! +a ?", 1, 9},
+    // A value is replaced, not durably, while the segment with the durable one is rewritten.
+    {"erase-replaced", "+a9b9x +c9a9 ~ _awx +b ?", 1, 3},
     {"trim", "+a9b9x +c9a9y ~ +a _* +b ! +=aX ?", 1, 5},
     {"compact", "+a9b9a9 +a9xA9b9 ~ _A +c ! ?", 1, 3},
     // Copies: while something is in the segment being written; of sealed ones; of rewritten ones;

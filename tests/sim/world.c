@@ -3,6 +3,7 @@
 // excuses are wrong at once.
 #include "sim/world.h"
 #include "store/handle.h"
+#include "store/log/state.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -331,8 +332,10 @@ static bool world_open_by_all_means(sim_world *world)
 
 // A compaction: what is dead of a stream is what it had when that was given up.
 typedef struct world_dead {
-    const sim_world *world;
+    sim_world *world;
     uint64_t head;
+    const char *meanwhile; // a batch; NULL: none
+    unsigned asked;        // whether to proceed
 } world_dead;
 
 static bool mark_dead(void *context, const skald_store_mark *mark)
@@ -342,20 +345,44 @@ static bool mark_dead(void *context, const skald_store_mark *mark)
     return mark->position <= dead->head && model_dead(&dead->world->model, mark->position);
 }
 
-static bool always(void *context, uint64_t done, uint64_t all)
+// states_remove removes state files, so that only segments have the values.
+static void states_remove(const sim_world *world)
 {
-    (void)context;
+    const ski_kernel *kernel = sim_disk_kernel(world->disk);
+
+    for (uint32_t no = 1; no <= WORLD_STATES; no++) {
+        char name[SKI_STATE_NAME], path[100];
+
+        ski_state_name(name, no);
+        (void)snprintf(path, sizeof path, "/sim/store/%s", name);
+        if (kernel->unlink(kernel->context, path)) continue;
+    }
+}
+
+// compact_on has the batch appended while it goes on: when the segment being written was left, and
+// before it is sealed.
+static bool compact_on(void *context, uint64_t done, uint64_t all)
+{
+    world_dead *dead = context;
+
+    dead->asked++;
+    if (dead->meanwhile && dead->asked == 2) world_append(dead->world, dead->meanwhile, true);
+    if (dead->meanwhile && dead->asked == 3) states_remove(dead->world);
     return done <= all;
 }
 
 // world_compact gives a stream up, or with letter '*' everything, and has it erased; of a great
-// letter only where it is worth it.
-static bool world_compact(sim_world *world, char letter)
+// letter only where it is worth it. Letters behind it are a batch that is appended meanwhile, with
+// the state files removed.
+static bool world_compact(sim_world *world, const char *letters)
 {
     static const char *const streams[] = {"order-a", "order-b", "invoice-c"};
-    world_dead dead = {world, skald_store_head(world->store)};
+    char letter = letters[0];
+    world_dead dead = {.world = world,
+                       .head = skald_store_head(world->store),
+                       .meanwhile = isalpha(letters[1]) ? letters + 1 : NULL};
     skald_store_compact_job job = {
-        .dead = mark_dead, .proceed = always, .context = &dead, .erase = !isupper(letter)};
+        .dead = mark_dead, .proceed = compact_on, .context = &dead, .erase = !isupper(letter)};
     const skald_store_driver *driver = world->store->driver;
     skald_error error = {0};
     uint64_t kept = 0;
@@ -460,7 +487,7 @@ static bool word_run(sim_world *world, const char *word)
         world_idle(world);
         break;
     case '?': world_check(world, false); break;
-    case '_': world_compact(world, word[1]); break;
+    case '_': world_compact(world, word + 1); break;
     case '^': world_backup(world); break;
     case '%': world_salvage(world); break;
     case '!':

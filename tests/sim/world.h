@@ -6,7 +6,8 @@
 //   .  step until all are answered      ~  let a second pass, then step until nothing is left to do
 //   !  close and open again             ?  read everything and compare
 //   _  give up what a stream (a b c) of either tenant has, or everything (*), and erase it; with
-//      a great letter (A B C): compact, where it is worth it
+//      a great letter (A B C): compact, where it is worth it; letters behind it are a batch that
+//      is appended meanwhile, and the state files are removed
 //   ^  make a backup                    %  close, open to be read only, salvage, open again
 // A batch is letters: w or m first for the durabilities written and memory; a b c an event on that
 // stream, A B C on the streams of that name of another tenant, - one without a stream; a digit
@@ -25,7 +26,7 @@ typedef struct sim_workload {
                            // fault; 0: all of them
 } sim_workload;
 
-enum { WORLD_SLOTS = 16 };
+enum { WORLD_SLOTS = 16, WORLD_STATES = 4 };
 
 typedef struct sim_world sim_world;
 typedef struct world_slot {

@@ -6,10 +6,14 @@
 // one the bytes up to there are copied. The manifest comes last, and says that all of it is stored:
 // damage in a backup is found as such, never taken for a torn write.
 //
-// What the house-keeper does meanwhile is allowed for. A segment that was rewritten is taken as it
-// is now: it has the same events, but those that nobody can read any more. Runs and states are
-// listed before and after the picture, and taken in between; if they changed, or a segment left the
-// store before it was taken, all begins again: that is a matter of moments where files are linked.
+// What happens meanwhile is allowed for. A segment that is rewritten is taken as it was: its file
+// stays while there is a backup. Runs and states are listed, taken, and listed again behind the
+// picture; if they changed, all begins again: that is a matter of moments where files are linked.
+//
+// They are taken before the picture because a state file may be made again, under its name, without
+// values that were replaced: what replaced them is stored before that (restate.c), and so it is in
+// a picture that is taken later. A segment rewritten without them may leave them out as well, which
+// is why it must not be one that was rewritten after the picture.
 #include "store/log/backup.h"
 #include "base/alloc.h"
 #include "store/log/copying.h"
@@ -39,7 +43,7 @@ typedef struct backup {
     uint32_t count;
     uint64_t end; // of the last one's bytes
     uint64_t position_last;
-    bool changed; // what was to be taken is not there any more: begin again
+    bool changed; // runs or states are not what they were: begin again
 } backup;
 
 static void derived_visit(void *visitor, const char *name)
@@ -96,7 +100,7 @@ static skald_err picture_take(backup *run)
     }
     run->segments = ski_alloc((run->count + 1) * sizeof *run->segments);
     if (!run->segments) err = SKALD_ENOMEM;
-    run->copying.bytes_all = 0;
+    run->copying.bytes_all = run->copying.bytes_done;
     for (uint32_t i = 0; i < run->count && !err; i++) {
         const ski_segment *segment = engine->segments[i];
 
@@ -118,23 +122,15 @@ static skald_err picture_take(backup *run)
     return err;
 }
 
-// generation_now gives the generation that a segment has by now; false: it has left the store.
-static bool generation_now(ski_engine *engine, uint32_t no, uint32_t *ret_generation)
+static skald_err segment_missing(const backup *run, const backup_segment *segment)
 {
-    bool found = false;
-
-    ski_mutex_lock(&engine->lock);
-    for (uint32_t i = 0; i < engine->segment_count && !found; i++) {
-        found = engine->segments[i]->no == no;
-        if (found) *ret_generation = engine->segments[i]->generation;
-    }
-    ski_mutex_unlock(&engine->lock);
-    return found;
+    return skald_fail(run->copying.error, SKALD_ECORRUPT,
+                      "a file of segment %u of the store in '%s' is not there. Salvage it instead",
+                      segment->no, run->engine->path);
 }
 
-// segment_try takes a full segment of one generation, with its index if it has one: an index can be
-// made again.
-static skald_err segment_try(backup *run, const backup_segment *segment)
+// segment_take takes a full segment, with its index if it has one: an index can be made again.
+static skald_err segment_take(backup *run, const backup_segment *segment)
 {
     char name[SKI_SEGMENT_NAME], index[SKI_SEALED_NAME];
     skald_err err = SKALD_OK;
@@ -143,28 +139,8 @@ static skald_err segment_try(backup *run, const backup_segment *segment)
     err = ski_copying_link(&run->copying, index);
     if (err && err != SKALD_ENOTFOUND) return err;
     ski_segment_name(name, segment->no, segment->generation);
-    return ski_copying_link(&run->copying, name);
-}
-
-static skald_err segment_take(backup *run, backup_segment *segment)
-{
-    skald_err err = SKALD_ENOTFOUND;
-
-    for (unsigned attempt = 0; attempt < attempts_max && err == SKALD_ENOTFOUND; attempt++) {
-        uint32_t generation = segment->generation;
-
-        err = segment_try(run, segment);
-        if (err != SKALD_ENOTFOUND) return err;
-        if (!generation_now(run->engine, segment->no, &generation)) {
-            run->changed = true;
-            return err;
-        }
-        if (generation == segment->generation) break;
-        segment->generation = generation;
-    }
-    return skald_fail(run->copying.error, SKALD_ECORRUPT,
-                      "a file of segment %u of the store in '%s' is not there. Salvage it instead",
-                      segment->no, run->engine->path);
+    err = ski_copying_link(&run->copying, name);
+    return err == SKALD_ENOTFOUND ? segment_missing(run, segment) : err;
 }
 
 // last_take copies what is written of the last segment.
@@ -176,20 +152,21 @@ static skald_err last_take(backup *run)
 
     ski_segment_name(name, segment->no, segment->generation);
     err = ski_copying_copy(&run->copying, name, run->end);
-    run->changed = err == SKALD_ENOTFOUND;
-    return err;
+    return err == SKALD_ENOTFOUND ? segment_missing(run, segment) : err;
 }
 
-// derived_take takes runs and states, with the picture in their middle.
+// derived_take takes runs and states, and then the picture; one before that says how much there is
+// to do.
 static skald_err derived_take(backup *run)
 {
-    skald_err err = derived_list(run, run->before);
+    skald_err err = picture_take(run);
 
-    if (!err) err = picture_take(run);
+    if (!err) err = derived_list(run, run->before);
     for (unsigned i = 0; i < run->before->count && !err; i++) {
         err = ski_copying_link(&run->copying, run->before->names[i]);
     }
     if (err == SKALD_ENOTFOUND) run->changed = true;
+    if (!err) err = picture_take(run);
     if (!err) err = derived_list(run, run->after);
     if (!err) run->changed = !derived_same(run->before, run->after);
     return err;
@@ -231,12 +208,14 @@ static skald_err backup_run(backup *run)
     skald_err err = ski_copying_begin(&run->copying);
 
     if (err) return err;
+    ski_pin(run->engine);
     for (unsigned attempt = 0; attempt < attempts_max; attempt++) {
         err = backup_once(run);
         if (!run->changed) break;
         ski_copying_clear(&run->copying);
         err = SKALD_EUNAVAILABLE;
     }
+    ski_unpin(run->engine);
     ski_copying_end(&run->copying, err != SKALD_OK);
     return err;
 }

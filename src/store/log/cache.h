@@ -59,7 +59,8 @@ void ski_cache_return(ski_cache *cache, ski_piece *piece); // NULL is allowed
 // for others. Then it is returned by unkeep.
 bool ski_cache_keep(ski_cache *cache);
 void ski_cache_unkeep(ski_cache *cache, ski_piece *const *pieces, size_t count);
-// ski_cache_drop: nobody finds this piece any more; forget: nor any of a file.
+// ski_cache_drop: nobody finds this piece any more; forget: nor any of a file. The bytes stay where
+// they are until the room is used again.
 void ski_cache_drop(ski_cache *cache, ski_piece *piece);
 void ski_cache_forget(ski_cache *cache, uint64_t file);
 

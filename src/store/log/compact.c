@@ -12,6 +12,7 @@
 
 enum { dead_percent = 40 }; // of a segment's bytes: then it is worth it
 #define LOOK_AGAIN_NS (UINT64_C(24) * 3600 * 1000 * 1000 * 1000) // at one that was not worth it
+#define LOOK_SOON_NS (LOOK_AGAIN_NS / 4) // the same where all may be dead: more than that is never
 #define REST_NS (UINT64_C(100) * 1000 * 1000) // and then it is asked whether to go on
 
 typedef struct compaction {
@@ -117,6 +118,7 @@ static skald_err likely(const compaction *run, const ski_rewrite *rewrite, uint6
                         uint64_t *ret_bytes, bool *ret_likely)
 {
     const ski_segment *segment = segment_at(rewrite->engine, rewrite->slot);
+    uint64_t again_ns = LOOK_AGAIN_NS;
     skald_err err = SKALD_OK;
 
     *ret_likely = true;
@@ -128,9 +130,12 @@ static skald_err likely(const compaction *run, const ski_rewrite *rewrite, uint6
         return SKALD_OK;
     }
     if (err) return err;
+    if (*ret_bytes >= ski_sealed_info_of(rewrite->indexed->sealed)->bytes_live) {
+        again_ns = LOOK_SOON_NS;
+    }
     *ret_likely = *ret_bytes && enough_bytes(rewrite, *ret_bytes) &&
                   (!segment->looked_ns || *ret_bytes > segment->looked_bytes ||
-                   now_ns - segment->looked_ns >= LOOK_AGAIN_NS);
+                   now_ns - segment->looked_ns >= again_ns);
     return SKALD_OK;
 }
 
@@ -222,66 +227,35 @@ static skald_err compaction_note(compaction *run, skald_err err, skald_error *er
 
 // --- the segment being written ------------------------------------------------------------------
 
-// active_dead: something in the segment being written, as far as it is visible, is dead.
-static skald_err active_dead(compaction *run, bool *ret_dead, skald_error *reterr_error)
-{
-    ski_engine *engine = run->engine;
-    skald_read read = {.page_bytes_max = 1024 * 1024, .events_max = 1024};
-    bool end = false;
-
-    *ret_dead = false;
-    ski_mutex_lock(&engine->lock);
-    read.after = engine->sealed_last;
-    ski_mutex_unlock(&engine->lock);
-    while (!end && !*ret_dead) {
-        skald_store_page page = {0};
-        skald_err err = ski_read(engine, &read, &page, reterr_error);
-
-        if (err == SKALD_ECORRUPT && page.position_next > read.after) {
-            read.after = page.position_next;
-            continue;
-        }
-        if (err) return err;
-        for (size_t i = 0; i < page.count && !*ret_dead; i++) {
-            const skald_event *event = &page.events[i];
-
-            *ret_dead = run->job->dead(run->job->context,
-                                       &(skald_store_mark){event->tenant, event->stream,
-                                                           event->stream_version, event->position,
-                                                           event->recorded_at});
-        }
-        read.after = page.position_next;
-        end = page.end;
-        ski_read_page_free(engine, &page);
-        if (!compaction_proceed(run)) return SKALD_OK;
-    }
-    return SKALD_OK;
-}
-
-// active_leave has the log go on in another segment.
-static skald_err active_leave(ski_engine *engine, uint32_t *ret_slot)
+// active_leave has the log go on in another segment, unless nothing is in this one; *ret_count is
+// how many segments are full then.
+static skald_err active_leave(ski_engine *engine, uint32_t *ret_count)
 {
     ski_tail *tail = &engine->tail;
     skald_err err = SKALD_OK;
 
     ski_writer_take(engine);
-    *ret_slot = tail->slot;
-    err = engine->dead ? SKALD_EIO : ski_writer_wipe(engine);
-    if (!err) err = ski_roll(engine);
+    if (engine->dead) {
+        err = SKALD_EIO;
+    } else if (tail->segment && tail->end > SKI_SEGMENT_HEADER) {
+        err = ski_writer_wipe(engine);
+        if (!err) err = ski_roll(engine);
+    }
+    *ret_count = tail->slot;
     ski_writer_give(engine);
     return err;
 }
 
-// seal_wait waits until a segment that was left has its index.
-static skald_err seal_wait(compaction *run, uint32_t slot)
+// seal_wait waits until so many segments have their index.
+static skald_err seal_wait(compaction *run, uint32_t count)
 {
     ski_engine *engine = run->engine;
     bool threads = engine->kernel->spawn != NULL, failing = false, over = false;
 
     while (!over && !failing && compaction_proceed(run)) {
-        if (!threads && sealed_count(engine) <= slot) failing = !ski_seal_next(engine);
+        if (!threads && sealed_count(engine) < count) failing = !ski_seal_next(engine);
         ski_mutex_lock(&engine->lock);
-        over = engine->sealed_count > slot;
+        over = engine->sealed_count >= count;
         if (threads && !over) {
             failing = engine->seal_failing;
             ski_cond_signal(&engine->keep_work);
@@ -292,16 +266,15 @@ static skald_err seal_wait(compaction *run, uint32_t slot)
     return failing && !over ? SKALD_EREADONLY : SKALD_OK;
 }
 
-// active_seal makes the segment being written a sealed one when something in it must go.
-static skald_err active_seal(compaction *run, skald_error *reterr_error)
+// active_seal makes a sealed one of the segment being written: to erase, none is left out, for
+// which named values were replaced or removed in it is said nowhere. Those that are full already
+// are waited for, too: their state files have the values of then.
+static skald_err active_seal(compaction *run)
 {
-    uint32_t slot = 0;
-    bool dead = false;
+    uint32_t count = 0;
 
-    SKALD_TRY(active_dead(run, &dead, reterr_error));
-    if (!dead || run->stopped) return SKALD_OK;
-    SKALD_TRY(active_leave(run->engine, &slot));
-    return seal_wait(run, slot);
+    SKALD_TRY(active_leave(run->engine, &count));
+    return seal_wait(run, count);
 }
 
 // --- the slots ----------------------------------------------------------------------------------
@@ -342,7 +315,7 @@ skald_err ski_compact(void *driver, skald_store_compact_job *job, skald_error *r
     compaction run = compaction_begin(engine, job);
     if (!compaction_proceed(&run)) return SKALD_OK;
     if (job->erase) {
-        err = active_seal(&run, &error);
+        err = active_seal(&run);
         err = compaction_note(&run, err, &error, reterr_error);
         run.bytes_all = segments_bytes(engine) + run.bytes_done;
     }

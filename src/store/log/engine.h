@@ -49,7 +49,7 @@ enum {
     SKI_SPARES_MAX = 2,
     SKI_FILES_OPEN_MAX = 128,              // segments open for reading at a time
     SKI_INDEXES_OPEN_MAX = 128,            // index files, too
-    SKI_UNSEALED_MAX = 2,                  // full segments without an index; then appends wait
+    SKI_UNSEALED_MAX = 1,                  // full segments without an index; then appends wait
     SKI_UNSEALED_FAILING_MAX = 8,          // the same while none can be made; then they fail
     SKI_DAMAGES_MAX = 256,                 // ranges remembered one by one
     SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the
@@ -58,7 +58,7 @@ enum {
 #define SKI_SEGMENT_BYTES_LEAST UINT64_C(65536)
 #define SKI_SEGMENT_BYTES_MOST (UINT64_C(1) << 30) // offsets in frames have 32 bits
 
-#define SKI_FILTER_BYTES_MAX (UINT64_C(64) << 20) // of filters held in memory
+#define SKI_FILTER_BYTES_MAX (UINT64_C(32) << 20) // of filters held in memory
 #define SKI_PLACE_DAMAGED UINT32_MAX              // a slot: the event cannot be read
 
 // A file of a segment that was rewritten, while somebody still reads it.
@@ -330,12 +330,13 @@ skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for 
                     uint64_t *ret_group) SKALD_CHECK;
 skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_staged *item)
     SKALD_CHECK;
-void ski_staged_forget(ski_staged *item); // frees what it holds, the batch excepted
+// ski_staged_forget frees what it holds, the batch excepted. The lock is held, unless its values
+// were applied.
+void ski_staged_forget(ski_engine *engine, ski_staged *item);
 
-// later.c: batches that are put off. The lock is held but for new and free.
+// later.c: batches that are put off. The lock is held but for new.
 typedef struct ski_later ski_later;
 ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes); // NULL: no memory
-void ski_later_free(ski_later *later);                              // NULL is allowed
 void ski_later_add(ski_engine *engine, ski_later *take_later);      // counted as staged before
 bool ski_later_some(const ski_engine *engine); // put off, or being put in order after that
 // ski_later_drain puts those that were put off up to now in order; the lock is free meanwhile.
@@ -359,6 +360,7 @@ bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the wa
 skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held:
                                                                                    // writes one,
                                                                                    // does not sync
+skald_err ski_writer_sync(ski_engine *engine) SKALD_CHECK; // role held: all that is written so far
 skald_err ski_writer_wipe(ski_engine *engine) SKALD_CHECK; // role held: what a crash has left
                                                            // behind the end
 void ski_writer_run(void *engine);                         // the log thread

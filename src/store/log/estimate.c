@@ -5,7 +5,11 @@
 #include "base/alloc.h"
 #include "store/log/rewrite.h"
 
-enum { places_at_once = 256 };
+enum {
+    places_at_once = 256,
+    asked_at_once = 256, // beginnings, then it is asked whether to go on
+    asked_part = 16,     // of the events: to ask for more costs as much as reading the segment
+};
 
 typedef struct estimate {
     ski_engine *engine;
@@ -85,19 +89,38 @@ static skald_err type_mark(estimate *of, skald_str type)
 static skald_err bytes_count(const estimate *of, uint64_t *ret_bytes)
 {
     ski_sealed_place places[places_at_once];
+    ski_sealed_view view;
     uint64_t bytes = 0;
     size_t got = 0;
+    skald_err err = SKALD_OK;
 
-    for (uint64_t row = 0; row < of->info->count; row += got) {
-        SKALD_TRY(ski_sealed_places(of->sealed, of->info->base_pos + row, places_at_once, places,
-                                    &got, NULL));
-        for (size_t i = 0; i < got; i++) {
+    ski_sealed_view_begin(&view, of->sealed);
+    view.passing = true;
+    for (uint64_t row = 0; row < of->info->count && !err; row += got) {
+        err = ski_sealed_places_of(&view, of->info->base_pos + row, places_at_once, places, &got,
+                                   NULL);
+        for (size_t i = 0; i < got && !err; i++) {
             bool dead = of->dead[(row + i) / 8] >> ((row + i) % 8) & 1;
 
             if (dead && places[i].state == SKI_SEALED_THERE) bytes += places[i].len_max;
         }
     }
-    *ret_bytes = bytes;
+    ski_sealed_view_end(&view);
+    if (!err) *ret_bytes = bytes;
+    return err;
+}
+
+// beginnings_mark tells of every block that may have been read for them.
+static skald_err beginnings_mark(estimate *of, const ski_rewrite *rewrite,
+                                 const skald_store_compact_job *job)
+{
+    for (size_t i = 0; i < job->beginning_count; i++) {
+        SKALD_TRY(beginning_mark(of, &job->beginnings[i]));
+        if ((i + 1) % asked_at_once || !rewrite->passed) continue;
+        if (!rewrite->passed(rewrite->context, (uint64_t)asked_at_once * SKI_BLOCK)) {
+            return SKALD_ECLOSED;
+        }
+    }
     return SKALD_OK;
 }
 
@@ -110,16 +133,15 @@ skald_err ski_rewrite_estimate(const ski_rewrite *rewrite, const skald_store_com
     skald_err err = SKALD_OK;
 
     // So many are not asked for one by one: reading the segment costs less.
-    if (job->beginning_count > of.info->count) {
+    if (job->beginning_count > asked_at_once &&
+        job->beginning_count > of.info->count / asked_part) {
         *ret_bytes = of.info->bytes_live;
         return SKALD_OK;
     }
     of.dead = ski_alloc_zeroed(1, (size_t)of.info->count / 8 + 1);
     if (!of.dead) return SKALD_ENOMEM;
     for (uint64_t at = of.info->base_pos; at < end && at <= job->floor; at++) mark(&of, at);
-    for (size_t i = 0; i < job->beginning_count && !err; i++) {
-        err = beginning_mark(&of, &job->beginnings[i]);
-    }
+    err = beginnings_mark(&of, rewrite, job);
     if (!err && job->newest_type.len) err = type_mark(&of, job->newest_type);
     *ret_bytes = 0;
     if (!err && of.any) err = bytes_count(&of, ret_bytes);

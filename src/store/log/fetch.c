@@ -5,7 +5,8 @@
 // pread for what lies close together.
 //
 // The cache never has the last word on damage: what does not check there is dropped from it and
-// read again.
+// read again. What goes on in a piece that is not at hand is read from the disk, and no piece is
+// dropped for that.
 //
 // Invariants:
 //   1. Only bytes that will never change are put into the cache: of an active segment those before
@@ -26,6 +27,13 @@ enum {
     expect_bytes = 512,         // of an event
     line_bytes = 64,
 };
+
+// What the cache has of an event.
+typedef enum fetched_as {
+    FETCHED_RIGHT, // it was added
+    FETCHED_WRONG, // its pieces are to be dropped
+    FETCHED_NOT,   // not all of it: the disk is asked
+} fetched_as;
 
 // Candidates that are read together.
 typedef struct fetch_run {
@@ -191,37 +199,38 @@ static ski_piece *piece_of(ski_fetch *fetch, const ski_candidate *candidate, uin
 }
 
 // event_across adds an event of so many bytes that goes on in the next piece.
-static bool event_across(ski_fetch *fetch, const ski_candidate *candidate, const ski_piece *piece,
-                         size_t len, bool much)
+static fetched_as event_across(ski_fetch *fetch, const ski_candidate *candidate,
+                               const ski_piece *piece, size_t len, bool much)
 {
     ski_cache *cache = &fetch->engine->cache;
     uint32_t number = (uint32_t)(candidate->offset / SKI_PIECE);
     size_t at = (size_t)(candidate->offset % SKI_PIECE), here = SKI_PIECE - at;
     uint8_t *to = fetch->bytes + fetch->used;
     ski_piece *next = NULL;
-    bool right = false;
+    fetched_as as = FETCHED_WRONG;
 
-    if (piece->len < SKI_PIECE || len - here > SKI_PIECE) return false;
+    if (piece->len < SKI_PIECE) return FETCHED_WRONG; // the file ended before the event does
+    if (len - here > SKI_PIECE) return FETCHED_NOT;
     next = piece_of(fetch, candidate, number + 1, much);
-    if (!next) return false;
+    if (!next) return FETCHED_NOT;
     if (len - here <= next->len) {
         memcpy(to, piece->bytes + at, here);
         memcpy(to + here, next->bytes, len - here);
-        right = event_put(fetch, candidate, to, len, true);
-        if (right) {
-            fetch->used += len;
-        } else {
-            ski_cache_drop(cache, next);
-        }
+        if (event_put(fetch, candidate, to, len, true)) as = FETCHED_RIGHT;
+    }
+    if (as == FETCHED_RIGHT) {
+        fetch->used += len;
+    } else {
+        ski_cache_drop(cache, next);
     }
     ski_cache_return(cache, next);
-    return right;
+    return as;
 }
 
 // event_cached adds the event of a candidate that begins in a piece; keep: the page holds the
 // piece, else it is copied.
-static bool event_cached(ski_fetch *fetch, const ski_candidate *candidate, ski_piece *piece,
-                         bool keep, bool much)
+static fetched_as event_cached(ski_fetch *fetch, const ski_candidate *candidate, ski_piece *piece,
+                               bool keep, bool much)
 {
     size_t at = (size_t)(candidate->offset % SKI_PIECE), len = (size_t)candidate_bytes(candidate);
     const uint8_t *bytes = piece->bytes + at;
@@ -237,10 +246,10 @@ static bool event_cached(ski_fetch *fetch, const ski_candidate *candidate, ski_p
         memcpy(fetch->bytes + fetch->used, bytes, len);
         bytes = fetch->bytes + fetch->used;
     }
-    if (!event_put(fetch, candidate, bytes, len, !marked)) return false;
+    if (!event_put(fetch, candidate, bytes, len, !marked)) return FETCHED_WRONG;
     if (!marked) ski_piece_mark(piece, at);
     if (!keep) fetch->used += len;
-    return true;
+    return FETCHED_RIGHT;
 }
 
 // group_expect has the processor fetch what reading an event will touch: memory answers many such
@@ -286,15 +295,17 @@ static bool group_take(ski_fetch *fetch, const fetch_group *group, size_t *ret_c
     ski_fetched *fetched = fetch->fetched;
     ski_cache *cache = &fetch->engine->cache;
     bool keep = group->much && fetched->kept_count < fetch->kept_max && ski_cache_keep(cache);
+    fetched_as as = FETCHED_RIGHT;
     size_t i = group->from;
 
     for (; i < group->to; i++) {
         if (i + expect_events < group->to) {
             group_expect(group->piece, &candidates[i + expect_events]);
         }
-        if (!event_cached(fetch, &candidates[i], group->piece, keep, group->much)) break;
+        as = event_cached(fetch, &candidates[i], group->piece, keep, group->much);
+        if (as != FETCHED_RIGHT) break;
     }
-    if (i < group->to) ski_cache_drop(cache, group->piece);
+    if (as == FETCHED_WRONG) ski_cache_drop(cache, group->piece);
     if (keep) {
         fetched->kept[fetched->kept_count++] = group->piece;
     } else {

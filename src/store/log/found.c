@@ -3,8 +3,9 @@
 //
 // Nothing that could hold events is ever deleted, unless another file that is there has them: of a
 // segment that was rewritten, every generation but the one that the manifest lists goes, once both
-// copies of the manifest list it. A segment that does not belong is renamed to aside-<name>; a
-// spare is removed only while no frame was written to it, which can be seen.
+// copies of the manifest list it. A segment that does not belong is renamed to aside-<name>, once
+// the store can be opened; a spare is removed only while no frame was written to it, which can be
+// seen.
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/log/recover.h"
@@ -154,7 +155,7 @@ static bool found_has(const ski_found *found, uint32_t no, uint32_t generation)
            bsearch(&wanted, found->segments, found->segment_count, sizeof wanted, segment_compare);
 }
 
-static skald_err found_aside(ski_engine *engine, const ski_manifest_segment *segment)
+static skald_err segment_aside(ski_engine *engine, const ski_manifest_segment *segment)
 {
     char name[SKI_SEGMENT_NAME], other[SKI_SEGMENT_NAME + 8];
     char from[SKI_ENGINE_PATH_MAX], to[SKI_ENGINE_PATH_MAX];
@@ -197,15 +198,23 @@ skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manif
         const ski_manifest_segment *there = &found->segments[i];
 
         if (there->no > next && !missing) missing = next; // something follows a gap
-        if (missing || engine->read_only) continue;
-        if (bsearch(there, ret_chosen->segments, ret_chosen->segment_count, sizeof *there,
+    }
+    *ret_missing = missing;
+    return SKALD_OK;
+}
+
+skald_err ski_found_aside(ski_engine *engine, const ski_found *found, const ski_manifest *chosen)
+{
+    for (uint32_t i = 0; i < found->segment_count; i++) {
+        const ski_manifest_segment *there = &found->segments[i];
+
+        if (bsearch(there, chosen->segments, chosen->segment_count, sizeof *there,
                     segment_compare)) {
             continue;
         }
-        if (found_other(ret_chosen, there)) continue; // see ski_found_replaced
-        SKALD_TRY(found_aside(engine, there));
+        if (found_other(chosen, there)) continue; // see ski_found_replaced
+        SKALD_TRY(segment_aside(engine, there));
     }
-    *ret_missing = missing;
     return SKALD_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "store/log/scan.h"
 #include <assert.h>
 #include <string.h>
 
@@ -350,7 +351,9 @@ skald_err ski_index_add_missing(ski_index *index, uint64_t events)
     uint64_t last = ski_index_last(index);
     int64_t recorded_at = index->count ? ski_index_row_of(index, last)->recorded_at : 0;
 
-    if (events > SKI_INDEX_EVENTS_MAX - index->count) return SKALD_EFULL;
+    if (events > SKI_SEGMENT_EVENTS_MAX || index->count > SKI_SEGMENT_EVENTS_MAX - events) {
+        return SKALD_EFULL;
+    }
     for (uint64_t i = 0; i < events; i++) {
         SKALD_TRY(table_room(&index->rows, &index->bytes));
         index->rows.count++;

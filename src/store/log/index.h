@@ -136,7 +136,8 @@ skald_err ski_index_add(ski_index *index, const skald_event *event, const ski_in
                         const ski_index_row *row, ski_index_key *stream,
                         const ski_index_head *before, uint64_t version, uint64_t *ret_version,
                         uint64_t *ret_prev) SKALD_CHECK;
-// ski_index_add_missing counts events that cannot be read. Fails: NOMEM, FULL.
+// ski_index_add_missing counts events that cannot be read: SKI_SEGMENT_EVENTS_MAX at most in all,
+// for each takes memory. Fails: NOMEM, FULL.
 skald_err ski_index_add_missing(ski_index *index, uint64_t events) SKALD_CHECK;
 // ski_index_drop takes back one of the newest events; ski_index_cut then forgets their rows:
 // position is the last one left.

@@ -129,11 +129,6 @@ ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes)
     return later;
 }
 
-void ski_later_free(ski_later *later)
-{
-    ski_free(later);
-}
-
 void ski_later_add(ski_engine *engine, ski_later *take_later)
 {
     if (engine->later_last) {

@@ -12,6 +12,7 @@
 #include "store/log/hold.h"
 #include "store/log/mend.h"
 #include "store/log/names.h"
+#include "store/log/now.h"
 #include "store/log/scrub.h"
 #include <assert.h>
 #include <stdio.h>
@@ -430,4 +431,5 @@ const skald_store_driver ski_store_log = {
     .backup = ski_backup,
     .salvage = ski_salvage,
     .parts = ski_parts,
+    .event_now = ski_event_now,
 };

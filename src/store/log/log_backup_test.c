@@ -218,6 +218,94 @@ static void test_a_backup_that_fails_leaves_nothing(void **state)
     ski_store_log.close(driver);
 }
 
+// Values erased while a backup is made: once, when a file of this kind is about to be taken.
+typedef struct meanwhile {
+    void *driver;
+    const char *kind; // NULL: it was done
+    bool put;
+} meanwhile;
+
+static bool dead_none(void *context, const skald_store_mark *mark)
+{
+    meanwhile *m = context;
+
+    (void)mark;
+    if (!m->put) value_put(m->driver, "reply", "second"); // behind what compaction has sealed
+    m->put = true;
+    return false;
+}
+
+static bool proceed_on(void *context, uint64_t done, uint64_t all)
+{
+    (void)context;
+    (void)done;
+    (void)all;
+    return true;
+}
+
+static void erase(meanwhile *m)
+{
+    skald_store_compact_job job = {
+        .dead = dead_none, .proceed = proceed_on, .context = m, .erase = true};
+    skald_error error = {0};
+
+    if (ski_store_log.compact(m->driver, &job, &error)) fail_msg("compact: %s", error.text);
+}
+
+static skald_err link_meanwhile(void *context, const char *path, const char *name)
+{
+    meanwhile *m = ((world *)context)->mine;
+
+    if (m->kind && strstr(path, m->kind)) {
+        m->kind = NULL;
+        erase(m);
+    }
+    return ski_kernel_system.link(NULL, path, name);
+}
+
+// backup_while_erasing backs up a store that has the value "first", which is replaced and erased
+// meanwhile; the copy has one of the two, with its state file and without.
+static void backup_while_erasing(world *w, const char *kind, const char *has)
+{
+    meanwhile m = {.put = true};
+    char path[300], command[400];
+
+    copy_path(w, path);
+    w->mine = &m;
+    w->kernel.link = link_meanwhile;
+    m.driver = world_open(w, &small);
+    append_many(m.driver, 1, 10);
+    value_put(m.driver, "reply", "first"); // compaction comes to it when it has been replaced
+    erase(&m); // one state file, and an empty segment that is written to
+    m.put = false;
+    m.kind = kind;
+    (void)backup(m.driver, path);
+    assert_true(m.put && !m.kind);
+    work_off(m.driver);
+    (void)snprintf(command, sizeof command, "! grep -q first %s/*", w->path);
+    assert_int_equal(system(command), 0);
+    ski_store_log.close(m.driver);
+    world_turn(w, path);
+    (void)snprintf(command, sizeof command, "rm -f %s/*.ckpt", path);
+    for (int stated = 1; stated >= 0; stated--) {
+        m.driver = world_open(w, &small);
+        value_is(m.driver, "reply", has);
+        assert_int_equal(world_check(m.driver, 1, data_len), 10);
+        ski_store_log.close(m.driver);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+static void test_erased_before_the_state_is_taken(void **state)
+{
+    backup_while_erasing(*state, ".ckpt", "second");
+}
+
+static void test_erased_before_a_segment_is_taken(void **state)
+{
+    backup_while_erasing(*state, "seg-00000001.0.log", "first");
+}
+
 // flip turns bits of a byte of the world's store.
 static void flip(const world *w, const char *name, long at)
 {
@@ -444,6 +532,8 @@ int main(void)
         WORLD(test_without_links_it_is_copied),
         WORLD(test_a_backup_of_nothing_and_of_a_store_that_is_only_read),
         WORLD(test_a_backup_that_fails_leaves_nothing),
+        WORLD(test_erased_before_the_state_is_taken),
+        WORLD(test_erased_before_a_segment_is_taken),
         WORLD(test_salvage_keeps_positions),
         WORLD(test_salvage_of_a_damaged_end),
         WORLD(test_damage_that_a_reader_finds_is_known),

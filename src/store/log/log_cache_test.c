@@ -404,6 +404,90 @@ static void readers_share_a_small_cache(void **state)
     ski_store_log.close(driver);
 }
 
+// --- the end of a log, of events that go on in the next piece -----------------------------------
+
+static skald_err pread_counted(void *context, ski_file *file, void *buf, size_t len,
+                               uint64_t offset, size_t *ret_read)
+{
+    world *w = context;
+
+    if (len == SKI_PIECE) ++*(uint64_t *)w->mine;
+    return ski_kernel_system.pread(NULL, file, buf, len, offset, ret_read);
+}
+
+static uint64_t all_read(void *driver)
+{
+    skald_read read = {.page_bytes_max = 64 * 1024};
+    uint64_t count = 0;
+
+    for (bool end = false; !end;) {
+        skald_store_page page = {0};
+
+        assert_int_equal(ski_store_log.read(driver, &read, &page, NULL), SKALD_OK);
+        count += page.count;
+        read.after = page.position_next;
+        end = page.end;
+        ski_store_log.page_free(driver, &page);
+    }
+    return count;
+}
+
+// Pieces that are right stay, though an event in them goes on in one that may still change, or is
+// longer than a piece.
+static void right_pieces_stay(void **state)
+{
+    enum { small = 150, large_len = 80000 };
+    world *w = *state;
+    skald_store_options options = {.segment_bytes = 1024 * 1024};
+    world_batch *large = ski_alloc(sizeof *large);
+    char *data = ski_alloc(large_len + 1);
+    uint64_t pieces = 0, before = 0;
+    void *driver = NULL;
+
+    w->mine = &pieces;
+    w->kernel.pread = pread_counted;
+    driver = world_open(w, &options);
+    for (uint64_t n = 1; n <= 10; n++) {
+        assert_int_equal(world_append(driver, n, data_len), SKALD_OK);
+    }
+    world_batch_make(large, 11, data_len);
+    large->event.data = world_data(11, large_len, data);
+    assert_int_equal(ski_store_log.commit(driver, &large->batch), SKALD_OK);
+    assert_int_equal(large->told, SKALD_OK);
+    for (uint64_t n = 12; n <= small; n++) {
+        assert_int_equal(world_append(driver, n, data_len), SKALD_OK);
+    }
+    for (int i = 0; i < 4; i++) {
+        before = pieces;
+        assert_int_equal(all_read(driver), small);
+    }
+    assert_true(pieces > 1);
+    assert_int_equal(pieces, before); // the last time none was read anew
+    ski_store_log.close(driver);
+    ski_free(large);
+    ski_free(data);
+}
+
+// What a failed sync has stopped writes no index either.
+static void a_store_that_stopped_makes_no_index(void **state)
+{
+    world *w = *state;
+    void *driver = store_fill(w, 0);
+    skald_store_state figures = {0};
+    uint64_t count = 0;
+
+    ski_store_log.close(driver);
+    byte_turn(w, "seg-00000002.0.idx", 100);
+    driver = world_open(w, &(skald_store_options){.segment_bytes = 64 * 1024});
+    world_fail(w, CALL_SYNC, 1, UINT32_MAX, SKALD_EIO);
+    assert_int_equal(world_append(driver, events + 1, data_len), SKALD_EIO);
+    world_fail(w, CALL_NONE, 0, 0, SKALD_OK);
+    assert_int_equal(sealed_read(driver, false, false, &count), SKALD_ECORRUPT);
+    ski_store_log.state(driver, &figures);
+    assert_int_equal(figures.index_rebuilds, 0);
+    ski_store_log.close(driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +507,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_not_kept, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(an_index_made_anew_is_read, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(pages_stay_while_the_cache_turns, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(right_pieces_stay, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_stopped_makes_no_index, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(readers_share_a_small_cache, world_setup, world_teardown),
     };

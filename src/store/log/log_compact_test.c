@@ -1,110 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Segments rewritten and emptied: what stays true, what is gone from the disk, who may read and
 // append meanwhile, at what pace, and on a full disk.
-#include "base/hash.h"
 #include "store/log/engine.h"
-#include "store/log/log_world.h"
+#include "store/log/log_compact_test_rig.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
-
-enum { data_len = 300, events = 1000, streams = 10 };
-
-static const skald_store_options small = {.segment_bytes = 64 * 1024};
-
-static void work_off(void *driver)
-{
-    while (ski_store_log.step(driver)) continue;
-}
-
-static skald_store_state state_of(void *driver)
-{
-    skald_store_state state = {0};
-
-    ski_store_log.state(driver, &state);
-    return state;
-}
-
-static skald_str stream_of(uint64_t n, char room[32])
-{
-    return (skald_str){room, (size_t)snprintf(room, 32, "stream-%llu",
-                                              (unsigned long long)(n % streams))};
-}
-
-// append is of event n, whose data say "secret" when its stream is number 3.
-static void append(void *driver, uint64_t n)
-{
-    world_batch *mine = ski_alloc(sizeof *mine);
-    char room[32];
-
-    world_batch_make(mine, n, data_len);
-    mine->event.stream = stream_of(n, room);
-    if (n % streams == 3) memcpy(mine->data + 20, "secret", 6);
-    assert_int_equal(ski_store_log.commit(driver, &mine->batch), SKALD_OK);
-    assert_int_equal(mine->told, SKALD_OK);
-    ski_free(mine);
-}
-
-static void *fill(world *w, uint64_t count)
-{
-    void *driver = world_open(w, &small);
-
-    for (uint64_t n = 1; n <= count; n++) {
-        append(driver, n);
-        if (!w->kernel.spawn && n % 100 == 0) work_off(driver);
-    }
-    if (!w->kernel.spawn) work_off(driver);
-    return driver;
-}
-
-// What a job does: the events of streams below `below` are dead, up to `last`.
-typedef struct asked {
-    uint64_t below, only, last, asked, stop_at;
-    uint64_t done;
-} asked;
-
-static bool is_dead(void *context, const skald_store_mark *mark)
-{
-    asked *a = context;
-    uint64_t number = mark->position % streams;
-
-    a->asked++;
-    if (a->last && mark->position > a->last) return false;
-    return a->only ? number == a->only : number < a->below;
-}
-
-static bool goes_on(void *context, uint64_t done, uint64_t all)
-{
-    asked *a = context;
-
-    assert_true(done <= all);
-    assert_true(done >= a->done);
-    a->done = done;
-    return !a->stop_at || done < a->stop_at;
-}
-
-static skald_store_compact_job job_of(asked *a, bool erase)
-{
-    return (
-        skald_store_compact_job){.dead = is_dead, .proceed = goes_on, .context = a, .erase = erase};
-}
-
-static void compact(void *driver, skald_store_compact_job *job)
-{
-    skald_error error = {0};
-
-    if (ski_store_log.compact(driver, job, &error)) fail_msg("compact: %s", error.text);
-}
-
-static void verify_clean(void *driver)
-{
-    skald_verified verified = {0};
-    skald_error error = {0};
-
-    if (ski_store_log.verify(driver, NULL, &verified, &error)) fail_msg("verify: %s", error.text);
-}
 
 // left reads everything and counts what is there; nothing of what is dead may be.
 static uint64_t left(void *driver, const asked *a, bool backwards)
@@ -162,31 +64,6 @@ static void streams_stand(void *driver)
                                                 (skald_str){0}, stream_counts, &count),
                      SKALD_OK);
     assert_int_equal(count, streams);
-}
-
-// files_with counts the files of the store's directory that have some bytes.
-static int files_with(const world *w, const char *bytes)
-{
-    DIR *dir = opendir(w->path);
-    int found = 0;
-
-    assert_non_null(dir);
-    for (struct dirent *item = readdir(dir); item; item = readdir(dir)) {
-        char path[600];
-        char *text = ski_alloc(1 << 21);
-        size_t len = 0;
-        FILE *file = NULL;
-
-        (void)snprintf(path, sizeof path, "%s/%s", w->path, item->d_name);
-        file = fopen(path, "rb");
-        if (file) len = fread(text, 1, 1 << 21, file);
-        assert_true(len < 1 << 21);
-        found += memmem(text, len, bytes, strlen(bytes)) != NULL;
-        if (file) (void)fclose(file);
-        ski_free(text);
-    }
-    (void)closedir(dir);
-    return found;
 }
 
 static void test_what_is_worth_it(void **state)
@@ -247,116 +124,6 @@ static void test_erased_bytes_are_nowhere(void **state)
     assert_int_equal(left(driver, &a, false), events - events / streams + 1);
     verify_clean(driver);
     ski_store_log.close(driver);
-}
-
-// value_set puts a named value; bytes NULL: it goes.
-static void value_set(void *driver, const char *name, const char *bytes)
-{
-    skald_store_value value = {skald_str_of(name), {bytes, bytes ? strlen(bytes) : 0}};
-    world_batch mine = {.tells = 0};
-
-    mine.batch = (skald_store_batch){
-        .values = &value, .value_count = 1, .done = world_done, .context = &mine};
-    assert_int_equal(ski_store_log.commit(driver, &mine.batch), SKALD_OK);
-    assert_int_equal(mine.told, SKALD_OK);
-}
-
-static void value_is(void *driver, const char *name, const char *bytes)
-{
-    skald_buf buf = {.bytes_max = 100};
-    skald_err err = ski_store_log.value_get(driver, skald_str_of(name), &buf);
-
-    assert_int_equal(err, bytes ? SKALD_OK : SKALD_ENOTFOUND);
-    if (bytes) assert_true(skald_str_equal((skald_str){buf.ptr, buf.len}, skald_str_of(bytes)));
-    skald_buf_fini(&buf);
-}
-
-// Values that were replaced or removed, and types of which nothing is left, are in no file.
-static void test_erased_values_are_nowhere(void **state)
-{
-    world *w = *state;
-    void *driver = world_open(w, &small);
-    asked a = {.only = 3};
-    skald_store_compact_job job = job_of(&a, true);
-    char command[1000];
-
-    value_set(driver, "a", "words-once");
-    value_set(driver, "b", "words-gone");
-    value_set(driver, "c", "words-kept");
-    for (uint64_t n = 1; n <= events; n++) {
-        world_batch *mine = ski_alloc(sizeof *mine);
-
-        world_batch_make(mine, n, data_len);
-        if (n % streams == 3) mine->event.type = SKALD_STR("kind.wanting");
-        assert_int_equal(ski_store_log.commit(driver, &mine->batch), SKALD_OK);
-        ski_free(mine);
-        if (n % 100 == 0) work_off(driver);
-        if (n == events - 50) value_set(driver, "a", "words-now"); // state files have the first one
-        if (n == events - 50) value_set(driver, "b", NULL);
-    }
-    assert_true(files_with(w, "words-once") > 1 && files_with(w, "words-gone") > 1);
-    assert_true(files_with(w, "kind.wanting") > 3);
-    compact(driver, &job);
-    work_off(driver);
-    assert_int_equal(files_with(w, "words-once"), 0);
-    assert_int_equal(files_with(w, "words-gone"), 0);
-    assert_int_equal(files_with(w, "kind.wanting"), 0);
-    assert_true(files_with(w, "words-now") > 0 && files_with(w, "words-kept") > 1);
-    verify_clean(driver);
-    ski_store_log.close(driver);
-    for (int made = 0; made < 2; made++) { // of the state file, and of segments alone
-        driver = world_open(w, &small);
-        value_is(driver, "a", "words-now");
-        value_is(driver, "b", NULL);
-        value_is(driver, "c", "words-kept");
-        verify_clean(driver);
-        ski_store_log.close(driver);
-        (void)snprintf(command, sizeof command, "rm -f %s/*.ckpt %s/*.idx", w->path, w->path);
-        assert_int_equal(system(command), 0);
-    }
-}
-
-static uint32_t manifests_sum(const world *w)
-{
-    uint32_t sum = 0;
-
-    for (int copy = 0; copy < 2; copy++) {
-        char path[400];
-        uint8_t bytes[4096];
-        FILE *file = NULL;
-
-        (void)snprintf(path, sizeof path, "%s/MANIFEST-%d", w->path, copy);
-        file = fopen(path, "rb");
-        assert_non_null(file);
-        sum = ski_crc32c(sum, bytes, fread(bytes, 1, sizeof bytes, file));
-        (void)fclose(file);
-    }
-    return sum;
-}
-
-// A sync that fails while values are left out: nothing lists the segment without them.
-static void test_values_replaced_are_synced_first(void **state)
-{
-    world *w = *state;
-    void *driver = fill(w, events);
-    asked a = {.only = 3};
-    skald_store_compact_job job = job_of(&a, true);
-    skald_error error = {0};
-    uint32_t sum = 0;
-
-    value_set(driver, "a", "words-once");
-    compact(driver, &job); // all but the value: the segment it is in is sealed now
-    assert_int_equal(files_with(w, "words-once"), 2);
-    value_set(driver, "a", "words-now");
-    sum = manifests_sum(w);
-    world_fail(w, CALL_SYNC, 4, UINT64_MAX / 2, SKALD_EIO); // before a manifest
-    a.done = 0;
-    assert_int_equal(ski_store_log.compact(driver, &job, &error), SKALD_EIO);
-    world_fail(w, CALL_NONE, 0, 0, SKALD_OK);
-    assert_true(w->stopped > 0);
-    ski_store_log.close(driver);
-    assert_true(files_with(w, "words-once") > 0);
-    assert_int_equal(manifests_sum(w), sum); // nothing lists the segment without it yet
 }
 
 // hours has time go by.
@@ -427,9 +194,105 @@ static void test_floor_age_and_newest(void **state)
     compact(driver, &job);
     assert_int_equal(a.asked, 0); // it was read, and too little was dead
     a.done = 0;
-    hours(w, 25);
+    hours(w, 5);
     compact(driver, &job);
-    assert_true(a.asked > events / 2); // a day later it is looked at again
+    assert_int_equal(a.asked, 0);
+    hours(w, 2);
+    compact(driver, &job);
+    assert_true(a.asked > events / 2); // as all may be dead it is looked at again before a day is
+    a.asked = a.done = 0;
+    job.known = false;
+    a.last = 0;
+    a.below = 5;
+    compact(driver, &job);
+    assert_true(job.events_erased > events / 3);
+    a.asked = a.done = 0;
+    a.last = 1;
+    job.known = true;
+    compact(driver, &job);
+    assert_true(a.asked > events / 4); // what was rewritten has not been looked at
+    ski_store_log.close(driver);
+}
+
+static void test_a_day_until_it_is_looked_at_again(void **state)
+{
+    world *w = *state;
+    void *driver = fill(w, events);
+    skald_store_beginning beginnings[6];
+    char rooms[6][32];
+    asked a = {.last = 1};
+    skald_store_compact_job job = job_of(&a, false);
+
+    for (uint64_t i = 0; i < 6; i++) {
+        beginnings[i] =
+            (skald_store_beginning){SKALD_STR(""), stream_of(i, rooms[i]), UINT64_MAX, 0};
+    }
+    job.known = true;
+    job.beginnings = beginnings;
+    job.beginning_count = 6;
+    compact(driver, &job);
+    assert_true(a.asked > events / 2);
+    a.asked = a.done = 0;
+    hours(w, 20);
+    compact(driver, &job);
+    assert_int_equal(a.asked, 0);
+    hours(w, 5);
+    compact(driver, &job);
+    assert_true(a.asked > events / 2);
+    ski_store_log.close(driver);
+}
+
+// Asking an index for many streams is paced as well, and a stop ends it; for too many the segment
+// is read instead.
+static void test_many_questions_to_an_index(void **state)
+{
+    enum { batches = 12, of_batch = 500, few = 260, many = 400, asked_bytes = 256 * 4096 };
+    static const skald_store_options large = {.segment_bytes = 4 * 1024 * 1024};
+    world *w = *state;
+    void *driver = world_open(w, &large);
+    skald_event *all = ski_alloc_zeroed(of_batch, sizeof *all);
+    skald_store_beginning *beginnings = ski_alloc_zeroed(many, sizeof *beginnings);
+    char(*rooms)[32] = ski_alloc_zeroed(many, sizeof *rooms);
+    world_batch *mine = ski_alloc(sizeof *mine);
+    asked a = {.below = 0};
+    skald_store_compact_job job = job_of(&a, false);
+
+    for (uint64_t b = 0; b < batches; b++) {
+        world_batch_make(mine, b, 40);
+        for (uint64_t i = 0; i < of_batch; i++) {
+            all[i] = mine->event;
+            all[i].id = world_id(b * of_batch + i + 1);
+        }
+        mine->batch.events = all;
+        mine->batch.event_count = of_batch;
+        assert_int_equal(ski_store_log.commit(driver, &mine->batch), SKALD_OK);
+        work_off(driver);
+    }
+    assert_int_equal(state_of(driver).segments_sealed, 1);
+    for (uint64_t i = 0; i < many; i++) {
+        int len = snprintf(rooms[i], sizeof rooms[i], "none-%llu", (unsigned long long)i);
+
+        beginnings[i] =
+            (skald_store_beginning){SKALD_STR(""), {rooms[i], (size_t)len}, UINT64_MAX, 0};
+    }
+    job.known = true;
+    job.beginnings = beginnings;
+    job.beginning_count = few;
+    compact(driver, &job);
+    assert_int_equal(a.done, asked_bytes);
+    assert_int_equal(a.asked, 0);
+    a.done = 0;
+    a.stop_at = 1;
+    compact(driver, &job); // it ends there, and that is no error
+    assert_int_equal(a.done, asked_bytes);
+    a.stop_at = a.done = 0;
+    job.beginning_count = many;
+    compact(driver, &job);
+    assert_true(a.asked > of_batch);
+    ski_free(all);
+    ski_free(beginnings);
+    ski_free(rooms);
+    ski_free(mine);
     ski_store_log.close(driver);
 }
 
@@ -648,10 +511,10 @@ int main(void)
         WORLD(test_damage_is_left_alone),
         WORLD(test_not_faster_than_it_may),
         WORLD(test_readers_meanwhile),
-        WORLD(test_erased_values_are_nowhere),
-        WORLD(test_values_replaced_are_synced_first),
         WORLD(test_only_what_may_be_dead_is_read),
         WORLD(test_floor_age_and_newest),
+        WORLD(test_a_day_until_it_is_looked_at_again),
+        WORLD(test_many_questions_to_an_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 // The index in memory and its postings, the window of several, recent ids, totals, and the values.
 #include "base/alloc.h"
 #include "store/log/recent.h"
+#include "store/log/scan.h"
 #include "store/log/totals.h"
 #include "store/log/values.h"
 #include "store/log/window.h"
@@ -167,6 +168,7 @@ static void test_index_events_that_are_missing(void **state)
     assert_int_equal(ski_index_row_of(&index, 3)->recorded_at, 1);
     assert_int_equal(ski_index_from(&index, 2, 5), 5);
     assert_int_equal(ski_index_add_missing(&index, SKI_INDEX_EVENTS_MAX), SKALD_EFULL);
+    assert_int_equal(ski_index_add_missing(&index, SKI_SEGMENT_EVENTS_MAX), SKALD_EFULL);
     ski_index_fini(&index);
 }
 
@@ -401,11 +403,70 @@ static void test_values(void **state)
     assert_int_equal(ski_values_prepare(&values, &value, &change), SKALD_OK);
     found = ski_values_find(&values, SKALD_STR("one")); // prepared is not applied
     assert_true(found && found->len == 1 && found->bytes[0] == '1');
-    ski_values_abandon(&change);
+    ski_values_abandon(&values, &change);
     found = ski_values_find(&values, SKALD_STR("two"));
     assert_true(found && found->len == 0);
     value_set(&values, SKALD_STR("one"), (skald_str){0});
     assert_null(ski_values_find(&values, SKALD_STR("one")));
+    ski_values_fini(&values);
+}
+
+static void test_values_that_come_and_go_leave_nothing(void **state)
+{
+    enum { names = 100000, at_a_time = 100 };
+    ski_values values = {0};
+    ski_values_change changes[2 * at_a_time];
+    char text[32];
+
+    (void)state;
+    value_set(&values, SKALD_STR("stays"), SKALD_STR("1"));
+    for (unsigned n = 0; n < names; n += at_a_time) {
+        for (unsigned i = 0; i < 2 * at_a_time; i++) { // each is set, then removed
+            skald_store_value value = {.bytes = i < at_a_time ? SKALD_STR("x") : (skald_str){0}};
+
+            (void)snprintf(text, sizeof text, "idempotency/%u", n + i % at_a_time);
+            value.name = skald_str_of(text);
+            assert_int_equal(ski_values_prepare(&values, &value, &changes[i]), SKALD_OK);
+        }
+        assert_null(ski_values_find(&values, skald_str_of(text)));
+        for (unsigned i = 0; i < 2 * at_a_time; i++) ski_values_apply(&values, &changes[i]);
+        assert_null(ski_values_find(&values, skald_str_of(text)));
+    }
+    assert_int_equal(values.map.count, 1);
+    assert_true(values.count <= 1 + at_a_time && values.map.size_mask < 4 * at_a_time);
+    for (uint32_t i = 1; i < values.count; i++) assert_null(values.entries[i].name);
+    assert_non_null(ski_values_find(&values, SKALD_STR("stays")));
+    ski_values_fini(&values);
+}
+
+static void test_values_prepared_hold_their_name(void **state)
+{
+    ski_values values = {0};
+    const skald_store_value set = {SKALD_STR("name"), SKALD_STR("1")};
+    const skald_store_value removal = {.name = SKALD_STR("name")};
+    ski_values_change first, second, third;
+
+    (void)state;
+    assert_int_equal(ski_values_prepare(&values, &removal, &first), SKALD_OK);
+    assert_int_equal(ski_values_prepare(&values, &set, &second), SKALD_OK);
+    assert_int_equal(ski_values_prepare(&values, &set, &third), SKALD_OK);
+    ski_values_apply(&values, &first); // the name is gone, and is still known by its slot
+    value_set(&values, SKALD_STR("other"), SKALD_STR("2"));
+    ski_values_apply(&values, &second);
+    assert_non_null(ski_values_find(&values, SKALD_STR("name")));
+    ski_values_abandon(&values, &third);
+    ski_values_abandon(&values, &third); // does nothing
+    assert_non_null(ski_values_find(&values, SKALD_STR("name")));
+    assert_int_equal(ski_values_prepare(&values, &removal, &first), SKALD_OK);
+    ski_values_apply(&values, &first);
+    // Abandoned, a new name leaves nothing either; names that were removed may be kept.
+    assert_int_equal(ski_values_prepare(&values, &set, &second), SKALD_OK);
+    ski_values_abandon(&values, &second);
+    assert_int_equal(values.map.count, 1);
+    values.removals = true;
+    assert_int_equal(ski_values_prepare(&values, &removal, &first), SKALD_OK);
+    ski_values_apply(&values, &first);
+    assert_int_equal(values.map.count, 2);
     ski_values_fini(&values);
 }
 
@@ -449,6 +510,8 @@ int main(void)
         cmocka_unit_test(test_totals),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_values_that_come_and_go_leave_nothing),
+        cmocka_unit_test(test_values_prepared_hold_their_name),
         cmocka_unit_test(test_values_without_memory),
     };
 

@@ -340,6 +340,48 @@ static void test_the_end_is_damaged_and_nobody_knows_how_far(void **state)
     ski_store_log.close(driver);
 }
 
+// Positions that no segment has room for, in a frame and in the manifest, with checksums that are
+// right: they are not believed, for each one that is missing takes memory.
+static void test_positions_out_of_the_world(void **state)
+{
+    world *w = *state;
+    static uint8_t bytes[2 * 1024 * 1024];
+    uint8_t *frame = bytes + frame_at(5);
+    ski_segment_header header;
+    ski_manifest manifest = {0};
+    unsigned damaged = 0;
+    bool unsure = false;
+    seen all;
+    void *driver = NULL;
+
+    store_crash(w, 5);
+    file_flip(w, first_name, frame_at(4) + 200, 1);
+    assert_true(file_read(w, first_name, bytes, sizeof bytes) > frame_at(6));
+    assert_int_equal(ski_segment_header_get(bytes, &header), SKALD_OK);
+    ski_put_u64(frame + 8, UINT64_C(1) << 30);
+    ski_put_u32(frame + 60, ski_crc32c(ski_frame_seed(header.salt), frame, 60));
+    ski_put_u32(frame + frame_len - 8,
+                ski_crc32c(ski_crc32c(0, frame, 60), frame + 64, frame_len - 8 - 64));
+    file_write(w, first_name, frame_at(5), frame, frame_len);
+    driver = world_open(w, &salvage);
+    all = read_all(driver, false);
+    assert_int_equal(all.count, 3);
+    assert_int_equal(all.refused, 1);
+    ski_store_log.close(driver);
+    assert_int_equal(ski_manifest_load(&w->kernel, w->path, false, &manifest, &damaged), SKALD_OK);
+    manifest.durable_pos = UINT64_C(1) << 40;
+    for (unsigned i = 0; i < SKI_MANIFEST_COPIES; i++) {
+        assert_int_equal(ski_manifest_save(&w->kernel, w->path, &manifest, &unsure), SKALD_OK);
+    }
+    ski_manifest_fini(&manifest);
+    driver = world_open(w, &salvage);
+    assert_true(ski_store_log.head(driver) <= SKI_SEGMENT_EVENTS_MAX);
+    all = read_all(driver, false);
+    assert_int_equal(all.count, 3);
+    assert_int_equal(all.refused, 1);
+    ski_store_log.close(driver);
+}
+
 static void test_values_that_are_damaged(void **state)
 {
     world *w = *state;
@@ -385,6 +427,10 @@ static void test_segments_that_are_missing_or_too_many(void **state)
     (void)fclose(fopen(from, "wb"));
     path_of(w, "seg-00000004.1.log", to);
     (void)fclose(fopen(to, "wb"));
+    file_flip(w, "seg-00000002.0.log", 40, 1); // an opening that is refused leaves them
+    world_refuses(w, &small, SKALD_ECORRUPT, "No data was changed");
+    file_flip(w, "seg-00000002.0.log", 40, 1);
+    assert_int_equal(access(from, F_OK) || access(to, F_OK), 0);
     store_goes_on(w, &small, 350);
     assert_int_not_equal(access(from, F_OK), 0);
     assert_int_not_equal(access(to, F_OK), 0);
@@ -598,6 +644,7 @@ int main(void)
         WORLD(test_read_only_writes_nothing),
         WORLD(test_read_only_needs_a_store),
         WORLD(test_the_end_is_damaged_and_nobody_knows_how_far),
+        WORLD(test_positions_out_of_the_world),
         WORLD(test_values_that_are_damaged),
         WORLD(test_segments_that_are_missing_or_too_many),
         WORLD(test_the_last_segment_is_gone),

@@ -36,6 +36,7 @@ typedef struct world {
     uint64_t stopped;  // calls of stop
     uint64_t later_ns; // added to the time
     uint64_t advanced; // what the host was told
+    void *mine;        // for calls that a test puts into the kernel
     skald_store_host host;
 } world;
 

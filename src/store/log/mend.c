@@ -23,6 +23,7 @@ static uint64_t indexes_made(ski_engine *engine)
 // none was made since there were so many, so it was something else.
 static bool indexes_mend(ski_engine *engine, uint64_t made)
 {
+    if (engine->dead && !engine->read_only) return false; // nothing is written any more
     ski_mutex_lock(&engine->keeping);
     while (ski_seal_again(engine)) continue;
     ski_mutex_unlock(&engine->keeping);

@@ -6,7 +6,7 @@
 //
 // Invariants:
 //   1. An entry lies between the place its tag names and the first free one behind it, cyclically.
-//   2. No part is more than four fifths full.
+//   2. No part is more than six sevenths full.
 //   3. An entry younger than events_max is never dropped but by remove.
 //   4. Ages are told modulo 2^32: every part is made anew, and so cleaned, long before its entries
 //      could seem young again, for each new entry takes room.
@@ -47,10 +47,10 @@ static bool entry_young(const ski_recent_entry *entry, uint64_t last, uint64_t e
     return (uint32_t)last - entry->position < events_max;
 }
 
-// part_size is the size of a part for so many entries: five eighths full.
+// part_size is the size of a part for so many entries: five sevenths full.
 static uint32_t part_size(uint64_t entries)
 {
-    return (uint32_t)(entries + entries * 3 / 5) + first_size;
+    return (uint32_t)(entries + entries * 2 / 5) + first_size;
 }
 
 // part_renew makes a part anew, without what is too old.
@@ -111,7 +111,7 @@ skald_err ski_recent_add(ski_recent *recent, uint64_t hash, uint64_t position, u
     ski_recent_entry entry = {tag_of(hash), (uint32_t)position};
 
     if (entry_free(&entry)) entry.tag = 1; // one hash in 2^32, at one position in 2^32: not found
-    if (part->used >= part->size - part->size / 5) SKALD_TRY(part_renew(recent, part, last));
+    if (part->used >= part->size - part->size / 7) SKALD_TRY(part_renew(recent, part, last));
     entry_put(part, entry);
     return SKALD_OK;
 }

@@ -2,7 +2,7 @@
 // store/log/recent.h - the ids of the newest events: from the hash of an id to positions that may
 // have it. What is found is verified by whoever asks.
 //
-// Eight bytes an event, at most about twelve with the room that is kept. Entries that have become
+// Eight bytes an event, eleven and a half with the room that is kept. Entries that have become
 // too old fall out when a part of the table is made anew; the table is in 64 parts, so that this
 // never takes long. One thread at a time.
 #ifndef SKI_STORE_LOG_RECENT_H

@@ -8,7 +8,7 @@
 //   - if any watermark found anywhere (manifest, every valid frame before or behind X) says that
 //   bytes behind X, or
 //     events from P on, were stored, then acknowledged data is damaged: the store is not opened for
-//     writing, and nothing is changed;
+//     writing, and no data is changed;
 //   - else X is where a crash has torn the last group, of which nothing was acknowledged: what is
 //     behind X is zeroed.
 // Opened read-only, damaged ranges are noted and reading goes on behind them, and nothing is
@@ -45,9 +45,17 @@ static skald_err damage_fail(const ski_recovery *work, const char *name, const s
     }
     return skald_fail(
         work->error, SKALD_ECORRUPT,
-        "stored data is damaged: %s, offset %llu, %llu bytes (%s). Nothing was changed. Restore "
+        "stored data is damaged: %s, offset %llu, %llu bytes (%s). No data was changed. Restore "
         "the file from a backup, or open the store read-only to save the rest",
         name, (unsigned long long)damage->offset, (unsigned long long)damage->length, events);
+}
+
+// position_bound is the last position, up to one that is claimed, that the last segment can have.
+static uint64_t position_bound(const ski_engine *engine, uint64_t position)
+{
+    uint64_t most = ski_window_base(&engine->window) + SKI_SEGMENT_EVENTS_MAX - 1;
+
+    return position < most ? position : most;
 }
 
 skald_err ski_recovery_damage(ski_recovery *work, uint32_t slot, const ski_damage *damage)
@@ -144,7 +152,7 @@ static skald_err scan_skip(ski_recovery *work, uint32_t slot, bool *ret_ended)
     damage.position_last = UINT64_MAX;
     if (work->last) {
         if (scan->durable_off > damage.offset) damage.length = scan->durable_off - damage.offset;
-        damage.position_last = scan->durable_pos;
+        damage.position_last = position_bound(work->engine, scan->durable_pos);
     }
     return ski_recovery_damage(work, slot, &damage);
 }
@@ -456,7 +464,8 @@ static void first_uuid(ski_recovery *work)
 static skald_err recover_open_end(ski_recovery *work)
 {
     ski_engine *engine = work->engine;
-    uint64_t first = ski_window_last(&engine->window) + 1, last = engine->manifest.durable_pos;
+    uint64_t first = ski_window_last(&engine->window) + 1;
+    uint64_t last = position_bound(engine, engine->manifest.durable_pos);
     uint32_t damage = engine->damage_count - 1;
 
     SKALD_TRY(recovery_missing(work, last > first ? last + 1 : first + 1));
@@ -531,6 +540,7 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     }
     if (!err) err = recover_manifest(&work);
     if (!err) err = recover_segments(&work);
+    if (!err && !engine->read_only) err = ski_found_aside(engine, &work.found, &work.chosen);
     if (!err && !engine->read_only) {
         ski_found_tidy(engine, &work.found);
         err = recover_write(&work);

@@ -36,10 +36,13 @@ typedef struct ski_found {
 skald_err ski_found_list(ski_engine *engine, ski_found *found) SKALD_CHECK;
 void ski_found_fini(ski_found *found);
 // ski_found_choose gives the segments that the store consists of: what the manifest lists, then
-// what follows it without a gap. Others are set aside under another name (not in a store opened
-// read-only). missing: the number of one that must be there and is not; 0: none.
+// what follows it without a gap. missing: the number of one that must be there and is not; 0: none.
 skald_err ski_found_choose(ski_engine *engine, const ski_found *found, ski_manifest *ret_chosen,
                            uint32_t *ret_missing) SKALD_CHECK;
+// ski_found_aside sets segments that were not chosen aside, under another name: only when the store
+// is opened.
+skald_err ski_found_aside(ski_engine *engine, const ski_found *found, const ski_manifest *chosen)
+    SKALD_CHECK;
 // ski_found_unlink removes a file that was made of others and is of no use; that it stays does no
 // harm.
 void ski_found_unlink(ski_engine *engine, const char *name);

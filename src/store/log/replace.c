@@ -150,6 +150,7 @@ static skald_err replace_turn(ski_engine *engine, uint32_t slot, const ski_rewri
     segment->seed = rewritten->seed;
     segment->end = ski_sealed_info_of(rewritten->sealed)->end;
     segment->file_bytes = rewritten->file_bytes;
+    segment->looked_ns = segment->looked_bytes = 0; // that was of the old one
     engine->filters_due = true;
     return SKALD_OK;
 }

@@ -5,7 +5,7 @@
 //
 // A value may be left out where it stood once what replaced it is on the device: whoever replays
 // the log comes to that later. So the end of the log is synced before anything without it has its
-// name.
+// name; the manifest that then lists a segment without it says that this end is on the device.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <string.h>
@@ -29,7 +29,7 @@ skald_err ski_values_settle(ski_engine *engine)
 
     ski_writer_take(engine);
     if (engine->dead) err = SKALD_EIO;
-    if (!err) err = ski_engine_sync(engine, engine->tail.segment->file);
+    if (!err) err = ski_writer_sync(engine);
     ski_writer_give(engine);
     return err;
 }
@@ -106,7 +106,6 @@ static skald_err restate_one(ski_engine *engine, uint32_t segment_no)
 static void states_drop(ski_engine *engine, bool keep_newest)
 {
     uint32_t kept = keep_newest ? 1 : 0;
-    uint32_t newest = engine->state_count ? engine->states[engine->state_count - 1] : 0;
 
     while (engine->state_count > kept) {
         char name[SKI_STATE_NAME], path[SKI_ENGINE_PATH_MAX];
@@ -118,7 +117,6 @@ static void states_drop(ski_engine *engine, bool keep_newest)
         if (ski_engine_path(engine, name, path)) continue;
         if (engine->kernel->unlink(engine->kernel->context, path)) continue; // opening does it
     }
-    if (kept && newest) engine->states[0] = newest;
 }
 
 skald_err ski_restate(ski_engine *engine)

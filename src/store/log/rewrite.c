@@ -194,7 +194,7 @@ typedef struct output {
     uint64_t at; // of bytes in the file
     uint32_t chain, seed, no;
     ski_frame_header last; // of the old one's frames, the last one there was
-    ski_values values;     // the last of each name here
+    ski_values values;     // the last of each name here, removals too
     bool values_dropped;
 } output;
 
@@ -457,7 +457,8 @@ static skald_err segment_write(ski_rewrite *rewrite, ski_rewritten *rewritten,
     const ski_kernel *kernel = engine->kernel;
     const ski_sealed_info *info = ski_sealed_info_of(rewrite->indexed->sealed);
     char name[SKI_SEGMENT_NAME], path[SKI_ENGINE_PATH_MAX], making[SKI_ENGINE_PATH_MAX];
-    output out = {.kernel = kernel, .chain = info->prev_crc, .no = info->no};
+    output out = {
+        .kernel = kernel, .chain = info->prev_crc, .no = info->no, .values.removals = true};
     ski_segment_header header = {.store = engine->store,
                                  .no = info->no,
                                  .generation = rewritten->generation,

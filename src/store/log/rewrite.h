@@ -27,7 +27,7 @@ skald_err ski_rewrite_begin(ski_rewrite *rewrite, ski_engine *engine, uint32_t s
     SKALD_CHECK;
 void ski_rewrite_end(ski_rewrite *rewrite);
 // ski_rewrite_estimate says from the index how many bytes can be dead, at most, by what the job
-// says is known. Fails: CORRUPT, IO, NOMEM.
+// says is known. Fails: CORRUPT, CLOSED (passed said no), IO, NOMEM.
 skald_err ski_rewrite_estimate(const ski_rewrite *rewrite, const skald_store_compact_job *job,
                                uint64_t *ret_bytes) SKALD_CHECK;
 // ski_rewrite_look asks of every event whether it is dead; with dead NULL every one is, and nothing

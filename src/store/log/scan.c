@@ -122,14 +122,23 @@ static void scan_note(ski_scan *scan, const ski_frame_header *header)
     if (header->incarnation > scan->incarnation_max) scan->incarnation_max = header->incarnation;
 }
 
-static bool frame_follows(const ski_scan *scan, const ski_frame_header *header)
+// positions_fit: so many events can have been before the frame. Only a segment that was written
+// again says nothing of it by its bytes: of what was erased there are none.
+static bool positions_fit(const ski_scan *scan, uint64_t offset, const ski_frame_header *header)
+{
+    uint64_t room = scan->header.generation ? SKI_SEGMENT_EVENTS_MAX : offset / SKI_RECORD_FIXED;
+
+    return header->base_pos >= scan->position && header->base_pos - scan->header.base_pos <= room;
+}
+
+static bool frame_follows(const ski_scan *scan, uint64_t offset, const ski_frame_header *header)
 {
     if (header->incarnation < scan->incarnation || header->append_us < scan->append_us)
         return false;
-    if (!scan->chain_known) return header->base_pos >= scan->position;
+    if (!scan->chain_known) return positions_fit(scan, offset, header);
     if (header->prev_crc != scan->chain) return false;
     // A segment that was written again has gaps where events were erased.
-    if (scan->header.generation) return header->base_pos >= scan->position;
+    if (scan->header.generation) return positions_fit(scan, offset, header);
     return header->base_pos == scan->position;
 }
 
@@ -143,7 +152,7 @@ skald_err ski_scan_next(ski_scan *scan, ski_scan_frame *ret_frame)
     if (err == SKALD_ECORRUPT) return SKALD_ENOTFOUND;
     if (err) return err;
     scan_note(scan, &frame.header);
-    if (!frame_follows(scan, &frame.header)) return SKALD_ENOTFOUND;
+    if (!frame_follows(scan, scan->offset, &frame.header)) return SKALD_ENOTFOUND;
     scan->offset += frame.header.total_len;
     scan->position = frame.header.base_pos + frame.header.count;
     scan->chain = frame.crc;
@@ -185,7 +194,7 @@ skald_err ski_scan_resume(ski_scan *scan, ski_scan_frame *ret_frame)
     do {
         scan->offset += 8;
         SKALD_TRY(ski_scan_search(scan, &frame));
-    } while (!frame_follows(scan, &frame.header));
+    } while (!frame_follows(scan, scan->offset, &frame.header));
     *ret_frame = frame;
     return SKALD_OK;
 }

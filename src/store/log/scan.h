@@ -10,6 +10,9 @@
 #include "store/log/frame.h"
 #include "store/log/segment.h"
 
+// A segment has 1 GiB at most, and an event takes SKI_RECORD_FIXED bytes at least.
+#define SKI_SEGMENT_EVENTS_MAX ((UINT64_C(1) << 30) / SKI_RECORD_FIXED)
+
 typedef struct ski_scan {
     const ski_kernel *kernel;
     ski_file *file;
@@ -56,7 +59,7 @@ skald_err ski_scan_next(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 skald_err ski_scan_search(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 
 // ski_scan_resume does so behind damage at offset, passing over frames that cannot follow what was
-// read before.
+// read before, or have more events before them than there is room for.
 skald_err ski_scan_resume(ski_scan *scan, ski_scan_frame *ret_frame) SKALD_CHECK;
 
 // ski_scan_dirty gives the end of the last byte in the file, from offset on, that is not zero;

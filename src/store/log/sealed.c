@@ -174,6 +174,7 @@ void ski_sealed_view_begin(ski_sealed_view *view, const ski_sealed *sealed)
     view->bytes = NULL;
     view->at = UINT32_MAX;
     view->piece = NULL;
+    view->passing = false;
 }
 
 void ski_sealed_view_end(ski_sealed_view *view)
@@ -223,7 +224,7 @@ static bool view_cached(ski_sealed_view *view, uint32_t at)
     if (!view->piece || view->piece_number != number) {
         ski_cache_return(cache, view->piece);
         view->piece = ski_cache_lend(cache, sealed->cached, number, &again);
-        if (!view->piece && again) view->piece = piece_load(sealed, number);
+        if (!view->piece && again && !view->passing) view->piece = piece_load(sealed, number);
         view->piece_number = number;
     }
     if (!view->piece) return false;
@@ -423,7 +424,6 @@ static skald_err tail_load(ski_sealed *sealed, skald_error *reterr_error)
 static void sealed_free(ski_sealed *sealed)
 {
     pool_remove(sealed->pool, sealed);
-    if (sealed->pool->cache) ski_cache_forget(sealed->pool->cache, sealed->cached);
     for (unsigned i = 0; i < SKI_SEALED_TABLES; i++) ski_free(sealed->filters[i]);
     ski_free(sealed->keys);
     ski_free(sealed->ladder);

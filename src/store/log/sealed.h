@@ -85,7 +85,7 @@ typedef struct ski_sealed_source {
 // of a segment skip positions though their chain is whole, those are erased; where the chain is
 // broken, damaged. Fails: NOTFOUND (no such segment), CORRUPT (its header, or it has no SEAL and no
 // damage either: it is not sealed), UNSUPPORTED, READONLY, IO (also: a sync failed, *ret_unsure),
-// NOMEM, CLOSED, TOOBIG (more than 2^24 positions); then there is no new index, and at most a .tmp.
+// NOMEM, CLOSED, TOOBIG (more positions than fit); then there is no new index, and at most a .tmp.
 skald_err ski_sealed_build(const ski_sealed_source *source, bool *ret_unsure,
                            skald_error *reterr_error) SKALD_CHECK;
 // ski_sealed_build_memory builds it without a file, for a store that is only read: its blocks are
@@ -153,6 +153,7 @@ typedef struct ski_sealed_view {
     uint32_t at;          // its number in the file; UINT32_MAX: none
     ski_piece *piece;     // that bytes lie in, or that lies around it; NULL: none is lent
     uint32_t piece_number;
+    bool passing; // set after begin by who looks at all of it once: the cache is left as it is
     uint8_t room[SKI_BLOCK];
 } ski_sealed_view;
 void ski_sealed_view_begin(ski_sealed_view *view, const ski_sealed *sealed);

@@ -29,6 +29,7 @@
 #define SKI_STORE_LOG_SEALED_FORMAT_H
 
 #include "store/log/blocks.h"
+#include "store/log/scan.h"
 #include "store/log/sealed.h"
 
 enum ski_sealed_section {
@@ -60,8 +61,7 @@ enum {
 };
 #define SKI_ROW_ERASED UINT32_MAX
 #define SKI_ROW_DAMAGED (UINT32_MAX - 1)
-// A segment has 1 GiB at most, so this is more than any holds.
-#define SKI_SEALED_ROWS_MAX (UINT32_C(1) << 24)
+#define SKI_SEALED_ROWS_MAX ((uint32_t)SKI_SEGMENT_EVENTS_MAX)
 
 enum ski_list_kind { SKI_LIST_INLINE, SKI_LIST_DENSE, SKI_LIST_LONG };
 

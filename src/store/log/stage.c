@@ -142,9 +142,11 @@ static void stage_repeat(const stage *job)
                                        .repeated = true};
 }
 
-void ski_staged_forget(ski_staged *item)
+void ski_staged_forget(ski_engine *engine, ski_staged *item)
 {
-    for (uint32_t i = 0; i < item->change_count; i++) ski_values_abandon(&item->changes[i]);
+    for (uint32_t i = 0; i < item->change_count; i++) {
+        ski_values_abandon(&engine->values, &item->changes[i]);
+    }
     ski_free(item->changes);
     item->changes = NULL;
     item->change_count = 0;
@@ -162,7 +164,7 @@ static skald_err changes_prepare(const stage *job, ski_staged *item)
                                            &item->changes[item->change_count]);
 
         if (err) {
-            ski_staged_forget(item);
+            ski_staged_forget(job->engine, item);
             return err;
         }
         item->change_count++;
@@ -266,7 +268,7 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
         assert(!undone);
         (void)undone;
         ski_window_cut(&engine->window, item->base_pos - 1);
-        ski_staged_forget(item);
+        ski_staged_forget(engine, item);
         group->len = group_len;
         return err;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values. An entry stays once its name was seen: names are few (one per subscription), and a value
-// that was removed is often set again.
+// Values. An entry goes when its value is removed, for names may be many that come and go; but not
+// while a change of it is prepared, which knows it by its slot.
 #include "store/log/values.h"
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -37,10 +37,13 @@ static uint32_t values_slot(const ski_values *values, uint64_t hash, skald_str n
     return SKI_MAP_NONE;
 }
 
-static skald_err entry_add(ski_values *values, uint64_t hash, skald_str name, uint32_t *ret_slot)
+// entry_free gives a slot for a new entry, which is taken only when it has a name.
+static skald_err entry_free(ski_values *values, uint32_t *ret_slot)
 {
-    ski_values_entry *entry = NULL;
-
+    if (values->free_first) {
+        *ret_slot = values->free_first - 1;
+        return SKALD_OK;
+    }
     if (values->count == values->size) {
         uint32_t size = values->size ? values->size * 2 : first_entries;
         ski_values_entry *entries = ski_realloc(values->entries, size * sizeof *entries);
@@ -49,17 +52,45 @@ static skald_err entry_add(ski_values *values, uint64_t hash, skald_str name, ui
         values->entries = entries;
         values->size = size;
     }
-    entry = &values->entries[values->count];
-    *entry =
-        (ski_values_entry){.name = ski_alloc(name.len + 1), .name_len = name.len, .hash = hash};
-    if (!entry->name) return SKALD_ENOMEM;
-    memcpy(entry->name, name.ptr, name.len);
-    if (ski_map_put(&values->map, hash, values->count, entry_hash_of, values)) {
-        ski_free(entry->name);
+    *ret_slot = values->count;
+    return SKALD_OK;
+}
+
+static skald_err entry_add(ski_values *values, uint64_t hash, skald_str name, uint32_t *ret_slot)
+{
+    char *copy = NULL;
+    uint32_t slot = 0;
+
+    SKALD_TRY(entry_free(values, &slot));
+    copy = ski_alloc(name.len + 1);
+    if (!copy) return SKALD_ENOMEM;
+    memcpy(copy, name.ptr, name.len);
+    if (ski_map_put(&values->map, hash, slot, entry_hash_of, values)) {
+        ski_free(copy);
         return SKALD_ENOMEM;
     }
-    *ret_slot = values->count++;
+    if (slot == values->count) {
+        values->count++;
+    } else {
+        values->free_first = values->entries[slot].free_next;
+    }
+    values->entries[slot] = (ski_values_entry){.name = copy, .name_len = name.len, .hash = hash};
+    *ret_slot = slot;
     return SKALD_OK;
+}
+
+// entry_settle: a change of the entry is over.
+static void entry_settle(ski_values *values, uint32_t slot)
+{
+    ski_values_entry *entry = &values->entries[slot];
+
+    assert(entry->prepared);
+    entry->prepared--;
+    if (entry->prepared || entry->bytes || values->removals) return;
+    ski_map_remove(&values->map, entry->hash, slot, entry_hash_of, values);
+    ski_free(entry->name);
+    *entry = (ski_values_entry){.free_next = values->free_first};
+    values->free_first = slot + 1;
 }
 
 skald_err ski_values_prepare(ski_values *values, const skald_store_value *value,
@@ -79,6 +110,7 @@ skald_err ski_values_prepare(ski_values *values, const skald_store_value *value,
         ski_free(change.bytes);
         return SKALD_ENOMEM;
     }
+    values->entries[change.slot].prepared++;
     *ret_change = change;
     return SKALD_OK;
 }
@@ -90,13 +122,16 @@ void ski_values_apply(ski_values *values, ski_values_change *change)
     assert(change->slot < values->count);
     ski_free(entry->bytes);
     entry->bytes = change->bytes;
-    change->bytes = NULL;
+    entry_settle(values, change->slot);
+    *change = (ski_values_change){.slot = SKI_MAP_NONE};
 }
 
-void ski_values_abandon(ski_values_change *change)
+void ski_values_abandon(ski_values *values, ski_values_change *change)
 {
+    if (change->slot == SKI_MAP_NONE) return;
     ski_free(change->bytes);
-    change->bytes = NULL;
+    entry_settle(values, change->slot);
+    *change = (ski_values_change){.slot = SKI_MAP_NONE};
 }
 
 const ski_value_bytes *ski_values_find(const ski_values *values, skald_str name)

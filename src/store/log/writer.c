@@ -72,8 +72,7 @@ static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len
     return err && engine->dead ? SKALD_EIO : err;
 }
 
-// tail_sync makes everything written so far durable.
-static skald_err tail_sync(ski_engine *engine)
+skald_err ski_writer_sync(ski_engine *engine)
 {
     ski_tail *tail = &engine->tail;
 
@@ -203,7 +202,7 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
     for (size_t i = from; i < to; i++) {
         skald_store_batch *batch = group->items[i].batch;
 
-        ski_staged_forget(&group->items[i]);
+        ski_staged_forget(engine, &group->items[i]);
         batch->done(batch, group->items[i].err);
     }
     if (tail->next_pos - 1 > visible) {
@@ -245,7 +244,7 @@ static skald_err writer_part(ski_engine *engine, ski_group *group, size_t from, 
         engine->tail = after;
         engine->tail.unsynced = true;
     }
-    if (group->sync && engine->tail.unsynced) SKALD_TRY(tail_sync(engine));
+    if (group->sync && engine->tail.unsynced) SKALD_TRY(ski_writer_sync(engine));
     writer_publish(engine, group, from, to, start, first);
     return SKALD_OK;
 }
@@ -259,6 +258,7 @@ static void staged_undo(ski_engine *engine, ski_group *groups, size_t from)
 
             assert(!err); // our own bytes
             (void)err;
+            ski_staged_forget(engine, &group->items[i]);
             engine->bytes_staged -= group->items[i].total_len + SKI_BATCH_OVERHEAD;
             engine->batches_staged--;
         }
@@ -290,7 +290,6 @@ static uint64_t writer_fail(ski_engine *engine, ski_group *group, size_t from, s
             skald_store_batch *batch = each->items[i].batch;
 
             // IO says that nobody knows; no other answer may be given where that is so.
-            ski_staged_forget(&each->items[i]);
             batch->done(batch, each == group && engine->tail.unsure ? SKALD_EIO : err);
         }
     }
@@ -387,7 +386,7 @@ static skald_err watermark_store(ski_engine *engine)
 {
     ski_tail *tail = &engine->tail;
 
-    if (tail->unsynced) SKALD_TRY(tail_sync(engine));
+    if (tail->unsynced) SKALD_TRY(ski_writer_sync(engine));
     if (!tail->uncovered || tail->sealed) return SKALD_OK;
     SKALD_TRY(ski_writer_control(engine, SKI_FRAME_PAD));
     // The watermark stays before the PAD: nothing is lost with that.

@@ -9,7 +9,6 @@
 #include "store/memory/memory_store.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "store/content.h"
 
 #include <string.h>
@@ -17,35 +16,6 @@
 enum {
     event_overhead_bytes = sizeof(ski_memory_slot) + 64, // and its places in the indexes
 };
-
-static uint64_t id_hash(const ski_memory *memory, skald_str tenant, skald_uuid id)
-{
-    uint64_t hash = ski_hash64(memory->seed, tenant.len ? tenant.ptr : "", tenant.len);
-
-    return ski_hash64(hash, id.bytes, sizeof(id.bytes));
-}
-
-static uint64_t id_hash_of(void *context, uint32_t slot)
-{
-    const ski_memory *memory = context;
-    const skald_event *event = ski_memory_event(memory, (uint64_t)slot + 1);
-
-    return id_hash(memory, event->tenant, event->id);
-}
-
-uint64_t ski_memory_id_find(const ski_memory *memory, skald_str tenant, skald_uuid id)
-{
-    uint64_t hash = id_hash(memory, tenant, id);
-    uint32_t cursor = 0, slot;
-
-    while ((slot = ski_map_find(&memory->ids, hash, &cursor)) != SKI_MAP_NONE) {
-        const skald_event *event = ski_memory_event(memory, (uint64_t)slot + 1);
-
-        if (skald_uuid_equal(event->id, id) && skald_str_equal(event->tenant, tenant))
-            return (uint64_t)slot + 1;
-    }
-    return 0;
-}
 
 // batch_known: are the ids of the batch stored already? With all of them, and the same content, the
 // batch is given the first result.
@@ -55,7 +25,7 @@ static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
 
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
-        uint64_t position = ski_memory_id_find(memory, event->tenant, event->id);
+        uint64_t position = ski_memory_ids_find(&memory->ids, event->tenant, event->id);
 
         if (!position) continue;
         if (ski_event_content_hash(memory->seed, event) !=
@@ -67,7 +37,7 @@ static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
     if (known < batch->event_count) return SKALD_EEXISTS;
     for (size_t i = 0; i < known; i++) {
         skald_event *event = &batch->events[i];
-        uint64_t position = ski_memory_id_find(memory, event->tenant, event->id);
+        uint64_t position = ski_memory_ids_find(&memory->ids, event->tenant, event->id);
         const skald_event *first = ski_memory_event(memory, position);
 
         event->position = position;
@@ -172,23 +142,21 @@ static void event_move(skald_event *event, char **at)
 static skald_err event_index(ski_memory *memory, uint64_t position)
 {
     skald_event *event = ski_memory_event(memory, position);
-    const ski_memory_list *stream;
 
     if (event->stream.len) {
-        SKALD_TRY(ski_memory_postings_add(&memory->streams, event->tenant, event->stream,
-                                          (uint32_t)position));
-        stream = ski_memory_postings_find(&memory->streams, event->tenant, event->stream);
+        const ski_memory_list *stream = ski_memory_postings_add(&memory->streams, event->tenant,
+                                                                event->stream, (uint32_t)position);
+
+        if (!stream) return SKALD_ENOMEM;
         event->stream_version = stream->count;
     }
-    if (ski_memory_postings_add(&memory->types, event->tenant, event->type, (uint32_t)position))
+    if (!ski_memory_postings_add(&memory->types, event->tenant, event->type, (uint32_t)position))
         goto no_type;
     if (event->correlation_id.len &&
-        ski_memory_postings_add(&memory->correlations, event->tenant, event->correlation_id,
-                                (uint32_t)position))
+        !ski_memory_postings_add(&memory->correlations, event->tenant, event->correlation_id,
+                                 (uint32_t)position))
         goto no_correlation;
-    if (ski_map_put(&memory->ids, id_hash(memory, event->tenant, event->id),
-                    (uint32_t)(position - 1), id_hash_of, memory))
-        goto no_id;
+    if (ski_memory_ids_add(&memory->ids, event, (uint32_t)position)) goto no_id;
     return SKALD_OK;
 
 no_id:
@@ -201,19 +169,11 @@ no_type:
     return SKALD_ENOMEM;
 }
 
-void ski_memory_id_forget(ski_memory *memory, uint64_t position)
-{
-    const skald_event *event = ski_memory_event(memory, position);
-
-    ski_map_remove(&memory->ids, id_hash(memory, event->tenant, event->id),
-                   (uint32_t)(position - 1), id_hash_of, memory);
-}
-
 static void event_unindex(ski_memory *memory, uint64_t position)
 {
     const skald_event *event = ski_memory_event(memory, position);
 
-    ski_memory_id_forget(memory, position);
+    ski_memory_ids_drop(&memory->ids, event, (uint32_t)position);
     if (event->correlation_id.len)
         ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
     ski_memory_postings_drop(&memory->types, event->tenant, event->type);

@@ -66,7 +66,7 @@ static void event_erase(ski_memory *memory, uint64_t position)
     // Its texts lie one behind the other; this is the first of them that there is.
     skald_str begin = event->type;
 
-    ski_memory_id_forget(memory, position);
+    ski_memory_ids_forget(&memory->ids, event, (uint32_t)position);
     memory->graves[memory->grave_count++] =
         (ski_memory_grave){slot->texts, (char *)begin.ptr, ski_event_text_bytes(event)};
     *event = (skald_event){.recorded_at = event->recorded_at};

@@ -12,10 +12,12 @@
 #include "base/str.h"
 #include "store/content.h"
 
+#include <assert.h>
+
 enum {
     looked_max = 4096, // events looked at in one read
     lists_max = 16,    // merged; with more names than that all events are looked at
-    page_events_first = 16,
+    page_events_first = 128,
 };
 
 // A source gives positions in order: of several lists, merged, or all of a range.
@@ -168,10 +170,14 @@ typedef struct gathered {
     uint64_t bytes;
 } gathered;
 
-static skald_err gather(gathered *page, const skald_event *event)
+// gather adds an event of so many bytes; at most postings come in all.
+static skald_err gather(gathered *page, const skald_event *event, uint64_t bytes, uint64_t postings)
 {
     if (page->count == page->size) {
-        size_t size = page->size ? page->size * 2 : page_events_first;
+        size_t first = postings < page_events_first ? (size_t)postings : page_events_first;
+        size_t size = page->size ? page->size * 2 : first;
+
+        assert(size > page->count);
         skald_event *events = ski_realloc(page->events, size * sizeof(*events));
 
         if (!events) return SKALD_ENOMEM;
@@ -179,7 +185,7 @@ static skald_err gather(gathered *page, const skald_event *event)
         page->size = size;
     }
     page->events[page->count++] = *event;
-    page->bytes += ski_event_text_bytes(event) + sizeof(*event);
+    page->bytes += bytes;
     return SKALD_OK;
 }
 
@@ -199,10 +205,10 @@ static skald_err source_read(const ski_memory *memory, const skald_read *read,
         }
         event = ski_memory_event(memory, position);
         if (event->position && ski_read_matches(read, event)) {
-            uint64_t bytes = page->bytes + ski_event_text_bytes(event) + sizeof(*event);
+            uint64_t bytes = ski_event_text_bytes(event) + sizeof(*event);
 
-            if (page->count && bytes > read->page_bytes_max) break;
-            SKALD_TRY(gather(page, event));
+            if (page->count && page->bytes + bytes > read->page_bytes_max) break;
+            SKALD_TRY(gather(page, event, bytes, source->postings));
         }
         looked = position;
         if (read->events_max && page->count == read->events_max) break;

@@ -4,6 +4,7 @@
 #define SKI_STORE_MEMORY_MEMORY_STORE_H
 
 #include "os/thread.h"
+#include "store/memory/ids.h"
 #include "store/memory/postings.h"
 #include "store/memory/values.h"
 #include <skald/store_driver.h>
@@ -57,7 +58,7 @@ typedef struct ski_memory {
     uint64_t texts_bytes;
     skald_time recorded_last;
     ski_memory_postings streams, types, correlations;
-    ski_map ids; // of (tenant, id), to the position - 1
+    ski_memory_ids ids;
     ski_memory_values values;
 
     atomic_uint_least64_t head, bytes; // for those who may not wait
@@ -74,15 +75,10 @@ static inline skald_event *ski_memory_event(const ski_memory *memory, uint64_t p
     return &ski_memory_slot_at(memory, position)->event;
 }
 
-// ski_memory_id_forget takes the id of the event at position out of the index. data is held.
-void ski_memory_id_forget(ski_memory *memory, uint64_t position);
 // ski_memory_bytes is what is held now. data is held.
 uint64_t ski_memory_bytes(const ski_memory *memory);
 // ski_memory_bury frees some texts of erased events if no page is out. data is held.
 void ski_memory_bury(ski_memory *memory);
-
-// ski_memory_id_find gives the position of an id, 0: it is not known. data is held.
-uint64_t ski_memory_id_find(const ski_memory *memory, skald_str tenant, skald_uuid id);
 
 // The slots of the driver of the same names.
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch);

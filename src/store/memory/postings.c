@@ -15,8 +15,9 @@ enum {
 
 static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, skald_str name)
 {
-    uint64_t hash = ski_hash64(postings->seed, tenant.len ? tenant.ptr : "", tenant.len);
+    uint64_t hash = postings->seed;
 
+    if (tenant.len) hash = ski_hash64(hash, tenant.ptr, tenant.len);
     return ski_hash64(hash, name.len ? name.ptr : "", name.len);
 }
 
@@ -73,15 +74,15 @@ static skald_err lists_room(ski_memory_postings *postings)
     return SKALD_OK;
 }
 
-static skald_err list_new(ski_memory_postings *postings, uint64_t hash, skald_str tenant,
-                          skald_str name, uint32_t position)
+static const ski_memory_list *list_new(ski_memory_postings *postings, uint64_t hash,
+                                       skald_str tenant, skald_str name, uint32_t position)
 {
     uint32_t slot = postings->count;
     ski_memory_list *list;
     uint32_t *positions = NULL;
     char *text = NULL;
 
-    SKALD_TRY(lists_room(postings));
+    if (lists_room(postings)) return NULL;
     text = ski_alloc(tenant.len + name.len + 1);
     positions = ski_alloc(positions_first * sizeof(*positions));
     if (!text || !positions) goto nomem;
@@ -98,16 +99,16 @@ static skald_err list_new(ski_memory_postings *postings, uint64_t hash, skald_st
     if (ski_map_put(&postings->map, hash, slot, list_hash, postings)) goto nomem;
     postings->count++;
     postings->bytes += sizeof(*list) + tenant.len + name.len + positions_first * sizeof(*positions);
-    return SKALD_OK;
+    return list;
 
 nomem:
     ski_free(text);
     ski_free(positions);
-    return SKALD_ENOMEM;
+    return NULL;
 }
 
-skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant, skald_str name,
-                                  uint32_t position)
+const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant,
+                                               skald_str name, uint32_t position)
 {
     uint64_t hash = key_hash(postings, tenant, name);
     uint32_t slot = slot_find(postings, hash, tenant, name);
@@ -119,13 +120,13 @@ skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenan
     if (list->count == list->size) {
         uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
 
-        if (!positions) return SKALD_ENOMEM;
+        if (!positions) return NULL;
         postings->bytes += list->size * sizeof(*positions);
         list->positions = positions;
         list->size *= 2;
     }
     list->positions[list->count++] = position;
-    return SKALD_OK;
+    return list;
 }
 
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name)

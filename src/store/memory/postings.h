@@ -30,10 +30,10 @@ void ski_memory_postings_fini(ski_memory_postings *postings);
 // add.
 const ski_memory_list *ski_memory_postings_find(const ski_memory_postings *postings,
                                                 skald_str tenant, skald_str name);
-// ski_memory_postings_add puts a position behind all others of its list. Fails: NOMEM, and nothing
-// changed.
-skald_err ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant, skald_str name,
-                                  uint32_t position) SKALD_CHECK;
+// ski_memory_postings_add puts a position behind all others of its list, which it gives as find
+// does. NULL: no memory, and nothing changed.
+const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant,
+                                               skald_str name, uint32_t position) SKALD_CHECK;
 // ski_memory_postings_drop takes back adds, the last one first.
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name);
 // ski_memory_postings_sweep takes out of the list in slot all positions that keep does not want.
