@@ -70,12 +70,13 @@ SKALD_API SKALD_CHECK skald_err skald_delivery_end(skald_bus *bus, skald_deliver
                                                    const char *reason);
 
 // skald_deliveries_end ends many with the same outcome at once, which costs less than one by one;
-// *ret_ended is how many, the others were STALE. Fails: INVALID.
+// *ret_ended is how many, the others were STALE; ret_each has count of them, says which were ended,
+// and may be NULL. Other work comes in between when there are more than 256. Fails: INVALID.
 SKALD_API SKALD_CHECK skald_err skald_deliveries_end(skald_bus *bus,
                                                      const skald_delivery_id *deliveries,
                                                      size_t count, skald_outcome outcome,
                                                      uint32_t delay_ms, const char *reason,
-                                                     size_t *ret_ended);
+                                                     bool *ret_each, size_t *ret_ended);
 
 // skald_retry_policy: the n-th attempt after the first waits first_ms * factor^(n-1), at most
 // max_ms, give or take jitter.
@@ -379,10 +380,11 @@ SKALD_API SKALD_CHECK skald_err skald_bus_report(skald_bus *bus, skald_report re
 // NOMEM, IO, INVALID.
 typedef struct skald_trace_delivery {
     skald_str subscription;
-    const char *outcome; // "acked" "retrying" "parked" "dead" "filtered" "paused" "behind"
-    skald_time at;       // of the ack (while it is remembered) or the last failure; 0: not known
+    const char *outcome; // "acked" "expired" "retrying" "parked" "dead" "filtered" "paused"
+                         // "behind"
+    skald_time at;       // of its end (while it is remembered) or the last failure; 0: not known
     int64_t delay_us;    // from recorded to at
-    skald_str reason;    // of the last failure
+    skald_str reason;    // of the last failure; filtered: "test" (it takes no tests)
 } skald_trace_delivery;
 #define SKALD_TRACE_ROOT UINT32_C(0xffffffff)
 typedef struct skald_trace_node {

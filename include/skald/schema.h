@@ -181,7 +181,7 @@ SKALD_API skald_err skald_schemas_upcast(skald_schemas *schemas, skald_str type,
     SKALD_CHECK;
 // skald_schemas_read brings an event that was read to the newest version that steps lead to: its
 // data, in arena, and its version. Without steps it stays as it is. Fails: what a step says,
-// INVALID (a step did not make JSON), NOMEM.
+// INVALID (a step did not make JSON), TOOBIG (or more than 16 MiB of it), NOMEM.
 SKALD_API skald_err skald_schemas_read(skald_schemas *schemas, skald_event *event,
                                        skald_arena *arena, skald_error *reterr_error) SKALD_CHECK;
 

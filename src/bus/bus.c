@@ -314,13 +314,14 @@ skald_err skald_bus_stop(skald_bus *bus, uint32_t timeout_ms)
         ski_bus_leave(bus);
         return stopped ? SKALD_OK : SKALD_ETIMEOUT;
     }
-    ski_claims_return(bus, NULL);
+    (void)ski_claims_return(bus, NULL);
     bus->closing = true;
     ski_mutex_unlock(&bus->lock);
     publishes_end(bus);
     ski_mutex_lock(&bus->lock);
     while (bus->active && wait_until(bus, deadline_ns)) {
     }
+    (void)ski_claims_return(bus, NULL); // what was done before a call that hangs is not open
     bool late = bus->active != 0;
 
     saves_end(bus);

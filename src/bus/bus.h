@@ -27,6 +27,11 @@ bool ski_event_hidden(const skald_filter *filter, const skald_event *event);
 // span of their own. Before anything moves; tracer outlives the bus; NULL: contexts are handed on
 // as they come.
 void ski_bus_trace(skald_bus *bus, ski_tracer *tracer);
+// ski_filter_copy copies every text of a filter. False: no room.
+bool ski_filter_copy(skald_arena *arena, const skald_filter *filter, skald_filter *ret_filter);
+// ski_delivery_more: the handler is called again at once, on this thread; perhaps not if it is slow
+// or its subscription stops.
+bool ski_delivery_more(const skald_delivery *delivery);
 // ski_bus_attempts: how long deliveries took from the call of the handler to their end; of one in
 // eight, and of those that are traced.
 const ski_histogram *ski_bus_attempts(const skald_bus *bus);

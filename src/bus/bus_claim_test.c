@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker has taken at once and not begun: it can be had back, and comes exactly once.
+// What a worker has taken at once: what it has not begun can be had back and comes exactly once,
+// and what is done is ended, whatever the call between them does.
 #include "bus/bus_hall.h"
 
-enum { events = 96 };
+enum { events = 96, twentieth = 20 };
 
 // A handler that is quick, but for one position, at which it waits at a gate.
 typedef struct quick {
     gate at;
-    uint64_t sticks_at;
+    uint64_t sticks_at, comes_again;
     uint32_t count;
     uint8_t got[events + 1];
 } quick;
@@ -19,7 +20,7 @@ static skald_outcome be_quick(const skald_delivery *delivery)
 
     if (position == to->sticks_at) (void)hang(&(skald_delivery){.context = &to->at});
     ski_mutex_lock(&to->at.in->lock);
-    assert_int_equal(to->got[position], 0);
+    assert_true(!to->got[position] || position == to->comes_again);
     assert_int_equal(delivery->attempt, 1); // one that was had back was no attempt
     to->got[position] = 1;
     to->count++;
@@ -45,15 +46,16 @@ static void publish_some(hall *in)
                          SKALD_OK);
 }
 
-// quick_begin has events wait for a subscription whose handler is known to be quick.
-static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max)
+// quick_begin_at has events wait for a subscription whose handler is known to be quick.
+static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at,
+                                         uint32_t workers_max)
 {
     static const skald_bus_options options = {.threads_max = 4};
 
     memset(to, 0, sizeof(*to));
     hall_open(in, &options);
     to->at.in = in;
-    to->sticks_at = 1;
+    to->sticks_at = sticks_at;
     skald_subscription made = hall_subscribe(
         in,
         (skald_subscription_options){.name = "quick",
@@ -68,6 +70,11 @@ static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max)
     ski_bus_leave(in->bus);
     assert_int_equal(skald_subscription_resume(in->bus, made, NULL), SKALD_OK);
     return made;
+}
+
+static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max)
+{
+    return quick_begin_at(in, to, 1, workers_max);
 }
 
 static uint32_t quick_count(quick *to)
@@ -103,6 +110,117 @@ static void what_waits_behind_a_call_that_sticks_is_had_back(void **state)
     assert_int_equal(to.at.inside, 1);
     gate_open(&to.at);
     hall_wait(&in, &to.count, events);
+    hall_close(&in);
+}
+
+// acked_wait waits until so many were acked and nothing runs but what sticks.
+static void acked_wait(hall *in, skald_subscription made, uint64_t least)
+{
+    int waited_ms = 0;
+
+    for (bool waits = true; waits; waited_ms++) {
+        if (waited_ms == hall_wait_s * 1000) fail_msg("what is done was not ended");
+        ski_mutex_lock(&in->lock);
+        (void)ski_cond_wait_ns(&in->changed, &in->lock, SKI_NS_PER_MS);
+        ski_mutex_unlock(&in->lock);
+        ski_bus_lock(in->bus);
+        const ski_subscription *sub = ski_subscription_find(in->bus, made.id);
+
+        waits = sub->acked < least || sub->running > 1;
+        ski_bus_leave(in->bus);
+    }
+}
+
+static void what_is_done_before_a_call_that_sticks_is_ended(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 4);
+
+    acked_wait(&in, made, events - 1);
+    ski_bus_lock(in.bus);
+    const ski_subscription *sub = ski_subscription_find(in.bus, made.id);
+    uint64_t floor = ski_subscription_floor(sub);
+    uint32_t in_flight = sub->in_flight, running = sub->running;
+
+    ski_bus_leave(in.bus);
+    assert_int_equal(floor, twentieth - 1);
+    assert_int_equal(in_flight, 1);
+    assert_int_equal(running, 1);
+    gate_open(&to.at);
+    hall_wait(&in, &to.count, events);
+    acked_wait(&in, made, events);
+    hall_close(&in);
+}
+
+static void its_ends_are_kept_by_a_pause(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    assert_int_equal(skald_subscription_pause(in.bus, made, NULL), SKALD_OK);
+    ski_bus_lock(in.bus);
+    uint64_t acked = ski_subscription_find(in.bus, made.id)->acked;
+    uint32_t running = ski_subscription_find(in.bus, made.id)->running;
+
+    ski_bus_leave(in.bus);
+    assert_int_equal(acked, twentieth - 1);
+    assert_int_equal(running, 1);
+    gate_open(&to.at);
+    calls_end(&in, made);
+    assert_int_equal(quick_count(&to), twentieth);
+    hall_close(&in);
+}
+
+static void a_stop_that_times_out_saves_what_is_done(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    quick_begin_at(&in, &to, twentieth, 1);
+    to.comes_again = twentieth;
+    hall_wait(&in, &to.at.inside, 1);
+    assert_int_equal(skald_bus_stop(in.bus, 0), SKALD_ETIMEOUT);
+    gate_open(&to.at);
+    skald_bus_free(in.bus);
+    assert_int_equal(skald_bus_new(in.store, NULL, &in.bus), SKALD_OK);
+    hall_subscribe(&in, (skald_subscription_options){.name = "quick",
+                                                     .order = SKALD_UNORDERED,
+                                                     .handler = {.fn = be_quick, .context = &to}});
+    hall_wait(&in, &to.count, events + 1); // each once, but for the one that hung
+    hall_close(&in);
+}
+
+// All is done and ended by somebody else, and with it the subscription, before its worker looks.
+static void an_end_waits_for_the_worker_of_what_is_done(void **state)
+{
+    static quick to;
+    hall in;
+
+    (void)state;
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1);
+
+    hall_wait(&in, &to.at.inside, 1);
+    ski_bus_lock(in.bus);
+    ski_subscription *sub = ski_subscription_find(in.bus, made.id);
+
+    gate_open(&to.at);
+    while (sub->running) (void)ski_claims_return(in.bus, sub);
+    sub->durable = false; // there is no checkpoint to wait for
+    ski_subscription_end(sub, false);
+    bool stays = sub->callers == 1 && ski_link_alone(&sub->gone);
+
+    ski_bus_leave(in.bus);
+    assert_true(stays);
+    hall_wait(&in, &to.at.ends, 1);
+    assert_true(quick_count(&to) >= twentieth);
     hall_close(&in);
 }
 
@@ -175,7 +293,7 @@ static void how_many_is_found_out(void **state)
     (void)ski_cond_wait_ns(&in.changed, &in.lock, 10 * SKI_NS_PER_MS);
     ski_mutex_unlock(&in.lock);
     ski_bus_lock(in.bus);
-    ski_claims_return(in.bus, NULL);
+    (void)ski_claims_return(in.bus, NULL);
     bool stopped = ski_subscription_find(in.bus, made.id)->running == 1;
 
     ski_bus_leave(in.bus);
@@ -193,6 +311,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_waits_behind_a_call_that_sticks_is_had_back),
+        cmocka_unit_test(what_is_done_before_a_call_that_sticks_is_ended),
+        cmocka_unit_test(its_ends_are_kept_by_a_pause),
+        cmocka_unit_test(a_stop_that_times_out_saves_what_is_done),
+        cmocka_unit_test(an_end_waits_for_the_worker_of_what_is_done),
         cmocka_unit_test(nothing_begins_after_a_pause),
         cmocka_unit_test(what_was_had_back_comes_to_the_next),
         cmocka_unit_test(a_reset_has_all_of_it_come_again),

@@ -527,8 +527,12 @@ static void turns_are_taken(void **state)
     rig_close(&on);
 }
 
+enum { many_ids = 600 };
+
 static void many_are_ended_at_once(void **state)
 {
+    static skald_delivery_id many[many_ids];
+    static bool each[many_ids];
     notes to = {.outcome = SKALD_PENDING}, other = {.outcome = SKALD_PENDING};
     skald_delivery_id ids[5] = {{0}};
     size_t ended = 9;
@@ -549,14 +553,19 @@ static void many_are_ended_at_once(void **state)
     ids[1] = other.ids[0];
     ids[2] = to.ids[1];
     ids[3] = to.ids[0]; // a second time; and one that never was
-    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_PENDING, 0, NULL, &ended),
+    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_PENDING, 0, NULL, NULL, &ended),
                      SKALD_EINVALID);
     assert_int_equal(ended, 9);
-    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_ACK, 0, NULL, &ended), SKALD_OK);
-    assert_int_equal(ended, 3);
-    assert_int_equal(skald_deliveries_end(on.bus, &other.ids[1], 1, SKALD_RETRY, 1, "no", &ended),
+    assert_int_equal(skald_deliveries_end(on.bus, ids, 5, SKALD_ACK, 0, NULL, each, &ended),
                      SKALD_OK);
+    assert_int_equal(ended, 3);
+    assert_memory_equal(each, ((const bool[5]){true, true, true, false, false}), sizeof(bool[5]));
+    many[many_ids - 1] = other.ids[1]; // more than one hold of the lock
+    assert_int_equal(
+        skald_deliveries_end(on.bus, many, many_ids, SKALD_RETRY, 1, "no", each, &ended), SKALD_OK);
     assert_int_equal(ended, 1);
+    assert_true(each[many_ids - 1]);
+    assert_false(each[0] || each[256]);
     rig_pass(&on, 10);
     assert_int_equal(to.count, 2);
     assert_int_equal(other.count, 3);

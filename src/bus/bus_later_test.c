@@ -271,6 +271,63 @@ static void reads_show_what_has_expired_and_hide_what_waits(void **state)
     skald_buf_fini(&buf);
 }
 
+static const skald_trace_delivery *outcome_of(const skald_trace_node *node, const char *name)
+{
+    for (size_t i = 0; i < node->delivery_count; i++)
+        if (skald_str_equal(node->deliveries[i].subscription, skald_str_of(name)))
+            return &node->deliveries[i];
+    return NULL;
+}
+
+static skald_err traced(skald_trace *ret_trace)
+{
+    return skald_bus_trace(bus(), (skald_str){0}, SKALD_STR("c-9"), 0, arena, ret_trace, NULL);
+}
+
+static void a_trace_tells_expired_from_acked_and_why_a_test_is_held_back(void **state)
+{
+    const skald_publish_options expiring = {.expires_at = skald_test_bus_now(on) + 1000};
+    const skald_event event = {.type = SKALD_STR("a"), .correlation_id = SKALD_STR("c-9")};
+    const skald_event tried = {.type = SKALD_STR("a"),
+                               .correlation_id = SKALD_STR("c-9"),
+                               .test = true};
+    static notes late = {0}, soon = {0};
+    const skald_trace_delivery *out;
+    skald_trace trace;
+
+    (void)state;
+    skald_subscription slow = subscribe("late", "*", &late);
+
+    subscribe("soon", "*", &soon);
+    assert_int_equal(skald_subscription_pause(bus(), slow, NULL), SKALD_OK);
+    assert_int_equal(skald_publish(bus(), event, &expiring), SKALD_OK);
+    assert_int_equal(skald_publish(bus(), tried, NULL), SKALD_OK);
+    skald_test_bus_run(on);
+    skald_test_bus_pass(on, 10);
+    assert_int_equal(skald_subscription_resume(bus(), slow, NULL), SKALD_OK);
+    skald_test_bus_run(on);
+    assert_int_equal(late.count, 0);
+    assert_int_equal(traced(&trace), SKALD_OK);
+    assert_int_equal(trace.count, 2);
+    out = outcome_of(&trace.nodes[0], "late");
+    assert_string_equal(out->outcome, "expired");
+    assert_true(out->at != 0 && !out->reason.len);
+    out = outcome_of(&trace.nodes[0], "soon");
+    assert_string_equal(out->outcome, "acked");
+    assert_true(out->at != 0 && !out->reason.len);
+    out = outcome_of(&trace.nodes[1], "soon");
+    assert_string_equal(out->outcome, "filtered");
+    assert_true(skald_str_equal(out->reason, SKALD_STR("test")));
+    for (int i = 0; i < 257; i++) // then it is forgotten
+        assert_int_equal(skald_publish(bus(), (skald_event){.type = SKALD_STR("b")}, NULL),
+                         SKALD_OK);
+    skald_test_bus_run(on);
+    assert_int_equal(traced(&trace), SKALD_OK);
+    out = outcome_of(&trace.nodes[0], "soon");
+    assert_string_equal(out->outcome, "acked");
+    assert_true(skald_str_equal(out->reason, SKALD_STR("or expired: it is not remembered which")));
+}
+
 // Set back to a time: the first event recorded at or after it comes first.
 static void it_is_set_back_to_a_time(void **state)
 {
@@ -347,14 +404,6 @@ static skald_outcome cause_another(const skald_delivery *delivery)
                                  delivery, (skald_event){.type = skald_str_of(next[i + 1])}, NULL),
                              SKALD_OK);
     return rig_note(&(skald_delivery){.context = to, .event = delivery->event});
-}
-
-static const skald_trace_delivery *outcome_of(const skald_trace_node *node, const char *name)
-{
-    for (size_t i = 0; i < node->delivery_count; i++)
-        if (skald_str_equal(node->deliveries[i].subscription, skald_str_of(name)))
-            return &node->deliveries[i];
-    return NULL;
 }
 
 static void a_trace_says_what_led_to_what(void **state)
@@ -461,6 +510,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(what_is_not_kept_reaches_who_is_there, begin, end),
         cmocka_unit_test_setup_teardown(a_trace_says_what_led_to_what, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_trace_tells_expired_from_acked_and_why_a_test_is_held_back, begin, end),
         cmocka_unit_test_setup_teardown(trouble_is_made_on_purpose, begin, end),
     };
 

@@ -89,6 +89,35 @@ static void it_is_waited_for_after_a_restart(void **state)
     rig_close(&of);
 }
 
+// One that nobody runs and that gives no sign is not waited for for ever.
+static void who_is_gone_is_waited_for_so_long(void **state)
+{
+    static notes seen;
+    skald_subscription made;
+    rig of;
+
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    skald_subscription_options options = rig_options("gone", &seen);
+
+    options.stale_after_s = 60;
+    options.paused = true;
+    rig_open(&of);
+    made = rig_subscribe(&of, &options);
+    (void)rig_run(&of);
+    for (int i = 0; i < published; i++) (void)rig_publish(&of, "t.a", "a-1");
+    (void)rig_run(&of);
+    limit(&of, SKALD_RETAIN_ACKED);
+    assert_int_equal(skald_unsubscribe(of.bus, made, false), SKALD_OK);
+    (void)rig_pass(&of, 50000);
+    assert_int_equal(compact(&of), 0);
+    (void)rig_pass(&of, 60000); // they are looked through once a minute
+    (void)rig_pass(&of, 60000);
+    assert_int_equal(compact(&of), published - kept);
+    assert_int_equal(readable(&of), kept);
+    rig_close(&of);
+}
+
 static void what_is_lost_is_counted(void **state)
 {
     static notes seen;
@@ -111,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_not_read_is_kept),
         cmocka_unit_test(it_is_waited_for_after_a_restart),
+        cmocka_unit_test(who_is_gone_is_waited_for_so_long),
         cmocka_unit_test(what_is_lost_is_counted),
     };
 

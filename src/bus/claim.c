@@ -4,21 +4,25 @@
 // Of a subscription whose handler is quick a worker takes several deliveries under one hold of the
 // lock, calls the handler for each, and tells how all of them ended under the next. How many is
 // found out: burst doubles while that many took no more than quick_ns, and falls to one when they
-// did. What was claimed and not begun can be had back at any moment: by a subscription that stops,
-// and by the dispatcher when the call before it takes long (workers_look), so that a handler that
-// sticks holds up nothing but its own delivery.
+// did. What was claimed and does not run can be had back at any moment, by a subscription that
+// stops, and by the dispatcher when a call takes long (workers_look): what has not begun is ready
+// again, what is done is ended. So a handler that sticks holds up nothing but its own delivery.
 //
 // Invariants:
 //   1. turn of a claim goes from CLAIMED to BEGUN (by its worker, without the lock) or to RETURNED
-//      (under the lock), never both. The first of a worker's claims is BEGUN from the start, so its
-//      subscription stays until they are ended.
-//   2. To everybody else a claim is a delivery whose handler runs; nobody knows its id before it
+//      (under the lock), never both; from BEGUN to DONE (by its worker, when the handler has
+//      returned), and from there to ENDED (under the lock), once, by whoever comes first.
+//   2. A subscription stays while a worker is among its callers, also when nothing of it runs.
+//   3. What a handler notes in scratch (later) is there until its delivery is ended: only those of
+//      the bus do that, of which nobody takes several.
+//   4. To everybody else a claim is a delivery whose handler runs; nobody knows its id before it
 //      has begun.
 #include "bus/engine.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
-enum { CLAIMED, BEGUN, RETURNED };
+enum { CLAIMED, BEGUN, DONE, ENDED, RETURNED };
 
 enum { quick_ns = 100000 };
 
@@ -46,6 +50,16 @@ static bool claim_begins(ski_call *call)
            atomic_compare_exchange_strong(&call->turn, &turn, BEGUN);
 }
 
+// claim_end ends a call that is done, if nobody has. With the lock.
+static bool claim_end(ski_call *call)
+{
+    uint8_t turn = DONE;
+    bool ends = atomic_compare_exchange_strong(&call->turn, &turn, ENDED);
+
+    if (ends) ski_call_end(call);
+    return ends;
+}
+
 static void burst_set(ski_subscription *sub, uint32_t count, uint64_t took_ns)
 {
     if (took_ns > quick_ns || sub->internal || sub->once)
@@ -70,32 +84,40 @@ void ski_claims_run(ski_worker *worker, ski_delivery *first)
 
         if (!claim_begins(call)) continue;
         if (i) skald_arena_reset(worker->scratch);
+        call->more = i + 1 < count;
         ski_call_make(call, sub->handler.fn);
+        assert(!call->later || count == 1);
+        atomic_store_explicit(&call->turn, DONE, memory_order_release);
     }
     uint64_t took_ns = ski_bus_now_ns(bus) - worker->busy_since_ns;
 
     ski_mutex_lock(&bus->lock);
     sub->callers--;
     worker->claim_count = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (atomic_load_explicit(&worker->claims[i].turn, memory_order_relaxed) == BEGUN)
-            ski_call_end(&worker->claims[i]);
+    for (uint32_t i = 0; i < count; i++) (void)claim_end(&worker->claims[i]);
     burst_set(sub, count, took_ns);
     ski_calls_after(sub);
     skald_arena_reset(worker->scratch);
 }
 
-void ski_claims_return(skald_bus *bus, const ski_subscription *sub)
+bool ski_claims_return(skald_bus *bus, const ski_subscription *sub)
 {
+    bool ended = false;
+
     for (uint32_t i = 0; i < bus->worker_count; i++) {
         ski_worker *worker = &bus->workers[i];
 
         if (sub && worker->busy_with != sub) continue;
-        for (uint32_t j = 1; j < worker->claim_count; j++) {
+        // One alone is ended by its worker, which comes at once. The end of what is handled once
+        // ends a subscription, and whoever is here has something else to do with it.
+        for (uint32_t j = 0; j < worker->claim_count && worker->claim_count > 1; j++) {
             uint8_t turn = CLAIMED;
 
-            if (atomic_compare_exchange_strong(&worker->claims[j].turn, &turn, RETURNED))
+            if (claim_end(&worker->claims[j]))
+                ended = true;
+            else if (atomic_compare_exchange_strong(&worker->claims[j].turn, &turn, RETURNED))
                 ski_call_undo(&worker->claims[j]);
         }
     }
+    return ended;
 }

@@ -219,6 +219,7 @@ ski_delivery *ski_delivery_next(ski_subscription *sub)
 
         atomic_fetch_add_explicit(&sub->bus->expired, 1, memory_order_relaxed);
         sub->expired++;
+        ski_ack_note(sub, delivery->event->position, true);
         ski_delivery_done(delivery);
         if (aside) ski_release_answered(aside);
     }

@@ -189,8 +189,9 @@ static void workers_look(skald_bus *bus)
 
         if (!worker->busy_with || now <= worker->busy_since_ns) continue;
         if (now - worker->busy_since_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
-        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS && worker->claim_count > 1)
-            ski_claims_return(bus, worker->busy_with);
+        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS && worker->claim_count > 1 &&
+            ski_claims_return(bus, worker->busy_with))
+            ski_calls_after(worker->busy_with);
         overrun_report(bus, worker, now - worker->busy_since_ns);
     }
     bus->allowed = bus->threads_max + stuck;

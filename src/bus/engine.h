@@ -42,11 +42,11 @@ enum {
     SKI_FILTER_ITEMS_MAX = 1024, // of each list
     SKI_REASON_BYTES_MAX = 200,
     SKI_PRIORITIES = 4,
-    SKI_LANES = 16,                  // of tenants that are ready, each in turn
-    SKI_SCRATCH_BYTES_MAX = 1 << 20, // of a delivery
-    SKI_THREADS_LIMIT = 1024,        // threads_max
-    SKI_THREADS_SPARE = 3,           // times threads_max: what may stand in for stuck ones
-    SKI_CLAIMS_MAX = 32,             // deliveries a worker takes at once
+    SKI_LANES = 16,                   // of tenants that are ready, each in turn
+    SKI_SCRATCH_BYTES_MAX = 64 << 20, // of a delivery: the largest event, upcast and decoded
+    SKI_THREADS_LIMIT = 1024,         // threads_max
+    SKI_THREADS_SPARE = 3,            // times threads_max: what may stand in for stuck ones
+    SKI_CLAIMS_MAX = 32,              // deliveries a worker takes at once
 };
 
 // What is scheduled: hidden from all that do not name it.
@@ -87,17 +87,19 @@ typedef enum ski_delivery_state {
 } ski_delivery_state;
 
 struct ski_delivery {
-    ski_timer timer;
+    // What every delivery needs comes first: two cache lines.
+    const skald_event *event;
+    ski_delivery *next; // in a ready queue, or on the free list
     ski_subscription *subscription;
     ski_hold *hold;
-    const skald_event *event;
     ski_delivery *older, *newer; // of its subscription, by position
-    ski_delivery *next;          // in a ready queue, or on the free list
+    skald_time expires_at;       // 0: never
+    uint64_t generation;         // changes with every attempt, so that a late answer is stale
     // Of one key the oldest is the head and stands in a bucket; the others wait behind it.
     ski_delivery *key_next, *key_tail, *bucket_next;
     uint64_t key_hash;
-    uint64_t generation; // changes with every attempt, so that a late answer is stale
-    uint64_t began_ns;   // the attempt that is measured; 0: it is not
+    skald_str key;     // BY_KEY: borrowed from the event, or key_made
+    uint64_t began_ns; // the attempt that is measured; 0: it is not
     uint32_t slot;
     uint32_t attempt; // of the call that runs, or ran last
     uint32_t early_delay_ms;
@@ -106,12 +108,11 @@ struct ski_delivery {
     bool exhausted; // it halted its subscription
     bool lost;      // set back while it ran: what it answers is not heard
     uint8_t state;
-    char *early_reason;    // may be NULL
-    ski_aside *aside;      // is released; NULL: from the log
-    skald_str key;         // BY_KEY: borrowed from the event, or key_made
-    char *key_made;        // may be NULL
-    skald_time expires_at; // 0: never
-    skald_time failed_at;  // first; 0: not yet
+    char *early_reason;   // may be NULL
+    ski_aside *aside;     // is released; NULL: from the log
+    char *key_made;       // may be NULL
+    skald_time failed_at; // first; 0: not yet
+    ski_timer timer;
 };
 
 typedef struct ski_queue {
@@ -132,10 +133,11 @@ typedef struct ski_complaint {
 } ski_complaint;
 enum { SKI_CODE_RETRY, SKI_CODE_REJECT, SKI_CODE_TIMEOUT, SKI_CODE_HALT, SKI_CODE_READ, SKI_CODES };
 
-// When something was acked.
+// When something was acked, or passed over because it had expired.
 typedef struct ski_ack {
     uint64_t position;
     skald_time at;
+    bool expired;
 } ski_ack;
 enum { SKI_ACKS = 256 };
 
@@ -249,9 +251,11 @@ struct ski_subscription {
 typedef struct ski_call {
     skald_delivery seen; // first: skald_retry is given its address
     ski_delivery *delivery;
+    uint64_t number; // of all calls
     skald_outcome outcome;
     uint32_t delay_ms;
     const ski_aside_about *later; // set aside until then, in scratch; or NULL
+    bool more;                    // its worker calls the handler again at once
     _Atomic uint8_t turn;         // claim.c
     char reason[SKI_REASON_BYTES_MAX];
 } ski_call;
@@ -416,6 +420,8 @@ void ski_delivery_due(ski_delivery *delivery); // its timer
 // about->due_at, whose texts are copied when the handler has returned.
 skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about);
 void ski_subscription_error(ski_subscription *sub, const char *text);
+// ski_ack_note remembers when, for the trace; without memory it is not known.
+void ski_ack_note(ski_subscription *sub, uint64_t position, bool expired);
 
 void ski_delivery_resume(ski_subscription *sub); // what halted it is tried anew
 
@@ -530,7 +536,6 @@ skald_err ski_values_commit(skald_bus *bus, const skald_store_value *values, siz
 skald_err ski_options_check(const skald_subscription_options *options, skald_error *reterr_error)
     SKALD_CHECK;
 ski_subscription *ski_subscription_new(skald_bus *bus, const skald_subscription_options *options);
-bool ski_filter_copy(skald_arena *arena, const skald_filter *filter, skald_filter *ret_filter);
 
 // subscription.c
 ski_subscription *ski_name_find(const skald_bus *bus, skald_str name);
@@ -548,8 +553,9 @@ ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id); // running
 
 // claim.c: some at once
 void ski_claims_run(ski_worker *worker, ski_delivery *first); // with the lock, which it leaves
-// ski_claims_return: those not begun are ready again; sub NULL: of all.
-void ski_claims_return(skald_bus *bus, const ski_subscription *sub);
+// ski_claims_return: those not begun are ready again, those done are ended; sub NULL: of all. True:
+// some were ended, and ski_calls_after or an end of the subscription is to follow.
+bool ski_claims_return(skald_bus *bus, const ski_subscription *sub);
 
 // dispatch.c
 void ski_runnable_look(ski_subscription *sub); // has something changed that lets it run?

@@ -102,7 +102,7 @@ static skald_err life_do(skald_bus *bus, skald_subscription subscription, const 
 static skald_err pause_now(ski_subscription *sub)
 {
     if (sub->paused) return SKALD_OK;
-    ski_claims_return(sub->bus, sub);
+    (void)ski_claims_return(sub->bus, sub);
     sub->paused = true;
     place_take(sub);
     sub->about_dirty = sub->durable;
@@ -171,7 +171,7 @@ static skald_err reset_place(skald_bus *bus, const skald_reset *to, uint64_t *re
 
 static void reset_begin(ski_subscription *sub, uint64_t place)
 {
-    ski_claims_return(sub->bus, sub);
+    (void)ski_claims_return(sub->bus, sub);
     place_take(sub);
     sub->read_epoch++;
     ski_delivery_lose(sub);

@@ -207,9 +207,11 @@ fail:
     return err;
 }
 
-static void standing_remove(ski_match *match, const standing *of, size_t count, void *item)
+// standing_remove takes item out of the names [from, to).
+static void standing_remove(ski_match *match, const standing *of, size_t from, size_t to,
+                            void *item)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = from; i < to; i++) {
         skald_str text;
         uint8_t field = field_of(of, i, &text);
         uint32_t slot = name_slot(match, field, text);
@@ -223,24 +225,39 @@ static void standing_remove(ski_match *match, const standing *of, size_t count, 
     }
 }
 
-skald_err ski_match_add(ski_match *match, const skald_filter *filter, void *item)
+// standing_add puts item under the names from one on; it stands under none of these.
+static skald_err standing_add(ski_match *match, const standing *of, size_t from, void *item)
 {
-    standing of = stands_under(filter);
-
-    if (!of.count) return list_add(&match->others, item);
-    for (size_t i = 0; i < of.count; i++) {
+    for (size_t i = from; i < of->count; i++) {
         skald_str text;
-        uint8_t field = field_of(&of, i, &text);
+        uint8_t field = field_of(of, i, &text);
         uint32_t slot = name_slot(match, field, text);
         skald_err err = slot == SKI_MAP_NONE ? name_new(match, field, text, item)
                                              : list_add(&match->names[slot].list, item);
 
         if (err) {
-            standing_remove(match, &of, i, item);
+            standing_remove(match, of, from, i, item);
             return err;
         }
     }
     return SKALD_OK;
+}
+
+skald_err ski_match_add(ski_match *match, const skald_filter *filter, void *item)
+{
+    standing of = stands_under(filter);
+
+    if (!of.count) return list_add(&match->others, item);
+    return standing_add(match, &of, 0, item);
+}
+
+skald_err ski_match_widen(ski_match *match, const skald_filter *filter, size_t types_before,
+                          void *item)
+{
+    standing of = stands_under(filter);
+
+    if (of.items != filter->types.items) return SKALD_OK; // it stands under something else
+    return standing_add(match, &of, types_before, item);
 }
 
 void ski_match_remove(ski_match *match, const skald_filter *filter, void *item)
@@ -248,7 +265,7 @@ void ski_match_remove(ski_match *match, const skald_filter *filter, void *item)
     standing of = stands_under(filter);
 
     if (of.count)
-        standing_remove(match, &of, of.count, item);
+        standing_remove(match, &of, 0, of.count, item);
     else
         list_remove(&match->others, item);
 }

@@ -44,9 +44,13 @@ void ski_match_init(ski_match *match);
 void ski_match_fini(ski_match *match);
 // ski_match_by_type: is what is found by this filter of its types for sure?
 bool ski_match_by_type(const skald_filter *filter);
-// ski_match_add puts item under a field of the filter, which is copied; again with more types is
-// harmless. Fails: NOMEM, and nothing changed.
+// ski_match_add puts item under a field of the filter, which is copied; it is not there yet. Fails:
+// NOMEM, and nothing changed.
 skald_err ski_match_add(ski_match *match, const skald_filter *filter, void *item) SKALD_CHECK;
+// ski_match_widen: item is there, and its filter has more types since, behind types_before of them.
+// Fails: NOMEM, and nothing changed.
+skald_err ski_match_widen(ski_match *match, const skald_filter *filter, size_t types_before,
+                          void *item) SKALD_CHECK;
 void ski_match_remove(ski_match *match, const skald_filter *filter, void *item); // the same
 // ski_match_find gives the lists of those the event may concern, and how many lists. One whose
 // filter has both "a.b" and "a.*" is in two.

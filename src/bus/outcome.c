@@ -22,7 +22,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { again_ms = 100 }; // until there may be room for a record
+enum {
+    again_ms = 100,     // until there may be room for a record
+    ends_at_once = 256, // then others get the lock
+};
 
 static void call_note(const skald_delivery *delivery, uint32_t delay_ms, const char *format,
                       va_list arguments)
@@ -54,6 +57,11 @@ skald_outcome skald_reject(const skald_delivery *delivery, const char *format, .
     return SKALD_REJECT;
 }
 
+bool ski_delivery_more(const skald_delivery *delivery)
+{
+    return ((const ski_call *)delivery)->more;
+}
+
 skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about)
 {
     ski_aside_about *later = skald_arena_get(delivery->scratch, sizeof(*later));
@@ -71,10 +79,13 @@ void ski_subscription_error(ski_subscription *sub, const char *text)
     sub->last_error_at = ski_bus_now(sub->bus);
 }
 
-// A number of the bus and the same of the subscription.
+// A number of the bus and the same of the subscription. Under the lock, which is why the first
+// needs no addition that is one: others only read it.
 static void count(_Atomic uint64_t *of_bus, uint64_t *of_sub)
 {
-    atomic_fetch_add_explicit(of_bus, 1, memory_order_relaxed);
+    uint64_t counted = atomic_load_explicit(of_bus, memory_order_relaxed);
+
+    atomic_store_explicit(of_bus, counted + 1, memory_order_relaxed);
     (*of_sub)++;
 }
 
@@ -167,12 +178,12 @@ static void delivery_retry(ski_delivery *delivery, uint32_t delay_ms, const char
     delivery_wait(delivery, delay_ms ? delay_ms : backoff_ms(sub, delivery->attempt));
 }
 
-// ack_note remembers when; without memory it is not known.
-static void ack_note(ski_subscription *sub, uint64_t position)
+void ski_ack_note(ski_subscription *sub, uint64_t position, bool expired)
 {
+    if (!sub->durable) return;
     if (!sub->acks) sub->acks = ski_alloc_zeroed(SKI_ACKS, sizeof(*sub->acks));
     if (!sub->acks) return;
-    sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){position, ski_bus_now(sub->bus)};
+    sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){position, ski_bus_now(sub->bus), expired};
 }
 
 static void delivery_acked(ski_delivery *delivery)
@@ -182,7 +193,7 @@ static void delivery_acked(ski_delivery *delivery)
     ski_aside *aside = delivery->aside;
 
     count(&sub->bus->acked, &sub->acked);
-    if (sub->durable) ack_note(sub, delivery->event->position);
+    ski_ack_note(sub, delivery->event->position, false);
     ski_delivery_done(delivery);
     if (aside) ski_release_answered(aside);
     if (sub->once && !sub->ended) ski_subscription_end(sub, false);
@@ -330,6 +341,8 @@ void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald
     delivery->attempt++;
     sub->running++;
     sub->bus->active++;
+    call->number = atomic_load_explicit(&sub->bus->delivered, memory_order_relaxed);
+    atomic_store_explicit(&sub->bus->delivered, call->number + 1, memory_order_relaxed);
     call->seen = (skald_delivery){.context = context,
                                   .event = delivery->event,
                                   .id = ski_delivery_id(delivery),
@@ -339,13 +352,17 @@ void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald
     call->delivery = delivery;
     call->delay_ms = 0;
     call->later = NULL;
+    call->more = false;
     call->reason[0] = 0; // it is long: the rest is not cleared for nothing
 }
 
 void ski_call_undo(ski_call *call)
 {
     ski_delivery *delivery = call->delivery;
+    _Atomic uint64_t *delivered = &delivery->subscription->bus->delivered;
 
+    atomic_store_explicit(delivered, atomic_load_explicit(delivered, memory_order_relaxed) - 1,
+                          memory_order_relaxed);
     delivery->attempt--;
     delivery->subscription->running--;
     active_less(delivery->subscription->bus);
@@ -374,10 +391,7 @@ static bool upcast_fails(ski_call *call)
 
 void ski_call_make(ski_call *call, skald_handler_fn *fn)
 {
-    skald_bus *bus = call->seen.bus;
-
-    ski_attempt_begins(call->delivery,
-                       atomic_fetch_add_explicit(&bus->delivered, 1, memory_order_relaxed));
+    ski_attempt_begins(call->delivery, call->number);
     if (call->delivery->subscription->upcasts && upcast_fails(call)) return;
     call->outcome = fn(&call->seen);
     assert(call->outcome <= SKALD_PENDING);
@@ -435,36 +449,67 @@ static skald_err early_end(ski_delivery *delivery, skald_outcome outcome, uint32
     return SKALD_OK;
 }
 
-skald_err skald_deliveries_end(skald_bus *bus, const skald_delivery_id *ids, size_t count,
-                               skald_outcome outcome, uint32_t delay_ms, const char *reason,
-                               size_t *ret_ended)
+// An answer to one or many attempts.
+typedef struct answer {
+    skald_outcome outcome;
+    uint32_t delay_ms;
+    const char *reason;
+} answer;
+
+// answer_pending ends an attempt that has returned and waits for its end.
+static void answer_pending(ski_delivery *delivery, const answer *with)
+{
+    skald_bus *bus = delivery->subscription->bus;
+
+    ski_timers_clear(&bus->timers, &delivery->timer);
+    delivery->subscription->pending--;
+    active_less(bus);
+    attempt_settle(delivery, with->outcome, with->delay_ms, with->reason);
+}
+
+// answer_some is under one hold of the lock. It gives how many were ended.
+static size_t answer_some(skald_bus *bus, const skald_delivery_id *ids, size_t count,
+                          const answer *with, bool *ret_each)
 {
     ski_subscription *last = NULL;
     size_t ended = 0;
 
-    if (outcome != SKALD_ACK && outcome != SKALD_RETRY && outcome != SKALD_REJECT)
-        return SKALD_EINVALID;
-    ski_bus_lock(bus);
     for (size_t i = 0; i < count; i++) {
         ski_delivery *delivery = ski_delivery_find(bus, ids[i]);
+        bool ends = false;
 
         if (delivery && delivery->state == SKI_RUNNING) {
-            ended += !early_end(delivery, outcome, delay_ms, reason);
+            ends = !early_end(delivery, with->outcome, with->delay_ms, with->reason);
         } else if (delivery && delivery->state == SKI_PENDING) {
-            ski_subscription *sub = delivery->subscription;
-
             // One that has ended is not freed before the lock is left.
-            if (last && last != sub) ski_calls_after(last);
-            last = sub;
-            ski_timers_clear(&bus->timers, &delivery->timer);
-            sub->pending--;
-            active_less(bus);
-            attempt_settle(delivery, outcome, delay_ms, reason);
-            ended++;
+            if (last && last != delivery->subscription) ski_calls_after(last);
+            last = delivery->subscription;
+            answer_pending(delivery, with);
+            ends = true;
         }
+        ended += ends;
+        if (ret_each) ret_each[i] = ends;
     }
     if (last) ski_calls_after(last);
-    ski_bus_leave(bus);
+    return ended;
+}
+
+skald_err skald_deliveries_end(skald_bus *bus, const skald_delivery_id *ids, size_t count,
+                               skald_outcome outcome, uint32_t delay_ms, const char *reason,
+                               bool *ret_each, size_t *ret_ended)
+{
+    const answer with = {outcome, delay_ms, reason};
+    size_t ended = 0;
+
+    if (outcome != SKALD_ACK && outcome != SKALD_RETRY && outcome != SKALD_REJECT)
+        return SKALD_EINVALID;
+    for (size_t i = 0; i < count; i += ends_at_once) {
+        size_t some = count - i < ends_at_once ? count - i : ends_at_once;
+
+        ski_bus_lock(bus);
+        ended += answer_some(bus, &ids[i], some, &with, ret_each ? &ret_each[i] : NULL);
+        ski_bus_leave(bus);
+    }
     *ret_ended = ended;
     return SKALD_OK;
 }
@@ -474,6 +519,6 @@ skald_err skald_delivery_end(skald_bus *bus, skald_delivery_id id, skald_outcome
 {
     size_t ended = 0;
 
-    SKALD_TRY(skald_deliveries_end(bus, &id, 1, outcome, delay_ms, reason, &ended));
+    SKALD_TRY(skald_deliveries_end(bus, &id, 1, outcome, delay_ms, reason, NULL, &ended));
     return ended ? SKALD_OK : SKALD_ESTALE;
 }

@@ -156,7 +156,6 @@ static void stamp(publish *made, skald_event *event, const inherited *from, skal
     skald_bus *bus = made->bus;
 
     ski_event_rename(bus, event);
-    if (!skald_uuid_given(event->id)) event->id = ski_store_uuid_new(bus->store);
     if (!event->occurred_at) event->occurred_at = now;
     if (!event->source.len) event->source = skald_str_of(bus->source);
     if (!event->correlation_id.len)
@@ -231,6 +230,7 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
     inherited from = inherit(made, options->cause);
     skald_time now = ski_bus_now(bus);
 
+    ski_store_ids_give(bus->store, made->events, count, ski_store_now(bus->store));
     for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &from, now);
     return made;
 }

@@ -242,7 +242,7 @@ void ski_subscription_halt(ski_subscription *sub, const char *text)
     char name[SKI_NAME_BYTES_MAX + 1];
 
     if (sub->halted || sub->ended) return;
-    ski_claims_return(sub->bus, sub);
+    (void)ski_claims_return(sub->bus, sub);
     ski_subscription_error(sub, text);
     sub->halted = true;
     ski_live_leave(sub);
@@ -279,7 +279,7 @@ static void deliveries_stop(ski_subscription *sub)
 void ski_subscription_end(ski_subscription *sub, bool forget)
 {
     if (sub->ended) return;
-    ski_claims_return(sub->bus, sub);
+    (void)ski_claims_return(sub->bus, sub);
     ski_live_leave(sub);
     if (ski_subscription_floor(sub) != sub->saved_floor) sub->dirty = true;
     sub->ended = true;
@@ -319,7 +319,8 @@ static bool last_save(ski_subscription *sub)
 void ski_subscription_look(ski_subscription *sub)
 {
     ski_life_look(sub);
-    if (!sub->ended || sub->running || sub->reading || sub->saving || sub->pins) return;
+    if (!sub->ended || sub->running || sub->callers) return;
+    if (sub->reading || sub->saving || sub->pins) return;
     if (!ski_link_alone(&sub->gone) || !last_save(sub)) return;
     ski_delivery_drop_all(sub);
     ski_asides_fini(sub);

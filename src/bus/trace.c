@@ -120,11 +120,22 @@ static bool resumes_at(const ski_subscription *sub, uint64_t position)
     return false;
 }
 
-static skald_time acked_at(const ski_subscription *sub, uint64_t position)
+// outcome_done is of what is behind: acked, or passed over. Of one that was to expire and whose end
+// is not remembered both may be, and it is said.
+static void outcome_done(const ski_subscription *sub, const skald_event *event,
+                         skald_trace_delivery *out)
 {
-    for (size_t i = 0; sub->acks && i < SKI_ACKS; i++)
-        if (sub->acks[i].position == position) return sub->acks[i].at;
-    return 0;
+    skald_time expires_at = ski_expiry(event);
+
+    out->outcome = "acked";
+    for (size_t i = 0; sub->acks && i < SKI_ACKS; i++) {
+        if (sub->acks[i].position != event->position) continue;
+        if (sub->acks[i].expired) out->outcome = "expired";
+        out->at = sub->acks[i].at;
+        return;
+    }
+    if (expires_at && expires_at <= ski_bus_now(sub->bus))
+        out->reason = SKALD_STR("or expired: it is not remembered which");
 }
 
 static bool outcome_aside(const ski_subscription *sub, const skald_event *event,
@@ -155,8 +166,11 @@ static void outcome_find(const ski_subscription *sub, const skald_event *event,
     const ski_delivery *delivery = window_find(sub, event->position);
 
     *out = (skald_trace_delivery){.subscription = sub->name, .outcome = "behind"};
-    if ((event->test && !sub->takes_tests) || !skald_filter_matches(&sub->filter, event)) {
+    if (!skald_filter_matches(&sub->filter, event)) {
         out->outcome = "filtered";
+    } else if (event->test && !sub->takes_tests) {
+        out->outcome = "filtered";
+        out->reason = SKALD_STR("test");
     } else if (outcome_aside(sub, event, out)) {
         // said
     } else if (delivery) {
@@ -170,8 +184,7 @@ static void outcome_find(const ski_subscription *sub, const skald_event *event,
     } else if (event->position > ski_subscription_cursor(sub) || resumes_at(sub, event->position)) {
         if (sub->paused) out->outcome = "paused";
     } else {
-        out->outcome = "acked";
-        out->at = acked_at(sub, event->position);
+        outcome_done(sub, event, out);
     }
     if (out->at) out->delay_us = out->at - event->recorded_at;
 }

@@ -229,7 +229,7 @@ static skald_err sub_widen(ski_subscription *sub, const skald_type_row *row)
     skald_filter filter = sub->filter;
 
     filter.types = wider;
-    if (!sub->starting) SKALD_TRY(ski_match_add(&sub->bus->match, &filter, sub));
+    if (!sub->starting) SKALD_TRY(ski_match_widen(&sub->bus->match, &filter, types.count, sub));
     sub->filter.types = wider;
     return SKALD_OK;
 }

@@ -335,6 +335,64 @@ static void old_events_are_given_in_the_newest_version(void **state)
     rig_close(&world);
 }
 
+enum { large = 900 * 1024, larger = 3000 };
+
+// grow makes of a text one that is as long again: too much with the last step.
+static skald_err grow(void *context, skald_json data, skald_arena *scratch, skald_buf *buf)
+{
+    (void)scratch;
+    SKALD_TRY(ski_buf_print(buf, "[%.*s", SKALD_FMT(data)));
+    for (int i = context ? 0 : larger; i < larger; i++)
+        SKALD_TRY(ski_buf_print(buf, ",%.*s", SKALD_FMT(data)));
+    return ski_buf_byte(buf, ']');
+}
+
+static skald_outcome see_size(const skald_delivery *delivery)
+{
+    *(size_t *)delivery->context += delivery->event->data.len;
+    return SKALD_ACK;
+}
+
+static void steps_of_large_events_fit_and_what_never_fits_is_rejected(void **state)
+{
+    const skald_str types[] = {SKALD_STR("order.made")};
+    size_t bytes = 0;
+    skald_subscription_options options = {.name = "large",
+                                          .filter.types = {types, 1},
+                                          .handler = {.fn = see_size, .context = &bytes},
+                                          .upcasts = true};
+    static char text[large];
+    bool grows = true;
+    skald_schemas *schemas;
+    rig world;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[0] = text[large - 1] = '"';
+    rig_open(&world);
+    schemas = skald_bus_schemas(world.bus);
+    for (uint32_t version = 1; version <= 5; version++)
+        assert_int_equal(skald_schemas_upcast(schemas, types[0], version, grow, NULL), SKALD_OK);
+    skald_subscription made = rig_subscribe(&world, &options);
+    const skald_event event = {.type = types[0], .data = {text, large}};
+
+    assert_int_equal(skald_publish(world.bus, event, NULL), SKALD_OK);
+    drain(&world);
+    assert_int_equal(bytes, large + 10);
+    assert_int_equal(skald_schemas_upcast(schemas, types[0], 6, grow, &grows), SKALD_OK);
+    assert_int_equal(skald_publish(world.bus, event, NULL), SKALD_OK);
+    drain(&world);
+    ski_bus_lock(world.bus);
+    const ski_subscription *sub = ski_subscription_find(world.bus, made.id);
+    uint64_t rejected = sub->rejected, retried = sub->retried;
+
+    ski_bus_leave(world.bus);
+    assert_int_equal(rejected, 1);
+    assert_int_equal(retried, 0);
+    assert_int_equal(bytes, large + 10);
+    rig_close(&world);
+}
+
 static void damage_is_said(void **state)
 {
     static const char *const bad[] = {"7", "[]", "{\"aliases\":7}", "{\"aliases\":[7]}",
@@ -385,6 +443,29 @@ static void memory_may_run_out(void **state)
     rig_close(&world);
 }
 
+// A name that fails behind others leaves each subscription under the names it had.
+static void what_ran_already_misses_nothing_when_memory_runs_out(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        seen to = {0};
+        rig world;
+
+        rig_open(&world);
+        subscribe(&world, "constant", "ORDER_PLACED", &to);
+        drain(&world);
+        ski_alloc_fail_at(n);
+        skald_err err = put(&world, "order.placed", "ORDER_PLACED", NULL);
+
+        ski_alloc_fail_at(0);
+        publish(&world, "ORDER_PLACED");
+        drain(&world);
+        assert_int_equal(strlen(to.types), strlen("order.placed "));
+        rig_close(&world);
+        if (!err) break;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,8 +477,10 @@ int main(void)
         cmocka_unit_test(strict_refuses_unknown_names),
         cmocka_unit_test(schemas_are_kept_and_asked),
         cmocka_unit_test(old_events_are_given_in_the_newest_version),
+        cmocka_unit_test(steps_of_large_events_fit_and_what_never_fits_is_rejected),
         cmocka_unit_test(damage_is_said),
         cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(what_ran_already_misses_nothing_when_memory_runs_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -577,53 +577,66 @@ skald_err skald_schemas_upcast(skald_schemas *schemas, skald_str type, uint32_t 
     return err;
 }
 
-// upcast runs one step and gives its data, checked, in arena.
-static skald_err upcast(const upcast_step *step, skald_str type, skald_json *data,
-                        skald_arena *arena, skald_error *reterr_error)
+// upcast runs one step, which makes buf of data. Whatever a step says, one that made too much does
+// so each time.
+static skald_err upcast(const upcast_step *step, skald_str type, skald_json data,
+                        skald_arena *arena, skald_buf *buf, skald_error *reterr_error)
 {
-    skald_buf buf = {.bytes_max = upcast_bytes_max};
     skald_error error = {0};
-    skald_err err = step->fn(step->context, *data, arena, &buf);
     int len = (int)(type.len > 100 ? 100 : type.len);
 
-    if (err) {
-        err = skald_fail(reterr_error, err, "the step from version %u of '%.*s' failed: %s",
-                         step->version_from, len, type.ptr, skald_err_text(err));
-    } else if (ski_json_door_check(ski_buf_str(&buf), false, &error)) {
-        err = skald_fail(reterr_error, SKALD_EINVALID,
-                         "the step from version %u of '%.*s' did not make JSON: %.200s",
-                         step->version_from, len, type.ptr, error.text);
-    } else {
-        *data = skald_arena_copy(arena, ski_buf_str(&buf));
-        if (!data->ptr) err = SKALD_ENOMEM;
-    }
-    skald_buf_fini(&buf);
-    return err;
+    buf->len = 0;
+    skald_err err = step->fn(step->context, data, arena, buf);
+
+    if (err == SKALD_EFULL) err = SKALD_ETOOBIG; // nothing else of a step has a limit
+    if (err)
+        return skald_fail(reterr_error, err, "the step from version %u of '%.*s' failed: %s",
+                          step->version_from, len, type.ptr, skald_err_text(err));
+    if (ski_json_door_check(ski_buf_str(buf), false, &error))
+        return skald_fail(reterr_error, SKALD_EINVALID,
+                          "the step from version %u of '%.*s' did not make JSON: %.200s",
+                          step->version_from, len, type.ptr, error.text);
+    return SKALD_OK;
+}
+
+// step_next finds the step from a version. False: it is the newest.
+static bool step_next(skald_schemas *schemas, skald_str type, uint32_t version,
+                      upcast_step *ret_step)
+{
+    ski_mutex_lock(&schemas->lock);
+    const upcast_step *found = step_find(type_find(schemas, type), version);
+
+    if (found) *ret_step = *found;
+    ski_mutex_unlock(&schemas->lock);
+    return found != NULL;
 }
 
 skald_err skald_schemas_read(skald_schemas *schemas, skald_event *event, skald_arena *arena,
                              skald_error *reterr_error)
 {
-    uint32_t version = event->version ? event->version : 1;
+    // Each step makes one of what the other holds; only what the last made is kept.
+    skald_buf bufs[2] = {{.bytes_max = upcast_bytes_max}, {.bytes_max = upcast_bytes_max}};
+    uint32_t version = event->version ? event->version : 1, steps = 0;
     skald_json data = event->data.ptr ? event->data : SKALD_STR("null");
-    bool changed = false;
+    upcast_step step;
+    skald_err err = SKALD_OK;
 
-    for (uint32_t i = 0; i < SKALD_UPCAST_MAX; i++) {
-        upcast_step step = {0};
-        const upcast_step *found;
+    while (!err && steps < SKALD_UPCAST_MAX &&
+           step_next(schemas, event->type, version + steps, &step)) {
+        skald_buf *buf = &bufs[steps++ % 2];
 
-        ski_mutex_lock(&schemas->lock);
-        found = step_find(type_find(schemas, event->type), version);
-        if (found) step = *found;
-        ski_mutex_unlock(&schemas->lock);
-        if (!found) break;
-        SKALD_TRY(upcast(&step, event->type, &data, arena, reterr_error));
-        version++;
-        changed = true;
+        err = upcast(&step, event->type, data, arena, buf, reterr_error);
+        data = ski_buf_str(buf);
     }
-    if (changed) {
+    if (!err && steps) {
+        data = skald_arena_copy(arena, data);
+        if (!data.ptr) err = SKALD_ENOMEM;
+    }
+    if (!err && steps) {
         event->data = data;
-        event->version = version;
+        event->version = version + steps;
     }
-    return SKALD_OK;
+    skald_buf_fini(&bufs[0]);
+    skald_buf_fini(&bufs[1]);
+    return err;
 }

@@ -169,6 +169,40 @@ static void steps_are_chained_at_read(void **state)
     skald_schemas_free(schemas);
 }
 
+// more makes twice as much of a text, and once more.
+static skald_err more(void *context, skald_json data, skald_arena *scratch, skald_buf *buf)
+{
+    skald_str inner = {data.ptr + 1, data.len - 2};
+
+    (void)context;
+    (void)scratch;
+    return ski_buf_print(buf, "\"%.*s%.*sx\"", SKALD_FMT(inner), SKALD_FMT(inner));
+}
+
+static void steps_need_room_for_their_result_only(void **state)
+{
+    skald_schemas *schemas = made(NULL);
+    skald_arena *arena = NULL;
+    skald_event event = {.type = TYPE, .version = 1, .data = SKALD_STR("\"x\"")};
+    skald_error error = {0};
+
+    (void)state;
+    for (uint32_t i = 1; i <= 22; i++)
+        assert_int_equal(skald_schemas_upcast(schemas, TYPE, i, more, NULL), SKALD_OK);
+    assert_int_equal(skald_arena_new((8 << 20) + 64, &arena), SKALD_OK);
+    assert_int_equal(skald_schemas_read(schemas, &event, arena, NULL), SKALD_OK);
+    assert_int_equal(event.version, 23);
+    assert_int_equal(event.data.len, (8 << 20) + 1); // n times twice and one more: 2^(n+1) - 1
+    skald_arena_reset(arena);
+    assert_int_equal(skald_schemas_upcast(schemas, TYPE, 23, more, NULL), SKALD_OK);
+    event = (skald_event){.type = TYPE, .version = 1, .data = SKALD_STR("\"x\"")};
+    assert_int_equal(skald_schemas_read(schemas, &event, arena, &error), SKALD_ETOOBIG);
+    assert_int_equal(event.version, 1);
+    assert_non_null(strstr(error.text, "the step from version 23 of 'order.paid' failed"));
+    skald_arena_free(arena);
+    skald_schemas_free(schemas);
+}
+
 enum { rounds = 200 };
 
 static void *check_often(void *context)
@@ -222,6 +256,7 @@ int main(void)
         cmocka_unit_test(transitive_asks_all),
         cmocka_unit_test(what_is_kept_comes_back),
         cmocka_unit_test(steps_are_chained_at_read),
+        cmocka_unit_test(steps_need_room_for_their_result_only),
         cmocka_unit_test(checks_and_registrations_meet),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
