@@ -41,7 +41,7 @@ static void observe(void *context, const ski_http_request *request, unsigned sta
     ski_api_log_request(api->options.log, request, status, took_ns);
 }
 
-skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api)
+skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api, skald_error *reterr_error)
 {
     ski_api *api = ski_alloc_zeroed(1, sizeof *api);
     skald_err err;
@@ -57,8 +57,9 @@ skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api)
     err = api->routes ? ski_seed_types_add(skald_bus_types(api->bus), options->log) : SKALD_ENOMEM;
     if (!err) err = ski_replays_new(api, &api->replays);
     if (!err) err = ski_frames_new(&api->frames);
+    if (!err) err = ski_audiences_new(api->bus, api->frames, &api->audiences);
     if (!err) err = ski_auth_new(options, &api->auth);
-    if (!err) err = ski_pulls_new(api, &api->pulls);
+    if (!err) err = ski_pulls_new(api, &api->pulls, reterr_error);
     if (err) {
         ski_api_free(api);
         return err;
@@ -119,6 +120,7 @@ void ski_api_free(ski_api *api)
     ski_pulls_free(api->pulls);
     ski_auth_free(api->auth);
     ski_replays_free(api->replays);
+    ski_audiences_free(api->audiences);
     ski_frames_free(api->frames);
     ski_usage_fini(&api->usage);
     ski_cond_fini(&api->wait_cond);

@@ -52,7 +52,8 @@ typedef struct ski_api_options {
     uint32_t heartbeat_ms;    // of a quiet live stream; then its key is asked after, too. 15000
 } ski_api_options;
 
-skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api) SKALD_CHECK;
+skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api, skald_error *reterr_error)
+    SKALD_CHECK;
 // ski_api_serve starts the server; http_options gives host, port and limits, the api fills routes,
 // context, guard, observe, and reads API keys and the keys of tokens. Fails: DENIED (an address
 // that strangers can reach, and no keys), INVALID (an option), CORRUPT, and as ski_http_start.

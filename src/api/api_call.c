@@ -146,10 +146,11 @@ skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error)
 {
     ski_call *call = ski_call_of(request);
     ski_api *api = ski_api_of(request);
+    unsigned told = call->version; // by ski_call_new
     skald_err err = ski_version_choose(request, &call->version, reterr_error);
 
     if (err) call->version = SKI_ROUTE_VERSION;
-    ski_version_headers(request, call->version);
+    if (call->version != told) ski_version_headers(request, call->version);
     if (err || !call->route) return err;
     SKALD_TRY(choose_media(request, call, reterr_error));
     SKALD_TRY(ski_query_check(request, reterr_error));
@@ -239,4 +240,12 @@ skald_err ski_call_run(ski_http_request *request, skald_error *reterr_error)
     if (err) ski_replay_abandon(request);
     ski_reply_why(request, err, reterr_error);
     return err;
+}
+
+bool ski_call_now(ski_http_request *request)
+{
+    const ski_route *route = ski_call_of(request)->route;
+
+    if (route->positioned && ski_http_header_get(request, "x-min-position").ptr) return false;
+    return route->now(request);
 }

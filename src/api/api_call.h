@@ -41,5 +41,7 @@ skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error) S
 
 // ski_call_run is the handler of every route: what comes before the route's own.
 ski_http_handler ski_call_run;
+// ski_call_now is the same for a route's now.
+bool ski_call_now(ski_http_request *request);
 
 #endif

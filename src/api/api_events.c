@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+enum { event_bytes = 1024 }; // of an event's reply beside its data and metadata, about
+
 // A page of a list: what is read, and how far it came.
 typedef struct list_page {
     skald_read read;
@@ -145,10 +147,30 @@ skald_err ski_get_events(ski_http_request *request, skald_error *reterr_error)
     return err;
 }
 
+static skald_err reply_event(ski_http_request *request, const skald_event *event)
+{
+    bool cloudevent = ski_call_of(request)->media == SKI_CLOUDEVENT;
+    skald_buf buf = ski_reply_buf();
+    // Mostly all there will be, so that it need not grow.
+    skald_err err = ski_buf_room(&buf, event->data.len + event->metadata.len + event_bytes);
+
+    if (!err && !cloudevent) err = skald_buf_put(&buf, SKALD_STR("{\"data\":"));
+    if (!err) err = skald_event_json(event, cloudevent, &buf);
+    if (!err && !cloudevent) err = ski_buf_byte(&buf, '}');
+    if (!err)
+        err = ski_reply_send(request,
+                             &(ski_http_reply){
+                                 .status = 200,
+                                 .content_type = cloudevent ? "application/cloudevents+json" : NULL,
+                                 .body = ski_buf_str(&buf),
+                             });
+    skald_buf_fini(&buf);
+    return err;
+}
+
 skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
 {
     ski_query query;
-    skald_buf buf = ski_reply_buf();
     skald_event event;
     skald_uuid id;
     skald_err err;
@@ -160,29 +182,24 @@ skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
     }
     err = skald_store_event(ski_api_of(request)->store, id, query.read.filter.tenant,
                             request->scratch, &event);
-    if (err == SKALD_ENOTFOUND) {
+    if (!err && !ski_auth_sees_event(request, &event)) err = SKALD_ENOTFOUND;
+    if (err == SKALD_ENOTFOUND)
         return skald_fail_at(reterr_error, err, "id", "there is no event of that id");
-    }
-    if (!err && !ski_auth_sees_event(request, &event)) {
-        return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "id", "there is no event of that id");
-    }
-    if (!err && ski_call_of(request)->media == SKI_CLOUDEVENT) {
-        err = skald_event_json(&event, true, &buf);
-        if (!err)
-            err = ski_reply_send(request, &(ski_http_reply){
-                                              .status = 200,
-                                              .content_type = "application/cloudevents+json",
-                                              .body = ski_buf_str(&buf),
-                                          });
-        skald_buf_fini(&buf);
-        return err;
-    }
-    if (!err) err = skald_buf_put(&buf, SKALD_STR("{\"data\":"));
-    if (!err) err = skald_event_json(&event, false, &buf);
-    if (!err) err = ski_buf_byte(&buf, '}');
-    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
-    skald_buf_fini(&buf);
-    return err;
+    return err ? err : reply_event(request, &event);
+}
+
+bool ski_get_event_now(ski_http_request *request)
+{
+    ski_query query;
+    skald_event event;
+    skald_uuid id;
+
+    if (ski_query_read(request, &query, NULL) || skald_uuid_parse(request->parameters[0], &id))
+        return false;
+    if (ski_store_event_now(ski_api_of(request)->store, id, query.read.filter.tenant,
+                            request->scratch, &event))
+        return false;
+    return ski_auth_sees_event(request, &event) && reply_event(request, &event) == SKALD_OK;
 }
 
 static skald_err reply_report(ski_http_request *request, skald_report report, skald_str tenant,

@@ -9,6 +9,7 @@
 #include "api/api_call.h"
 #include "api/api_metrics.h"
 #include "api/api_version.h"
+#include "api/audience.h"
 #include "api/frames.h"
 #include "event/event_json.h"
 #include "os/thread.h"
@@ -27,6 +28,7 @@ struct ski_api {
     ski_replays *replays;
     ski_usage usage;
     ski_frames *frames;
+    ski_audiences *audiences;
     ski_mutex wait_lock; // of those who wait for X-Min-Position
     ski_cond wait_cond;
     uint32_t position_waits;
@@ -130,6 +132,7 @@ void ski_api_log_request(const skald_log *log, const ski_http_request *request, 
 skald_err ski_query_check(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
 
 // Handlers, one route each.
+bool ski_get_event_now(ski_http_request *request); // as ski_http_route's now
 ski_http_handler ski_get_events, ski_post_events, ski_get_event, ski_post_test, ski_get_stats,
     ski_get_history, ski_get_event_stream, ski_get_streams, ski_get_stream, ski_post_stream,
     ski_get_subscriptions, ski_post_subscription, ski_get_subscription, ski_delete_subscription,
@@ -150,8 +153,8 @@ ski_http_handler ski_get_keys, ski_post_key, ski_delete_key;
 bool ski_post_events_streams(const ski_http_request *request); // is it NDJSON?
 extern const ski_http_body ski_ndjson_body;
 
-skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls) SKALD_CHECK; // those kept in the store
-                                                                          // run again
+// ski_pulls_new runs those kept in the store; one that cannot be run is named.
+skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls, skald_error *reterr_error) SKALD_CHECK;
 void ski_pulls_attach(ski_pulls *pulls, ski_http *http); // NULL: the server is about to stop
 // ski_pulls_end ends every group; what was taken and not acknowledged comes again another time.
 void ski_pulls_end(ski_pulls *pulls);

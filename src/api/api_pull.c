@@ -549,22 +549,21 @@ skald_err ski_delete_subscription(ski_http_request *request, skald_error *reterr
     return err;
 }
 
-// end_one ends a delivery; NULL: done, else why not.
-static const char *end_one(pull_group *group, skald_str text, const ski_pull_ending *ending)
+// id_read reads a delivery's id; NULL: done, else why not. One that is refused names nothing.
+static const char *id_read(const pull_group *group, skald_str text, skald_delivery_id *ret_delivery)
 {
     skald_subscription subscription = {0};
     skald_delivery_id delivery = {0};
 
+    *ret_delivery = delivery;
     switch (ski_pull_id_parse(&group->pulls->secret, text, &subscription, &delivery)) {
     case SKALD_OK: break;
     case SKALD_ESTALE: return "STALE"; // of a server that is gone, or of nobody's
     default: return "INVALID";
     }
     if (subscription.id != group->subscription.id) return "NOT_FOUND"; // another group's
-    skald_err err = skald_delivery_end(group->pulls->api->bus, delivery, ending->outcome,
-                                       ending->delay_ms, ending->reason[0] ? ending->reason : NULL);
-
-    return err ? "STALE" : NULL;
+    *ret_delivery = delivery;
+    return NULL;
 }
 
 static skald_err put_refused(skald_buf *buf, skald_str text, const char *code)
@@ -575,29 +574,51 @@ static skald_err put_refused(skald_buf *buf, skald_str text, const char *code)
     return ski_buf_print(buf, ",\"code\":\"%s\"}", code);
 }
 
-static skald_err end_all(pull_group *group, ski_http_request *request,
-                         const ski_pull_ending *ending)
+// What became of the deliveries of an ending, each with a place in these.
+typedef struct ended_all {
+    skald_delivery_id *ids;
+    const char **codes; // why an id is none of the group's; or NULL
+    bool *each;
+    size_t accepted;
+} ended_all;
+
+static skald_err reply_ended(ski_http_request *request, const ski_pull_ending *ending,
+                             const ended_all *all)
 {
     skald_buf refused = ski_reply_buf();
     skald_buf buf = ski_reply_buf();
-    size_t accepted = 0;
     skald_err err = SKALD_OK;
 
-    for (size_t i = 0; i < ending->count && !err; i++) {
-        const char *code = end_one(group, ending->deliveries[i], ending);
-
-        if (code)
-            err = put_refused(&refused, ending->deliveries[i], code);
-        else
-            accepted++;
-    }
-    if (!err) err = ski_buf_print(&buf, "{\"data\":{\"accepted\":%zu,\"refused\":[", accepted);
+    for (size_t i = 0; i < ending->count && !err; i++)
+        if (!all->each[i])
+            err = put_refused(&refused, ending->deliveries[i],
+                              all->codes[i] ? all->codes[i] : "STALE");
+    if (!err) err = ski_buf_print(&buf, "{\"data\":{\"accepted\":%zu,\"refused\":[", all->accepted);
     if (!err) err = skald_buf_put(&buf, ski_buf_str(&refused));
     if (!err) err = skald_buf_put(&buf, SKALD_STR("]}}"));
     if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
     skald_buf_fini(&refused);
     skald_buf_fini(&buf);
     return err;
+}
+
+static skald_err end_all(pull_group *group, ski_http_request *request,
+                         const ski_pull_ending *ending)
+{
+    skald_arena *arena = request->scratch;
+    ended_all all = {
+        .ids = skald_arena_get(arena, ending->count * sizeof *all.ids),
+        .codes = skald_arena_get(arena, ending->count * sizeof *all.codes),
+        .each = skald_arena_get(arena, ending->count * sizeof *all.each),
+    };
+
+    if (!all.ids || !all.codes || !all.each) return SKALD_ENOMEM;
+    for (size_t i = 0; i < ending->count; i++)
+        all.codes[i] = id_read(group, ending->deliveries[i], &all.ids[i]);
+    SKALD_TRY(skald_deliveries_end(group->pulls->api->bus, all.ids, ending->count, ending->outcome,
+                                   ending->delay_ms, ending->reason[0] ? ending->reason : NULL,
+                                   all.each, &all.accepted));
+    return reply_ended(request, ending, &all);
 }
 
 static skald_err end_deliveries(ski_http_request *request, skald_outcome outcome,
@@ -624,21 +645,40 @@ skald_err ski_post_nack(ski_http_request *request, skald_error *reterr_error)
     return end_deliveries(request, SKALD_RETRY, reterr_error);
 }
 
-// A kept definition, copied out of the store: its visitor must not call back in, and subscribing
+// Kept definitions, copied out of the store: its visitor must not call back in, and subscribing
 // does.
 typedef struct kept_texts {
     skald_arena *arena;
-    skald_str texts[groups_max];
+    skald_str names[groups_max], texts[groups_max];
     size_t count;
+    skald_err err;
+    skald_error *error;
 } kept_texts;
 
 static bool keep(void *context, const skald_store_value *value)
 {
     kept_texts *kept = context;
+    skald_str name = {value->name.ptr + sizeof value_prefix - 1,
+                      value->name.len - (sizeof value_prefix - 1)};
 
-    if (kept->count == groups_max) return false;
-    kept->texts[kept->count] = skald_arena_copy(kept->arena, value->bytes);
-    if (kept->texts[kept->count].ptr) kept->count++;
+    if (kept->count == groups_max) {
+        kept->err = skald_fail(kept->error, SKALD_EFULL,
+                               "the store has more than %d pull groups, '%.*s' among them",
+                               groups_max, SKALD_FMT(name));
+        return false;
+    }
+    skald_str *text = &kept->texts[kept->count], *named = &kept->names[kept->count];
+
+    *text = skald_arena_copy(kept->arena, value->bytes);
+    *named = skald_arena_copy(kept->arena, name);
+    if (!text->ptr || !named->ptr) {
+        kept->err = skald_fail(kept->error, SKALD_ENOMEM,
+                               "no memory for the stored pull group '%.*s': together they may take "
+                               "%d MiB",
+                               SKALD_FMT(name), kept_bytes_max >> 20);
+        return false;
+    }
+    kept->count++;
     return true;
 }
 
@@ -651,32 +691,35 @@ static skald_err run_kept(ski_pulls *pulls, const kept_texts *kept)
 
         if (!err) err = pulls_start(pulls, &definition, &error);
         ski_pull_definition_fini(&definition);
-        if (err) {
-            skald_str text = kept->texts[i];
+        if (!err) continue;
+        const char *why = error.text[0] ? error.text : skald_err_text(err);
+        skald_str definition_text =
+            skald_arena_print(kept->arena, "%.*s", SKALD_FMT(kept->texts[i]));
 
-            ski_log_line(ski_store_log_hook(pulls->api->store), SKALD_ERROR,
-                         "a stored pull group cannot be run", "definition",
-                         skald_arena_print(kept->arena, "%.*s", SKALD_FMT(text)).ptr, "error",
-                         error.text[0] ? error.text : skald_err_text(err), NULL);
-            return err;
-        }
+        ski_log_line(ski_store_log_hook(pulls->api->store), SKALD_ERROR,
+                     "a stored pull group cannot be run", "definition",
+                     definition_text.ptr ? definition_text.ptr : "", "error", why, NULL);
+        return skald_fail(kept->error, err, "the stored pull group '%.*s' cannot be run: %s",
+                          SKALD_FMT(kept->names[i]), why);
     }
     return SKALD_OK;
 }
 
-static skald_err run_all_kept(ski_pulls *pulls)
+static skald_err run_all_kept(ski_pulls *pulls, skald_error *reterr_error)
 {
     kept_texts *all = ski_alloc_zeroed(1, sizeof *all);
     skald_err err = all ? skald_arena_new(kept_bytes_max, &all->arena) : SKALD_ENOMEM;
 
+    if (all) all->error = reterr_error;
     if (!err) err = ski_store_value_each(pulls->api->store, skald_str_of(value_prefix), keep, all);
+    if (!err) err = all->err;
     if (!err) err = run_kept(pulls, all);
     if (all) skald_arena_free(all->arena);
     ski_free(all);
     return err;
 }
 
-skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls)
+skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls, skald_error *reterr_error)
 {
     ski_pulls *pulls = ski_alloc_zeroed(1, sizeof *pulls);
     const ski_kernel *kernel = ski_store_kernel(api->store);
@@ -686,7 +729,7 @@ skald_err ski_pulls_new(ski_api *api, ski_pulls **ret_pulls)
     pulls->api = api;
     ski_mutex_init(&pulls->lock);
     kernel->random(kernel->context, &pulls->secret, sizeof pulls->secret);
-    err = run_all_kept(pulls);
+    err = run_all_kept(pulls, reterr_error);
     if (err)
         ski_pulls_free(pulls);
     else

@@ -7,8 +7,9 @@
 #include "base/hash.h"
 #include "base/str.h"
 
-#include <stdio.h>
 #include <string.h>
+
+enum { etag_bytes = 20 }; // W/"…" of 64 bits
 
 skald_buf ski_reply_buf(void)
 {
@@ -42,11 +43,16 @@ static void reply_etag(ski_http_request *request, ski_http_reply *reply)
     const ski_call *call = ski_call_of(request);
     uint64_t hash =
         ski_hash64(call->version | (uint64_t)call->media << 8, reply->body.ptr, reply->body.len);
-    skald_str etag = skald_arena_print(request->scratch, "W/\"%016llx\"", (unsigned long long)hash);
+    char *text = skald_arena_get(request->scratch, etag_bytes);
 
-    if (!etag.ptr) return;
+    if (!text) return;
+    skald_str etag = ski_str(text, etag_bytes);
+    memcpy(text, "W/\"", 3);
+    for (size_t i = 0; i < 16; i++) text[3 + i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
+    text[etag_bytes - 1] = '"';
     ski_call_header(request, SKALD_STR("ETag"), etag);
-    if (!etag_matches(ski_http_header_get(request, "if-none-match"), etag)) return;
+    skald_str asked = ski_http_header_get(request, "if-none-match");
+    if (!asked.ptr || !etag_matches(asked, etag)) return;
     reply->status = 304;
     reply->body = (skald_str){0};
     reply->content_type = NULL;
@@ -78,11 +84,11 @@ skald_err ski_reply_position(ski_http_request *request, unsigned status, skald_s
     ski_http_header headers[2];
     size_t count = 0;
     char digits[24];
+    skald_buf text = {.ptr = digits, .size = sizeof digits, .bytes_max = sizeof digits};
 
     if (position) {
-        int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)position);
-        headers[count++] =
-            (ski_http_header){SKALD_STR("X-Event-Position"), ski_str(digits, (size_t)len)};
+        SKALD_TRY(ski_buf_u64(&text, position));
+        headers[count++] = (ski_http_header){SKALD_STR("X-Event-Position"), ski_buf_str(&text)};
     }
     if (correlation_id.len && !request->correlation_id.len) {
         headers[count++] = (ski_http_header){SKALD_STR("X-Correlation-ID"), correlation_id};

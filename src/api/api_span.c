@@ -40,18 +40,17 @@ void ski_span_begin(ski_http_request *request, struct ski_otlp *otlp, bool quiet
     request->traceparent = own_text(request, &own);
 }
 
-void ski_span_end(const ski_http_request *request, struct ski_otlp *otlp, const char *path,
-                  unsigned status, uint64_t took_ns)
+// span_send ends the span of a request that may have one.
+static void span_send(const ski_http_request *request, ski_tracer *tracer, const char *path,
+                      unsigned status, uint64_t took_ns)
 {
-    ski_tracer *tracer = ski_otlp_tracer(otlp);
     skald_str url = request->path;
     ski_trace parent;
     char name[name_bytes];
     ski_span span = {.kind = SKI_SPAN_SERVER, .took_ns = took_ns};
     int len;
 
-    if (!tracer || !ski_trace_parse(request->traceparent, &span.trace) || !span.trace.sampled)
-        return;
+    if (!ski_trace_parse(request->traceparent, &span.trace) || !span.trace.sampled) return;
     if (ski_trace_parse(ski_http_header_get(request, "traceparent"), &parent))
         memcpy(span.parent, parent.span_id, sizeof span.parent);
     len = snprintf(name, sizeof name, "%.*s%s%s", SKALD_FMT(request->method), path ? " " : "",
@@ -72,4 +71,12 @@ void ski_span_end(const ski_http_request *request, struct ski_otlp *otlp, const 
     }
     if (status >= 500) span.failed = SKALD_STR("the server could not answer");
     tracer->end(tracer->context, &span);
+}
+
+void ski_span_end(const ski_http_request *request, struct ski_otlp *otlp, const char *path,
+                  unsigned status, uint64_t took_ns)
+{
+    ski_tracer *tracer = ski_otlp_tracer(otlp);
+
+    if (tracer && request->traceparent.len) span_send(request, tracer, path, status, took_ns);
 }

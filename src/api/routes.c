@@ -136,6 +136,7 @@ const ski_route ski_routes[] = {
      MAY(READ, READ),
      .cache = SKI_CACHE_ASK,
      .worker = true,
+     .now = ski_get_event_now,
      .etag = true,
      .positioned = true},
     {.method = "GET",

@@ -52,6 +52,9 @@ typedef struct ski_route {
     ski_cache cache;
     uint8_t since, until; // major numbers; 0: all
     bool worker;          // handle runs on a pool thread
+    // now, of a worker's GET: the same without waiting. False: it has not replied, whatever the
+    // reason, and handle is to be called.
+    bool (*now)(ski_http_request *request);
     bool body_optional;
     bool secret;               // its reply is not to be kept: it takes no Idempotency-Key
     bool etag;                 // one thing: its reply has an ETag, and may be a 304

@@ -82,6 +82,7 @@ static ski_http_route http_route(const ski_route *route, const char *path)
         // Of lines; a body read whole keeps the server's limit.
         .body_bytes_max = route->body ? UINT64_MAX : 0,
         .worker = route->worker,
+        .now = route->now ? ski_call_now : NULL,
         .scope = (uint8_t)route->scope,
         .rate = (uint8_t)route->rate,
         .of = route,

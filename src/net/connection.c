@@ -19,11 +19,21 @@
 #include <stdio.h>
 #include <string.h>
 
+// touch_dropped takes one off the flush list that was cut when the loop had no time to settle all.
+static void touch_dropped(ski_conn *conn)
+{
+    ski_conn **at = &conn->http->flush;
+
+    while (*at != conn) at = &(*at)->flush_next;
+    *at = conn->flush_next;
+}
+
 static void conn_closed(uv_handle_t *handle)
 {
     ski_conn *conn = (ski_conn *)handle;
     ski_http *http = conn->http;
 
+    if (conn->touched) touch_dropped(conn);
     ski_tls_free(conn->tls);
     ski_free(conn->cipher);
     ski_free(conn->rest);
@@ -39,6 +49,7 @@ static void exchanges_dropped(ski_conn *conn)
 
     conn->first = conn->last = conn->reading = NULL;
     conn->exchange_count = 0;
+    conn->unsent_bytes = 0;
     if (reading != NULL && !reading->in_line) ski_exchange_release(conn->http, reading);
     while (exchange != NULL) {
         ski_exchange *next = exchange->next;
@@ -60,8 +71,6 @@ void ski_conn_cut(ski_conn *conn)
     ski_deadline_clear(&conn->write_deadline);
     exchanges_dropped(conn);
     if (conn->refused) http->refused_now--;
-    // A connection that is on the flush list is freed later than it is taken off: in the loop's
-    // closing phase.
     uv_close((uv_handle_t *)&conn->stream, conn_closed);
 }
 
@@ -204,16 +213,20 @@ void ski_conn_goodbye(ski_conn *conn)
     }
 }
 
-// write_expired: nothing was taken since the deadline was set, or the time goes on.
-static void write_expired(ski_conn *conn)
+bool ski_conn_progressed(ski_conn *conn)
 {
     size_t unsent = uv_stream_get_write_queue_size(&conn->stream);
 
-    if (unsent < conn->unsent_seen) {
-        conn->unsent_seen = unsent;
-        ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
-        return;
-    }
+    if (unsent >= conn->unsent_seen) return false;
+    conn->unsent_seen = unsent;
+    ski_deadline_set(&conn->write_deadline, conn, SKI_DEADLINE_WRITE);
+    return true;
+}
+
+// write_expired: nothing was taken since the deadline was set, or the time goes on.
+static void write_expired(ski_conn *conn)
+{
+    if (ski_conn_progressed(conn)) return;
     ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
     ski_conn_cut(conn);
 }

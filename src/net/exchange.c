@@ -139,8 +139,13 @@ void ski_exchange_ready(ski_http *http, ski_exchange *exchange, unsigned due, bo
     if (exchange->listed) return;
     *ret_wake = http->ready == NULL && !ski_http_on_loop(http);
     exchange->listed = true;
-    exchange->ready_next = http->ready;
-    http->ready = exchange;
+    exchange->ready_next = NULL; // who was ready first is looked at first
+    if (http->ready == NULL) {
+        http->ready = exchange;
+    } else {
+        http->ready_last->ready_next = exchange;
+    }
+    http->ready_last = exchange;
 }
 
 ski_stage ski_exchange_stage(const ski_exchange *exchange)
@@ -169,6 +174,25 @@ void ski_exchange_orphan(ski_exchange *exchange)
     }
 }
 
+static bool heads_beyond(const ski_http *http)
+{
+    return http->counters[SKI_COUNT_HEADS] > http->options.heads_bytes_max;
+}
+
+// heads_cut cuts those of the others whose heads are not whole, who began first first.
+static void heads_cut(ski_http *http, const ski_conn *but)
+{
+    ski_deadline *list = &http->deadlines[SKI_DEADLINE_HEAD], *next;
+
+    for (ski_deadline *at = list->next; at != list && heads_beyond(http); at = next) {
+        ski_conn *conn = at->conn;
+        next = at->next;
+        if (conn == but || conn->reading == NULL || !conn->reading->head_charged) continue;
+        ski_http_count(http, SKI_COUNT_TIMEOUTS, 1);
+        ski_conn_cut(conn);
+    }
+}
+
 bool ski_exchange_head_charge(ski_exchange *exchange)
 {
     ski_http *http = exchange->request.http;
@@ -176,7 +200,8 @@ bool ski_exchange_head_charge(ski_exchange *exchange)
 
     exchange->head_charged = exchange->head.size;
     ski_http_count(http, SKI_COUNT_HEADS, (int64_t)more);
-    return http->counters[SKI_COUNT_HEADS] <= http->options.heads_bytes_max;
+    if (heads_beyond(http)) heads_cut(http, exchange->conn);
+    return !heads_beyond(http);
 }
 
 void ski_exchange_run(ski_exchange *exchange)
@@ -200,10 +225,12 @@ void ski_exchange_dispatch(ski_exchange *exchange)
     exchange->request.body = ski_str(exchange->body_len ? exchange->body : "", exchange->body_len);
     exchange->handed = true;
     conn->open_count++;
-    if (!exchange->request.route->worker) {
+    const ski_http_route *route = exchange->request.route;
+    if (!route->worker) {
         ski_exchange_run(exchange);
         return;
     }
+    if (route->now && route->now(&exchange->request)) return;
     if (!ski_pool_push(http->pool, exchange)) {
         skald_error error = {0};
         exchange->handed = false;
@@ -284,6 +311,7 @@ static void stream_settled(ski_exchange *exchange)
         ski_exchange_release(exchange->request.http, exchange);
         return;
     }
+    ski_stream_joins(exchange->stream);
     ski_conn_touch(conn);
 }
 

@@ -83,8 +83,11 @@ typedef struct ski_http_route {
     bool (*streams)(const ski_http_request *request);
     uint64_t body_bytes_max; // 0: the server's default; UINT64_MAX: no end (streaming only)
     bool worker;             // handle runs on a pool thread; not together with body
-    uint8_t scope, rate;     // the guard's own
-    const void *of;          // whatever the table was made from
+    // now, with worker: asked on the loop first, without waiting. True: it has replied; false: it
+    // has not, and handle is called by a worker. NULL: always a worker.
+    bool (*now)(ski_http_request *request);
+    uint8_t scope, rate; // the guard's own
+    const void *of;      // whatever the table was made from
 } ski_http_route;
 
 skald_str ski_http_header_get(const ski_http_request *request, const char *name); // not given
@@ -131,12 +134,37 @@ typedef struct ski_http_stream {
     skald_str heartbeat;    // copied: ": \n\n"
     // Asked before each heartbeat, on the loop: false ends the stream instead. NULL: it goes on.
     bool (*goes_on)(void *context);
+    // Of streams that follow a feed, on the loop. behind: it follows no more, what comes above
+    // after is to be written to it; needed. given: frames of it went out. goes_on is asked first.
+    void (*behind)(void *context, uint64_t after);
+    void (*given)(void *context, size_t frames);
 } ski_http_stream;
 skald_err ski_http_stream_begin(ski_http *http, ski_http_request_id id, const ski_http_reply *head,
                                 const ski_http_stream *stream);
 skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_str bytes,
                                 size_t *ret_queued);
 skald_err ski_http_stream_end(ski_http *http, ski_http_request_id id);
+
+// A feed is what many streams are given alike: written down once, and each costs one call of the
+// kernel for all that came meanwhile. What is put has a position, rising, or 0: none. A stream
+// follows it from a position on and is given what is above it, as long as the feed still has that:
+// a few hundred KiB. If it has not, now or later, since the client reads slowly, the stream is told
+// that it is behind, and may follow again once it has been written what it missed.
+//
+// new: everything above position will be put. put: bytes are copied; more: another put follows at
+// once; FULL: wait for room, which is called on the loop; one client at a time puts. reaches:
+// whoever stands at position may follow. follow: nothing above after was written to the stream yet;
+// not twice without behind. end: nothing is put any more, on the loop; those that follow stay. Any
+// thread but for end. Fails: NOMEM, STALE, UNSUPPORTED (HTTP/1.0 has no frames).
+typedef struct ski_http_feed ski_http_feed;
+skald_err ski_http_feed_new(ski_http *http, uint64_t position, void (*room)(void *context),
+                            void *context, ski_http_feed **ret_feed) SKALD_CHECK;
+void ski_http_feed_end(ski_http_feed *feed); // NULL: nothing
+skald_err ski_http_feed_put(ski_http_feed *feed, uint64_t position, skald_str bytes, bool more)
+    SKALD_CHECK;
+bool ski_http_feed_reaches(const ski_http_feed *feed, uint64_t position);
+skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_http_feed *feed,
+                                 uint64_t after) SKALD_CHECK;
 
 // ski_http_resume goes on reading the body of a streaming route. Any thread.
 void ski_http_resume(ski_http *http, ski_http_request_id id);
@@ -184,9 +212,11 @@ typedef struct ski_http_options {
     uint32_t uri_bytes_max;          // 8 KiB; 414
     uint64_t body_bytes_max;         // 16 MiB; 413
     uint64_t bodies_bytes_max;       // 256 MiB of all buffered bodies together; 503
-    uint64_t heads_bytes_max;        // 128 MiB of all heads together, whole or not; 503
+    uint64_t heads_bytes_max;   // 128 MiB of all heads together, whole or not; beyond it the oldest
+                                // of those that are not are cut, then 503
     uint64_t unsent_bytes_max;  // 256 MiB of whole replies that wait for their clients to read;
-                                // beyond it who has not read for longest is cut
+                                // beyond it those are cut who have not read for longest, then
+                                // who lets them lie behind a request that is not over
     uint64_t streams_bytes_max; // 128 MiB that wait in all streams; a write then fails with FULL
     uint32_t header_timeout_ms; // 10000 from the first byte to the last of a head; 408
     uint32_t body_timeout_ms;   // 30000 without progress; 408

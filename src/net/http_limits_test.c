@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every limit of the server, exceeded; every timeout, waited for; every allocation, refused.
+// Every limit of the server, exceeded (those of all together: http_share_test.c); every timeout,
+// waited for; every allocation, refused.
 #include "net/http_test_client.h"
 
 #include <assert.h>
@@ -236,54 +237,6 @@ static void test_bodies_together(void **state)
     fixture_stop(&fix);
 }
 
-// Heads that never end: each is allowed, all of them are not, and what was taken is given back.
-static void test_heads_together(void **state)
-{
-    (void)state;
-    enum { clients = 8, lines = 60 };
-    client many[clients];
-    client_reply reply;
-    fixture fix;
-    ski_http_counters counters;
-    int refused = 0;
-
-    fixture_start(&fix, (ski_http_options){.heads_bytes_max = 20000});
-    for (int i = 0; i < clients; i++) {
-        many[i] = client_open(fix.port);
-        client_send(&many[i], "GET /hello HTTP/1.1\r\n" HOST);
-        // 6 KiB each, which takes 8: the third is the first that is too much.
-        for (int line = 0; line < lines; line++) {
-            client_send(&many[i], "A: 45678901234567890123456789012345678901234567890123456789"
-                                  "0123456789012345678901234567890123456789\r\n");
-        }
-        client_send(&many[i], i < 2 ? "B: 2" : "\r\n");
-        if (i < 2) { // until it is counted
-            do ski_http_counters_get(fix.http, &counters);
-            while (counters.heads_bytes_now < 6000 * (uint64_t)(i + 1));
-            continue;
-        }
-        assert_true(client_reply_get(&many[i], &reply, false));
-        assert_int_equal(reply.status, 503);
-        assert_true(reply_has(&reply, "Retry-After: "));
-        refused++;
-        reply_fini(&reply);
-    }
-    assert_int_equal(refused, clients - 2);
-    for (int i = 0; i < 2; i++) { // those that were in time go on
-        client_send(&many[i], "\r\n\r\n");
-        client_expect(&many[i], 200, "hello");
-    }
-    for (int i = 0; i < clients; i++) client_close(&many[i]);
-    client one = client_open(fix.port);
-    client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
-    client_expect(&one, 200, "hello");
-    client_close(&one);
-    do ski_http_counters_get(fix.http, &counters);
-    while (counters.heads_bytes_now != 0);
-    assert_int_equal(counters.heads_bytes_max, 20000);
-    fixture_stop(&fix);
-}
-
 static void test_connections_max(void **state)
 {
     (void)state;
@@ -473,40 +426,6 @@ static void test_never_reads(void **state)
     fixture_stop(&fix);
 }
 
-// Many clients that ask and never read: their replies together have a limit. Who has stood still
-// for longest goes; one who reads is served meanwhile.
-static void test_unsent_together(void **state)
-{
-    (void)state;
-    enum { clients = 8, limit = 4 * 1024 * 1024 };
-    client many[clients];
-    client_reply reply;
-    fixture fix;
-    ski_http_counters counters;
-
-    fixture_start(&fix, (ski_http_options){.unsent_bytes_max = limit});
-    for (int i = 0; i < clients; i++) {
-        many[i] = client_open(fix.port);
-        client_repeat(&many[i], "GET /big HTTP/1.1\r\n" HOST "\r\n", 20);
-    }
-    client one = client_open(fix.port);
-    do { // the kernel takes some megabytes of each first
-        client_send(&one, "GET /big HTTP/1.1\r\n" HOST "\r\n");
-        assert_true(client_reply_get(&one, &reply, false));
-        assert_int_equal(reply.status, 200);
-        assert_int_equal(reply.body.len, 1024 * 1024);
-        reply_fini(&reply);
-        ski_http_counters_get(fix.http, &counters);
-    } while (counters.timeouts < 2);
-    assert_true(counters.unsent_bytes_now <= limit + 2 * 1024 * 1024);
-    assert_int_equal(counters.unsent_bytes_max, limit);
-    for (int i = 0; i < clients; i++) client_close(&many[i]);
-    client_close(&one);
-    do ski_http_counters_get(fix.http, &counters);
-    while (counters.unsent_bytes_now != 0);
-    fixture_stop(&fix);
-}
-
 // A client that reads slowly gets everything, in order.
 static void test_reads_slowly(void **state)
 {
@@ -649,7 +568,6 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_refused_while_sending),
         cmocka_unit_test(test_bodies_together),
-        cmocka_unit_test(test_heads_together),
         cmocka_unit_test(test_connections_max),
         cmocka_unit_test(test_requests_max),
         cmocka_unit_test(test_pipeline_max),
@@ -657,7 +575,6 @@ int main(void)
         cmocka_unit_test(test_body_stands),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_never_reads),
-        cmocka_unit_test(test_unsent_together),
         cmocka_unit_test(test_reads_slowly),
         cmocka_unit_test(test_stop_stalled),
         cmocka_unit_test(test_no_memory),

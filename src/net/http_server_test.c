@@ -113,6 +113,11 @@ static skald_err handle_headers(ski_http_request *request, skald_error *error)
         {SKALD_STR("X"), SKALD_STR("a\r\nSet-Cookie: b")},
         {SKALD_STR("X"), SKALD_STR("a\nb")},
         {SKALD_STR("X"), SKALD_STR("a\0b")},
+        {SKALD_STR("X"), SKALD_STR("a value that is long\r\nSet-Cookie: b")},
+        {SKALD_STR("X"), SKALD_STR("1234567\n")},
+        {SKALD_STR("X"), SKALD_STR("\n2345678")},
+        {SKALD_STR("X"), SKALD_STR("a\ttab, and behind it\x7f")},
+        {SKALD_STR("X"), SKALD_STR("1234567890123456\x1f")},
         {SKALD_STR("X Y"), SKALD_STR("a")},
         {SKALD_STR(""), SKALD_STR("a")},
         {SKALD_STR("X:"), SKALD_STR("a")},
@@ -120,7 +125,8 @@ static skald_err handle_headers(ski_http_request *request, skald_error *error)
         {SKALD_STR("Connection"), SKALD_STR("close")},
     };
     ski_http_header good[] = {{SKALD_STR("X-Fixed"), SKALD_STR("its own")},
-                              {SKALD_STR("ETag"), SKALD_STR("\"7\"")}};
+                              {SKALD_STR("ETag"), SKALD_STR("\"7\"")},
+                              {SKALD_STR("X-Long"), SKALD_STR("a\ttab, \xc3\xa6 and ~ in one")}};
     ski_http_reply reply = {.status = 200, .header_count = 1, .body = SKALD_STR("[]")};
 
     (void)error;
@@ -129,7 +135,7 @@ static skald_err handle_headers(ski_http_request *request, skald_error *error)
         assert(ski_http_reply_send(request->http, request->id, &reply) == SKALD_EINVALID);
     }
     reply.headers = good;
-    reply.header_count = 2;
+    reply.header_count = 3;
     reply.status = 101;
     assert(ski_http_reply_send(request->http, request->id, &reply) == SKALD_EINVALID);
     reply.status = 600;
@@ -394,6 +400,7 @@ static void test_problems(void **state)
     assert_true(client_reply_get(&one, &reply, false));
     assert_int_equal(reply.status, 200);
     assert_true(reply_has(&reply, "X-Fixed: its own\r\n"));
+    assert_true(reply_has(&reply, "X-Long: a\ttab, \xc3\xa6 and ~ in one\r\n"));
     assert_true(reply_has(&reply, "Content-Type: application/json\r\n"));
     assert_false(reply_has(&reply, "of every reply"));
     assert_false(reply_has(&reply, "Set-Cookie"));

@@ -553,6 +553,7 @@ void ski_conn_take_rest(ski_conn *conn)
 {
     if (conn->held && !must_wait(conn, conn->reading)) reading_begins(conn);
     if (conn->reading != NULL && conn->reading->decoder) body_decoded(conn);
+    size_t had = conn->rest_len;
     while (!conn->closing && ski_conn_can_take(conn) &&
            (conn->rest_len > 0 || conn->codec.state == SKI_CODEC_END)) {
         skald_str bytes = {conn->rest_len > 0 ? conn->rest + conn->rest_at : "", conn->rest_len};
@@ -560,6 +561,7 @@ void ski_conn_take_rest(ski_conn *conn)
         conn->rest_at += took;
         conn->rest_len -= took;
     }
+    if (conn->rest_len < had) head_grew(conn);
     if (conn->rest_len > 0 && !conn->last_reply) return;
     ski_free(conn->rest);
     conn->rest = NULL;

@@ -20,7 +20,25 @@ static bool is_sent(const ski_exchange *exchange)
     return whole && exchange->prefixed && exchange->sent == exchange->out.len;
 }
 
-unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes)
+// feed_collect adds what the last of those in line has in a feed.
+static unsigned feed_collect(ski_exchange *exchange, bool shared, uv_buf_t *pieces, unsigned count,
+                             size_t *ret_bytes)
+{
+    ski_stream *stream = exchange->stream;
+
+    if (count == SKI_PIECES_MAX || !ski_stream_follows(stream)) return count;
+    if (shared)
+        return count +
+               ski_stream_collect(stream, pieces + count, SKI_PIECES_MAX - count, ret_bytes);
+    if (exchange->sent < exchange->out.len) return count; // its own go first
+    if (!ski_stream_keep(stream, exchange->conn->tls ? SKI_TLS_ROUND_BYTES : 1)) return count;
+    pieces[count] = uv_buf_init(exchange->out.ptr, (unsigned)exchange->out.len);
+    *ret_bytes += exchange->out.len;
+    return count + 1;
+}
+
+unsigned ski_output_collect(ski_conn *conn, bool shared, uv_buf_t pieces[SKI_PIECES_MAX],
+                            size_t *ret_bytes)
 {
     unsigned count = 0;
 
@@ -39,7 +57,10 @@ unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], siz
             pieces[count].len = at->out.len - at->sent;
             *ret_bytes += pieces[count++].len;
         }
-        if (at->begun && !at->stream->sending_last) break;
+        if (at->begun && !at->stream->sending_last) {
+            count = feed_collect(at, shared, pieces, count, ret_bytes);
+            break;
+        }
     }
     return count;
 }
@@ -74,6 +95,10 @@ void ski_output_sent(ski_conn *conn, size_t count)
         exchange->sent += take;
         count -= take;
         if (exchange->begun && take > 0) ski_stream_sent(exchange, take);
+        if (count > 0 && exchange->begun && exchange->stream->feed && !is_sent(exchange)) {
+            if (!ski_stream_fed(exchange->stream, count)) ski_conn_cut(conn);
+            return; // it is the last that anything was collected of
+        }
         if (!is_sent(exchange)) break;
         line_pops(conn);
     }
@@ -85,6 +110,7 @@ static void rest_written(uv_write_t *request, int status)
     ski_conn *conn = (ski_conn *)request->handle;
 
     conn->writing = false;
+    ski_deadline_clear(&conn->write_deadline); // the next write has all of its time
     ski_free(conn->cipher);
     conn->cipher = NULL;
     if (conn->closing) return;
@@ -112,14 +138,19 @@ void ski_conn_flush(ski_conn *conn)
     uv_stream_t *stream = &conn->stream;
     uv_buf_t pieces[SKI_PIECES_MAX];
     size_t bytes;
+    unsigned rounds = 0;
 
     if (conn->tls) {
         ski_secure_flush(conn);
         return;
     }
     while (!conn->writing && !conn->closing && !conn->lingering) {
+        if (rounds++ == SKI_FLUSH_ROUNDS) { // it is not the only one
+            ski_conn_touch(conn);
+            return;
+        }
         const ski_exchange *front = conn->first;
-        unsigned count = ski_output_collect(conn, pieces, &bytes);
+        unsigned count = ski_output_collect(conn, true, pieces, &bytes);
         int sent = count > 0 ? uv_try_write(stream, pieces, count) : 0;
         if (sent < 0 && sent != UV_EAGAIN) {
             ski_conn_cut(conn);
@@ -130,8 +161,12 @@ void ski_conn_flush(ski_conn *conn)
         if (count == 0 && conn->first == front) return;
         if (count == 0 || (size_t)sent == bytes || conn->closing || conn->lingering) continue;
 
-        count = ski_output_collect(conn, pieces, &bytes);
-        ski_output_wait(conn, pieces, count, bytes);
+        count = ski_output_collect(conn, false, pieces, &bytes);
+        if (count > 0) {
+            ski_output_wait(conn, pieces, count, bytes);
+        } else if (ski_exchange_stage(conn->first) == SKI_STAGE_STREAM) {
+            ski_conn_cut(conn); // no memory for what the kernel did not take
+        }
     }
 }
 

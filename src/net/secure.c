@@ -113,12 +113,17 @@ static void wait_for_kernel(ski_conn *conn, skald_str rest, size_t took)
 void ski_secure_flush(ski_conn *conn)
 {
     uv_buf_t pieces[SKI_PIECES_MAX];
+    unsigned rounds = 0;
 
     while (!conn->writing && !conn->closing && !conn->lingering) {
+        if (rounds++ == SKI_FLUSH_ROUNDS) {
+            ski_conn_touch(conn);
+            return;
+        }
         const ski_exchange *front = conn->first;
         bool ready = ski_tls_ready(conn->tls);
         size_t all = 0, took = 0;
-        unsigned count = ready ? ski_output_collect(conn, pieces, &all) : 0;
+        unsigned count = ready ? ski_output_collect(conn, false, pieces, &all) : 0;
 
         if (encrypt(conn, pieces, count, &took)) {
             ski_conn_cut(conn);

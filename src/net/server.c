@@ -16,6 +16,8 @@
 enum {
     posts_max = 65536, // waiting at once
     ready_at_once = 64,
+    rounds_max = 32,        // of settling; then libuv has its turn
+    stands_still_ms = 1000, // a client that takes nothing for so long makes way first
 };
 
 void ski_http_count(ski_http *http, ski_counter counter, int64_t more)
@@ -92,6 +94,7 @@ static bool ready_settled(ski_http *http)
     for (; http->ready != NULL && count < ready_at_once; count++) {
         ski_exchange *exchange = http->ready;
         http->ready = exchange->ready_next;
+        if (http->ready == NULL) http->ready_last = NULL;
         taken[count].exchange = exchange;
         taken[count].due = exchange->due;
         exchange->due = 0;
@@ -142,8 +145,8 @@ static void loop_ends(ski_http *http)
         http->owed += open;
     }
     ski_mutex_unlock(&http->lock);
-    posts_run(http); // what was taken is called
-    (void)ready_settled(http);
+    posts_run(http);                      // what was taken is called
+    while (ready_settled(http)) continue; // nothing is added now
     uv_close((uv_handle_t *)&http->wake, NULL);
     uv_close((uv_handle_t *)&http->timer, NULL);
     uv_close((uv_handle_t *)&http->drain, NULL);
@@ -152,34 +155,95 @@ static void loop_ends(ski_http *http)
     uv_close((uv_handle_t *)&http->prepare, NULL);
 }
 
-// slow_cut: replies that nobody reads make way, those first that have stood still for longest. The
-// others' clients notice nothing.
+static bool unsent_beyond(const ski_http *http)
+{
+    return http->counters[SKI_COUNT_UNSENT] > http->options.unsent_bytes_max;
+}
+
+static void slow_conn_cut(ski_conn *conn)
+{
+    ski_http_count(conn->http, SKI_COUNT_TIMEOUTS, 1);
+    ski_conn_cut(conn);
+}
+
+// writers_cut cuts those whose clients have taken nothing for stood_ms, who stood for longest
+// first. Who has taken something goes to the end, so is met again behind all others. What only
+// streams is let be: none of it is counted here.
+static void writers_cut(ski_http *http, uint64_t stood_ms)
+{
+    ski_deadline *list = &http->deadlines[SKI_DEADLINE_WRITE], *next;
+    uint64_t until_ms = uv_now(&http->loop) + http->durations_ms[SKI_DEADLINE_WRITE];
+
+    for (ski_deadline *at = list->next; at != list && unsent_beyond(http); at = next) {
+        next = at->next;
+        if (at->at_ms + stood_ms > until_ms) return;
+        if (at->conn->unsent_bytes == 0) continue;
+        if (!ski_conn_progressed(at->conn)) {
+            slow_conn_cut(at->conn);
+        } else if (next == list) {
+            next = at; // it was the last, and is
+        }
+    }
+}
+
+// waiting_cut cuts those who let replies lie behind a request of theirs that is not over.
+static void waiting_cut(ski_http *http)
+{
+    ski_conn *next;
+
+    for (ski_conn *conn = http->conns; conn != NULL && unsent_beyond(http); conn = next) {
+        next = conn->next;
+        if (conn->unsent_bytes > 0 && !conn->first->answered) slow_conn_cut(conn);
+    }
+}
+
+// slow_cut: beyond the limit, replies that nobody reads make way.
 static void slow_cut(ski_http *http)
 {
-    ski_deadline *list = &http->deadlines[SKI_DEADLINE_WRITE];
+    if (!unsent_beyond(http)) return;
+    writers_cut(http, stands_still_ms);
+    waiting_cut(http);
+    writers_cut(http, 0);
+}
 
-    while (http->counters[SKI_COUNT_UNSENT] > http->options.unsent_bytes_max &&
-           list->next != list) {
-        ski_http_count(http, SKI_COUNT_TIMEOUTS, 1);
-        ski_conn_cut(list->next->conn);
-    }
+// settled_later: what was left goes on once libuv has looked at everybody else.
+static void settled_later(ski_http *http)
+{
+    ski_mutex_lock(&http->lock);
+    bool left = http->ready != NULL || http->feeds_due != NULL;
+    ski_mutex_unlock(&http->lock);
+    if (left || http->flush != NULL) uv_async_send(&http->wake);
+}
+
+// round_begins: is there anything to settle? Streams that follow a feed have their turn under any
+// load of replies.
+static bool round_begins(ski_http *http)
+{
+    bool ready = ready_settled(http);
+
+    return ski_feeds_settle(http) || ready || http->flush != NULL;
 }
 
 void ski_http_settle(ski_http *http)
 {
+    unsigned rounds = 0;
+
     if (http->finished) return;
     assert(!http->settling);
     http->settling = true;
-    while (ready_settled(http) || http->flush != NULL) {
-        while (http->flush != NULL) {
-            ski_conn *conn = http->flush;
-            http->flush = conn->flush_next;
-            conn->touched = false;
+    while (rounds < rounds_max && round_begins(http)) {
+        ski_conn *conn = http->flush, *next;
+        rounds++;
+        http->flush = NULL;
+        for (; conn != NULL; conn = next) {
+            next = conn->flush_next;
+            conn->touched = false; // and may be touched again, for the next round
             ski_conn_continue(conn);
         }
         slow_cut(http);
     }
     http->settling = false;
+    if (rounds == rounds_max) settled_later(http);
     if (http->draining && http->conns == NULL && http->exchanges_now == 0) {
         loop_ends(http);
     } else {
@@ -532,6 +596,7 @@ void ski_http_fini(ski_http *http)
         ski_free(exchange->body);
         skald_arena_free(exchange->request.scratch);
     }
+    ski_feeds_fini(http);
     for (uint32_t i = 0; i < http->slab_count; i++) ski_free(http->slabs[i]);
     ski_free(http->slabs);
     ski_free(http->read_buffer);

@@ -46,9 +46,12 @@ enum {
                                   // are closed
     SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
     SKI_PIECES_MAX = 64,            // replies in one writev
+    SKI_FLUSH_ROUNDS = 16,          // calls of the kernel for one connection before it is the
+                                    // others' turn
     SKI_DECODERS_MAX = 64,          // coded bodies coming in at once; each may need 8 MiB
     SKI_PEER_TEXT = 56,
     SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
+    SKI_FEED_BLOCKS = 64,            // of a feed, each what came in one turn of the loop
     SKI_TLS_BUFFER = SKI_READ_BYTES + SKI_TLS_RECORD,
 };
 
@@ -136,11 +139,52 @@ struct ski_stream {
     skald_buf pending; // framed
     size_t queued;     // framed bytes in pending and out that the kernel has not got
     bool full;
+    ski_http_feed *wanted; // the loop is to follow it; NULL: none
+    uint64_t wanted_after;
     // loop
     ski_exchange *exchange;
     ski_stream *prev, *next; // of the list of streams
     uint64_t quiet_since_ms;
     bool chunked, sending_last, counting;
+    // of a feed that it follows; NULL: none
+    ski_http_feed *feed;
+    ski_stream *feed_prev, *feed_next; // of its followers
+    uint64_t after;                    // the position it came with
+    uint64_t place;                    // the block, and of that
+    size_t mark;                       // the next frame
+    bool passes;                       // frames not above after may still come
+};
+
+// A frame of a block: where it ends, and the position it was put with; 0: none.
+typedef struct ski_mark {
+    uint64_t position;
+    size_t end;
+} ski_mark;
+
+// What a feed was given in one turn of the loop.
+typedef struct ski_block {
+    uint64_t before, through; // the last position before it, and up to its end
+    skald_buf text;
+    ski_mark *marks;
+    size_t mark_count, mark_size;
+} ski_block;
+
+struct ski_http_feed {
+    ski_http *http;
+    void *context;
+    _Atomic uint64_t near; // whoever stands here may join
+    // lock
+    uint32_t refs; // its owner, the list of those due, streams
+    bool due, woken, full;
+    ski_http_feed *due_next;
+    ski_block pending;
+    // loop
+    void (*room)(void *context);
+    ski_block blocks[SKI_FEED_BLOCKS]; // by serial, modulo their number
+    uint64_t first, next;              // serials: the oldest, and the one to come
+    uint64_t through;                  // the last position in it
+    size_t bytes;
+    ski_stream *followers;
 };
 
 struct ski_conn {
@@ -219,13 +263,14 @@ struct ski_http {
     ski_mutex lock;
     ski_exchange **slabs; // of SKI_SLAB_EXCHANGES each; a slab stays until the server is freed
     uint32_t slab_count, slabs_max;
-    ski_exchange *ready;
+    ski_exchange *ready, *ready_last;
     ski_post *posts, *posts_last;
     uint64_t generation;
     uint32_t stop_timeout_ms, post_count;
-    uint64_t streams_bytes; // queued in all streams
-    ski_tls_context *tls;   // of connections to come; NULL: plain
-    bool running;           // the loop thread knows itself
+    uint64_t streams_bytes; // queued in all streams, and pending in feeds
+    ski_http_feed *feeds_due;
+    ski_tls_context *tls; // of connections to come; NULL: plain
+    bool running;         // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
     uint32_t owed; // after the loop ended: exchanges not answered yet
     // loop
@@ -247,6 +292,7 @@ struct ski_http {
     ski_exchange *pool_first;
     ski_conn *conns, *flush;
     ski_stream *streams;
+    size_t feeds_bytes; // of blocks
     ski_later *laters;
     ski_deadline deadlines[SKI_DEADLINES]; // heads of the lists
     uint32_t durations_ms[SKI_DEADLINES];
@@ -286,6 +332,8 @@ void ski_conn_continue(ski_conn *conn); // writes what can be written, reads on,
 void ski_conn_cut(ski_conn *conn);      // closes at once; its exchanges go, or become orphans
 void ski_conn_goodbye(ski_conn *conn);  // the last reply is out
 void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind);
+// progressed: its client took something since the write deadline was set, which is set anew.
+bool ski_conn_progressed(ski_conn *conn);
 // read_no_more: whatever comes is thrown away; the newest reply in line is the last.
 void ski_conn_read_no_more(ski_conn *conn);
 
@@ -293,9 +341,11 @@ void ski_conn_read_no_more(ski_conn *conn);
 void ski_conn_flush(ski_conn *conn);
 void ski_conn_continue_send(ski_conn *conn); // 100 Continue
 // ski_output_collect finds what can be written now, at most SKI_PIECES_MAX pieces; it prepares
-// heads and takes what streams have. ski_output_sent: the first count bytes of it are out of our
+// heads and takes what streams have; what is in feeds as it stands there (shared), which is good
+// until the loop goes on, or copied. ski_output_sent: the first count bytes of it are out of our
 // hands.
-unsigned ski_output_collect(ski_conn *conn, uv_buf_t pieces[SKI_PIECES_MAX], size_t *ret_bytes);
+unsigned ski_output_collect(ski_conn *conn, bool shared, uv_buf_t pieces[SKI_PIECES_MAX],
+                            size_t *ret_bytes);
 void ski_output_sent(ski_conn *conn, size_t count);
 void ski_output_wait(ski_conn *conn, uv_buf_t *pieces, unsigned count, size_t bytes); // for the
                                                                                       // kernel
@@ -321,7 +371,8 @@ void ski_conn_reading_dropped(ski_conn *conn); // what is being read is never an
 ski_exchange *ski_exchange_take(ski_http *http); // OPEN, with a new id; NULL: no memory
 void ski_exchange_release(ski_http *http, ski_exchange *exchange);
 ski_exchange *ski_exchange_find(ski_http *http, uint64_t id); // lock held; NULL: no such any more
-// ski_exchange_head_charge counts what a head takes; false: all of them take too much.
+// ski_exchange_head_charge counts what a head takes, and cuts the oldest of those that are not
+// whole when all take too much; false: that did not help.
 bool ski_exchange_head_charge(ski_exchange *exchange);
 void ski_exchange_ready(ski_http *http, ski_exchange *exchange, unsigned due,
                         bool *ret_wake); // lock held
@@ -354,6 +405,21 @@ void ski_stream_sent(ski_exchange *exchange, size_t bytes);
 void ski_stream_over(ski_exchange *exchange); // gone is called; the stream is freed
 void ski_streams_heartbeat(ski_http *http);
 void ski_streams_end(ski_http *http); // the server stops
+skald_err ski_stream_frame(skald_buf *buf, skald_str bytes, bool chunked) SKALD_CHECK;
+
+// feed.c
+bool ski_feeds_settle(ski_http *http); // the next feed's pending becomes a block; false: none
+void ski_feeds_fini(ski_http *http);
+void ski_stream_joins(ski_stream *stream);   // the feed it was told to follow, if any
+void ski_stream_leaves(ski_stream *stream);  // its feed, if any
+bool ski_stream_follows(ski_stream *stream); // and there is something for it now, and it may
+unsigned ski_stream_collect(ski_stream *stream, uv_buf_t *pieces, unsigned count_max,
+                            size_t *ret_bytes);
+// ski_stream_fed: so many bytes of what was collected are with the kernel. False: no memory for the
+// rest of a frame.
+bool ski_stream_fed(ski_stream *stream, size_t bytes);
+// ski_stream_keep copies the next frame, and more up to bytes_max, into out, which is sent.
+bool ski_stream_keep(ski_stream *stream, size_t bytes_max);
 
 // problem.c
 skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_error *error,

@@ -73,15 +73,21 @@ static void queued_add(ski_http *http, ski_stream *stream, int64_t more)
     http->streams_bytes += (uint64_t)more;
 }
 
+skald_err ski_stream_frame(skald_buf *buf, skald_str bytes, bool chunked)
+{
+    SKALD_TRY(ski_buf_room(buf, bytes.len + frame_bytes_max));
+    if (chunked) put_size(buf, bytes.len);
+    (void)!skald_buf_put(buf, bytes);
+    if (chunked) (void)!skald_buf_put(buf, SKALD_STR("\r\n"));
+    return SKALD_OK;
+}
+
 // stream_put frames bytes into pending. Nothing changes when it fails.
 static skald_err stream_put(ski_http *http, ski_stream *stream, skald_str bytes)
 {
     size_t before = stream->pending.len;
 
-    SKALD_TRY(ski_buf_room(&stream->pending, bytes.len + frame_bytes_max));
-    if (stream->chunked) put_size(&stream->pending, bytes.len);
-    (void)!skald_buf_put(&stream->pending, bytes);
-    if (stream->chunked) (void)!skald_buf_put(&stream->pending, SKALD_STR("\r\n"));
+    SKALD_TRY(ski_stream_frame(&stream->pending, bytes, stream->chunked));
     queued_add(http, stream, (int64_t)(stream->pending.len - before));
     return SKALD_OK;
 }
@@ -208,6 +214,7 @@ void ski_stream_over(ski_exchange *exchange)
     exchange->stream = NULL;
     queued_add(http, stream, -(int64_t)stream->queued);
     ski_mutex_unlock(&http->lock);
+    ski_stream_leaves(stream);
     if (stream->prev) stream->prev->next = stream->next;
     if (stream->next) stream->next->prev = stream->prev;
     if (http->streams == stream) http->streams = stream->next;

@@ -122,7 +122,7 @@ static skald_err make_bus(skald_system *system)
     return ski_event_log_level(system->events, system->log.level_min);
 }
 
-static skald_err make_api(skald_system *system)
+static skald_err make_api(skald_system *system, skald_error *reterr_error)
 {
     const ski_config *config = &system->config;
     ski_api_options options = {
@@ -154,7 +154,7 @@ static skald_err make_api(skald_system *system)
     ski_list_spaced(config->jwt_algorithms, system->algorithms);
     ski_list_spaced(config->cors_origins, system->origins);
     options.cors_origins = given(system->origins);
-    return ski_api_new(&options, &system->api);
+    return ski_api_new(&options, &system->api, reterr_error);
 }
 
 // hsts_make is the header that tells browsers to come by TLS only.
@@ -269,7 +269,7 @@ static skald_err start(skald_system *system, const skald_system_options *options
     SKALD_TRY(open_store(system, reterr_error));
     SKALD_TRY(start_traces(system, reterr_error));
     SKALD_TRY(make_bus(system));
-    SKALD_TRY(make_api(system));
+    SKALD_TRY(make_api(system, reterr_error));
     if (options->wire) SKALD_TRY(options->wire(system));
     SKALD_TRY(serve(system, reterr_error));
     tell(system, "system.startup");

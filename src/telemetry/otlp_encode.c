@@ -96,8 +96,7 @@ static skald_err put_fields(const ski_otlp_record *record, skald_buf *buf)
             SKALD_TRY(put_text_field(record->fields[i].key, text_of(record, record->fields[i].text),
                                      buf));
         } else {
-XX:\"%s\",\"value\":{\"intValue\":\"%lld\"}}",
-                                    record->fields[i].key, (long long)record->fields[i].number));
+            SKALD_TRY(put_number_field(record->fields[i].key, record->fields[i].number, buf));
         }
     }
     return skald_buf_put(buf, SKALD_STR("],\"status\":{"));

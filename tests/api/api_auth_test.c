@@ -620,12 +620,12 @@ static void strangers_need_keys(void **state)
     assert_int_equal(skald_store_open("memory:", NULL, &store, &error), SKALD_OK);
     assert_int_equal(skald_bus_new(store, &(skald_bus_options){0}, &bus), SKALD_OK);
     ski_api_options options = {.bus = bus, .event_bytes_max = 1024};
-    assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+    assert_int_equal(ski_api_new(&options, &api, NULL), SKALD_OK);
     assert_int_equal(ski_api_serve(api, &everywhere, &error), SKALD_EDENIED);
     assert_non_null(strstr(error.text, "skald keys create --data DIR"));
     ski_api_free(api);
     options.cors_origins = "*";
-    assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+    assert_int_equal(ski_api_new(&options, &api, NULL), SKALD_OK);
     assert_int_equal(ski_api_serve(api, &(ski_http_options){.host = "127.0.0.1"}, &error),
                      SKALD_EINVALID);
     ski_api_free(api);
@@ -670,7 +670,7 @@ static void a_damaged_key_stops_the_start(void **state)
         skald_error error = {0};
 
         assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
-        assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+        assert_int_equal(ski_api_new(&options, &api, NULL), SKALD_OK);
         assert_int_equal(ski_api_serve(api, &(ski_http_options){.host = "127.0.0.1"}, &error),
                          SKALD_ECORRUPT);
         assert_non_null(strstr(error.text, "API key"));

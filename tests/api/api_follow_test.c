@@ -2,11 +2,13 @@
 // Following the log over HTTP: Server-Sent Events, and pull groups.
 #include "api/http_client.h"
 #include "base/buf.h"
+#include "bus/bus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 // cmocka wants those above first
 #include <cmocka.h>
@@ -100,6 +102,96 @@ static void a_slow_client_lags_and_misses_nothing(void **state)
     }
     close(fd);
     skald_buf_fini(&body);
+    test_free(text);
+}
+
+// publish_big posts events of some KiB, and says where the log ends.
+static void publish_big(const api_world *world, int count, int bytes)
+{
+    skald_buf body = {.bytes_max = 1024 * 1024};
+
+    assert_false(ski_buf_print(&body, "{\"type\":\"big.made\",\"data\":\"%0*d\"}", bytes, 7));
+    for (int i = 0; i < count; i++)
+        assert_int_equal(api_ask(world, "POST", "/api/events", "application/json",
+                                 ski_buf_str(&body), NULL)
+                             ->status,
+                         201);
+    skald_buf_fini(&body);
+}
+
+// each_once wants the positions from first to last, each once and in order.
+static void each_once(const char *text, int first, int last)
+{
+    int position = 0, end = 0;
+
+    for (const char *at = strstr(text, "id: "); at && first <= last; at = strstr(at + 1, "id: ")) {
+        end = 0;
+        if (sscanf(at, "id: %d\ndata%n", &position, &end) != 1 || !end) continue; // where it began
+        assert_int_equal(position, first);
+        first++;
+    }
+    assert_int_equal(first, last + 1);
+}
+
+// running waits until so many subscriptions run.
+static void running(const api_world *world, uint64_t count)
+{
+    ski_bus_queues queues = {0};
+
+    for (int i = 0; i < 10000; i++) {
+        ski_bus_queues_get(world->bus, &queues);
+        if (queues.subscriptions == count) return;
+        usleep(1000);
+    }
+    assert_int_equal(queues.subscriptions, count);
+}
+
+// Clients that follow alike are one subscription; who reads slowly, or resumes from afar, is given
+// everything once all the same, nobody else waits for it, and in the end it is of that one again.
+static void followers_share_and_miss_nothing(void **state)
+{
+    enum { big = 120, bytes = 64 * 1024, some = 40, size = 10 * 1024 * 1024 };
+    const api_world *world = *state;
+    char *text = test_calloc(1, size);
+    const int small = 64 * 1024, large = 4 * 1024 * 1024;
+    ski_bus_queues before;
+    char last[32];
+
+    ski_bus_queues_get(world->bus, &before);
+    int slow = follow(world, "?type=big.*", "");
+    assert_int_equal(setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    assert_true(api_read_until(slow, text, size, "id: 0\n"));
+    text[0] = 0;
+    int quick = follow(world, "?type=big.*", "");
+    assert_true(api_read_until(quick, text, size, "id: 0\n"));
+    running(world, before.subscriptions + 1);
+    for (int i = 1; i <= big; i++) { // the quick one reads them as they come
+        publish_big(world, 1, bytes);
+        (void)snprintf(last, sizeof last, "id: %d\n", i);
+        assert_true(api_read_until(quick, text + strlen(text), size - strlen(text), last));
+    }
+    each_once(text, 1, big - 1);
+    running(world, before.subscriptions + 2); // the slow one lags
+    memset(text, 0, size);
+    int late = follow(world, "?type=big.*&after=0", ""); // from behind all that the feed has
+    publish_big(world, some, 10);
+    (void)snprintf(last, sizeof last, "id: %d\n", big + some);
+    assert_true(api_read_until(late, text, size, last));
+    each_once(text, 1, big + some - 1);
+    running(world, before.subscriptions + 2); // that one has joined
+    publish_big(world, some, 10);
+    (void)snprintf(last, sizeof last, "id: %d\n", big + 2 * some);
+    assert_true(api_read_until(late, text, size, last));
+    each_once(text, 1, big + 2 * some - 1);
+    memset(text, 0, size);
+    assert_int_equal(setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &large, sizeof large), 0);
+    assert_true(api_read_until(slow, text, size, last));
+    each_once(text, 1, big + 2 * some - 1);
+    running(world, before.subscriptions + 1);
+    close(slow);
+    close(quick);
+    close(late);
+    running(world, before.subscriptions);
     test_free(text);
 }
 
@@ -242,11 +334,9 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(streams_what_was_and_what_comes),
-        ROW(a_slow_client_lags_and_misses_nothing),
-        ROW(a_group_takes_in_order_and_acknowledges),
-        ROW(a_group_outlives_the_server),
-        ROW(a_poll_waits_for_what_comes),
+        ROW(streams_what_was_and_what_comes),  ROW(a_slow_client_lags_and_misses_nothing),
+        ROW(followers_share_and_miss_nothing), ROW(a_group_takes_in_order_and_acknowledges),
+        ROW(a_group_outlives_the_server),      ROW(a_poll_waits_for_what_comes),
         ROW(refuses_what_is_no_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

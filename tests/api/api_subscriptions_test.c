@@ -443,6 +443,7 @@ static void a_stored_definition_that_cannot_be_read_is_named(void **state)
     skald_store *store;
     skald_bus *bus;
     ski_api *api = NULL;
+    skald_error error = {0};
 
     (void)state;
     assert_int_equal(skald_store_open("memory:", &store_options, &store, NULL), SKALD_OK);
@@ -450,13 +451,55 @@ static void a_stored_definition_that_cannot_be_read_is_named(void **state)
     assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
     assert_int_equal(outcome, SKALD_OK);
     ski_api_options api_options = {.bus = bus, .source = "test"};
-    assert_int_equal(ski_api_new(&api_options, &api), SKALD_EINVALID);
+    assert_int_equal(ski_api_new(&api_options, &api, &error), SKALD_EINVALID);
     assert_non_null(strstr(noted.text, "a stored pull group cannot be run"));
     assert_non_null(strstr(noted.text, "odd"));
     assert_non_null(strstr(noted.text, "is not known here"));
+    assert_non_null(strstr(error.text, "the stored pull group 'odd' cannot be run: "));
+    assert_non_null(strstr(error.text, "is not known here"));
     assert_int_equal(skald_bus_stop(bus, 5000), SKALD_OK);
     skald_bus_free(bus);
     skald_store_close(store);
+}
+
+// None is left out in silence: neither one more than there may be, nor what has no room.
+static void stored_definitions_that_are_too_many_or_too_large_are_said(void **state)
+{
+    enum { groups_max = 1024, large = 1 << 20, larges = 65 };
+    static char text[large];
+    skald_bus_options bus_options = {.source = "test", .seed = 1};
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (int round = 0; round < 2; round++) {
+        skald_str bytes = round ? (skald_str){text, large} : SKALD_STR("{}");
+        skald_error error = {0};
+        skald_store *store;
+        skald_bus *bus;
+        ski_api *api = NULL;
+
+        assert_int_equal(skald_store_open("memory:", NULL, &store, NULL), SKALD_OK);
+        assert_int_equal(skald_bus_new(store, &bus_options, &bus), SKALD_OK);
+        for (int i = 0; i < (round ? larges : groups_max + 1); i++) {
+            char name[32];
+            skald_store_value value = {.name = {name, 0}, .bytes = bytes};
+            skald_err outcome = SKALD_EIO;
+            skald_store_batch batch = {
+                .values = &value, .value_count = 1, .done = kept_done, .context = &outcome};
+
+            value.name.len = (size_t)snprintf(name, sizeof name, "pull/g%04d", i);
+            assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+            assert_int_equal(outcome, SKALD_OK);
+        }
+        ski_api_options api_options = {.bus = bus, .source = "test"};
+        assert_int_equal(ski_api_new(&api_options, &api, &error),
+                         round ? SKALD_ENOMEM : SKALD_EFULL);
+        assert_non_null(strstr(error.text, round ? "may take 64 MiB" : "more than 1024 pull"));
+        assert_non_null(strstr(error.text, "'g"));
+        assert_int_equal(skald_bus_stop(bus, 5000), SKALD_OK);
+        skald_bus_free(bus);
+        skald_store_close(store);
+    }
 }
 
 int main(void)
@@ -476,6 +519,7 @@ int main(void)
         ROW(at_most_so_many_are_out),
         ROW(keys_are_in_order),
         cmocka_unit_test(a_stored_definition_that_cannot_be_read_is_named),
+        cmocka_unit_test(stored_definitions_that_are_too_many_or_too_large_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -317,7 +317,7 @@ static void options_are_checked(void **state)
         ski_api_options options = {.bus = bus, .tokens = bad[i].tokens};
         skald_error error = {0};
 
-        assert_int_equal(ski_api_new(&options, &api), SKALD_OK);
+        assert_int_equal(ski_api_new(&options, &api, NULL), SKALD_OK);
         assert_true(ski_api_serve(api, &(ski_http_options){.host = "127.0.0.1"}, &error));
         if (!strstr(error.text, bad[i].says)) print_error("%zu: %s\n", i, error.text);
         assert_non_null(strstr(error.text, bad[i].says));

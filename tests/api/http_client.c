@@ -28,7 +28,7 @@ static void begin(api_world *world)
     api_options.bus = world->bus;
     api_options.source = "test";
     api_options.event_bytes_max = SKALD_EVENT_BYTES_MAX;
-    assert(!ski_api_new(&api_options, &world->api));
+    assert(!ski_api_new(&api_options, &world->api, NULL));
     ski_http_options http_options = {.host = "127.0.0.1"};
     skald_err err = ski_api_serve(world->api, &http_options, &error);
     assert(!err);

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+// Feeds: one text for many streams. What is put into a feed is framed once, into pending; the loop
+// makes a block of what came since it looked last, and writes to each stream that follows what lies
+// behind its place, out of the block itself. So a client costs no copy and, for all that came in
+// one turn, one call of the kernel.
+//
+// Invariants:
+//   1. A place stands between two frames. What the kernel did not take of a frame becomes the
+//   stream's own, so a block is let go whenever the feed likes, and a slow client holds one frame.
+//   2. Who may follow: whose position is not before the oldest block. It is given what is above its
+//   position, once and in order.
+//   3. A stream whose place was let go follows no more; behind says where it stood.
+#include "net/server.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include <assert.h>
+#include <string.h>
+
+enum {
+    pending_bytes_max = 512 * 1024, // put and not looked at by the loop
+    kept_bytes_max = 512 * 1024,    // of one feed; the newest block always
+    kept_all_bytes_max = 64 * 1024 * 1024,
+    marks_first = 32,
+};
+
+skald_err ski_http_feed_new(ski_http *http, uint64_t position, void (*room)(void *context),
+                            void *context, ski_http_feed **ret_feed)
+{
+    ski_http_feed *feed = ski_alloc_zeroed(1, sizeof *feed);
+
+    if (!feed) return SKALD_ENOMEM;
+    feed->http = http;
+    feed->room = room;
+    feed->context = context;
+    feed->refs = 1;
+    feed->pending.text.bytes_max = SIZE_MAX;
+    feed->through = position;
+    atomic_init(&feed->near, position);
+    *ret_feed = feed;
+    return SKALD_OK;
+}
+
+static void block_fini(ski_block *block)
+{
+    skald_buf_fini(&block->text);
+    ski_free(block->marks);
+    *block = (ski_block){0};
+}
+
+// feed_unref; nobody but the last has it when it goes.
+static void feed_unref(ski_http_feed *feed)
+{
+    ski_http *http = feed->http;
+
+    ski_mutex_lock(&http->lock);
+    bool last = --feed->refs == 0;
+    if (last) http->streams_bytes -= feed->pending.text.len;
+    ski_mutex_unlock(&http->lock);
+    if (!last) return;
+    for (; feed->first < feed->next; feed->first++)
+        block_fini(&feed->blocks[feed->first % SKI_FEED_BLOCKS]);
+    http->feeds_bytes -= feed->bytes;
+    block_fini(&feed->pending);
+    ski_free(feed);
+}
+
+void ski_http_feed_end(ski_http_feed *feed)
+{
+    if (!feed) return;
+    feed->room = NULL;
+    feed_unref(feed);
+}
+
+static skald_err mark_add(ski_block *block, uint64_t position, skald_str bytes)
+{
+    if (block->mark_count == block->mark_size) {
+        size_t size = block->mark_size ? 2 * block->mark_size : marks_first;
+        ski_mark *marks = ski_realloc(block->marks, size * sizeof *marks);
+        if (!marks) return SKALD_ENOMEM;
+        block->marks = marks;
+        block->mark_size = size;
+    }
+    SKALD_TRY(ski_stream_frame(&block->text, bytes, true));
+    block->marks[block->mark_count++] = (ski_mark){position, block->text.len};
+    if (position) block->through = position;
+    return SKALD_OK;
+}
+
+skald_err ski_http_feed_put(ski_http_feed *feed, uint64_t position, skald_str bytes, bool more)
+{
+    ski_http *http = feed->http;
+    ski_block *pending = &feed->pending;
+    size_t all, before;
+    skald_err err;
+
+    ski_mutex_lock(&http->lock);
+    before = pending->text.len;
+    all = before + bytes.len;
+    if (before && (all > pending_bytes_max ||
+                   http->streams_bytes + bytes.len > http->options.streams_bytes_max)) {
+        feed->full = true;
+        more = false;
+        err = SKALD_EFULL;
+    } else {
+        err = mark_add(pending, position, bytes);
+    }
+    http->streams_bytes += pending->text.len - before;
+    if (!err && !feed->due) {
+        feed->due = true;
+        feed->refs++;
+        feed->due_next = http->feeds_due;
+        http->feeds_due = feed;
+    }
+    // What follows at once goes with it: one turn of the loop for all.
+    if (!more && feed->due && !feed->woken) {
+        feed->woken = true;
+        if (!ski_http_on_loop(http)) ski_http_wake(http);
+    }
+    ski_mutex_unlock(&http->lock);
+    return err;
+}
+
+bool ski_http_feed_reaches(const ski_http_feed *feed, uint64_t position)
+{
+    return position >= atomic_load_explicit(&feed->near, memory_order_relaxed);
+}
+
+skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_http_feed *feed,
+                                 uint64_t after)
+{
+    bool wake = false;
+    skald_err err = SKALD_ESTALE;
+
+    ski_mutex_lock(&http->lock);
+    ski_exchange *exchange = ski_exchange_find(http, id.id);
+    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+        ski_stream *stream = exchange->stream;
+        err = stream->chunked ? SKALD_OK : SKALD_EUNSUPPORTED;
+        assert(!stream->wanted && stream->options.behind);
+        if (!err) {
+            feed->refs++;
+            stream->wanted = feed;
+            stream->wanted_after = after;
+            ski_exchange_ready(http, exchange, SKI_DUE_STREAM, &wake);
+        }
+    }
+    if (wake) ski_http_wake(http);
+    ski_mutex_unlock(&http->lock);
+    return err;
+}
+
+static ski_block *block_at(ski_http_feed *feed, uint64_t serial)
+{
+    return &feed->blocks[serial % SKI_FEED_BLOCKS];
+}
+
+static size_t mark_begins(const ski_block *block, size_t mark)
+{
+    return mark ? block->marks[mark - 1].end : 0;
+}
+
+// place_find puts the place before the first frame above after, or at the end; what comes then and
+// is not above it, is still to be passed over.
+static void place_find(ski_stream *stream)
+{
+    ski_http_feed *feed = stream->feed;
+
+    for (uint64_t serial = feed->first; serial < feed->next; serial++) {
+        const ski_block *block = block_at(feed, serial);
+        if (block->through <= stream->after) continue;
+        for (size_t i = 0; i < block->mark_count; i++) {
+            if (block->marks[i].position <= stream->after) continue;
+            stream->place = serial;
+            stream->mark = i;
+            stream->passes = false;
+            return;
+        }
+    }
+    stream->place = feed->next;
+    stream->mark = 0;
+    stream->passes = true;
+}
+
+static uint64_t feed_base(ski_http_feed *feed)
+{
+    return feed->first < feed->next ? block_at(feed, feed->first)->before : feed->through;
+}
+
+void ski_stream_joins(ski_stream *stream)
+{
+    ski_http *http = stream->exchange->request.http;
+
+    ski_mutex_lock(&http->lock);
+    ski_http_feed *feed = stream->wanted;
+    stream->wanted = NULL;
+    ski_mutex_unlock(&http->lock);
+    if (!feed) return;
+    if (stream->wanted_after < feed_base(feed)) {
+        feed_unref(feed);
+        stream->options.behind(stream->options.context, stream->wanted_after);
+        return;
+    }
+    assert(!stream->feed);
+    stream->feed = feed;
+    stream->after = stream->wanted_after;
+    stream->feed_prev = NULL;
+    stream->feed_next = feed->followers;
+    if (feed->followers) feed->followers->feed_prev = stream;
+    feed->followers = stream;
+    place_find(stream);
+}
+
+// feed_left: the stream follows no more.
+static void feed_left(ski_stream *stream)
+{
+    ski_http_feed *feed = stream->feed;
+
+    if (stream->feed_prev) stream->feed_prev->feed_next = stream->feed_next;
+    if (stream->feed_next) stream->feed_next->feed_prev = stream->feed_prev;
+    if (feed->followers == stream) feed->followers = stream->feed_next;
+    stream->feed = NULL;
+    feed_unref(feed);
+}
+
+void ski_stream_leaves(ski_stream *stream)
+{
+    ski_http *http = stream->exchange->request.http;
+
+    ski_mutex_lock(&http->lock);
+    ski_http_feed *wanted = stream->wanted;
+    stream->wanted = NULL;
+    ski_mutex_unlock(&http->lock);
+    if (wanted) feed_unref(wanted);
+    if (stream->feed) feed_left(stream);
+}
+
+// block_drop lets the oldest block go; those whose place is in it follow no more.
+static void block_drop(ski_http_feed *feed)
+{
+    ski_block *block = block_at(feed, feed->first);
+    ski_stream *next;
+
+    for (ski_stream *at = feed->followers; at != NULL; at = next) {
+        next = at->feed_next;
+        if (at->place != feed->first) continue;
+        uint64_t after = block->before;
+        for (size_t i = 0; i < at->mark; i++)
+            if (block->marks[i].position) after = block->marks[i].position;
+        if (after < at->after) after = at->after;
+        feed_left(at);
+        at->options.behind(at->options.context, after);
+    }
+    feed->bytes -= block->text.size;
+    feed->http->feeds_bytes -= block->text.size;
+    block_fini(block);
+    feed->first++;
+}
+
+// block_add: what was pending is the newest block now.
+static void block_add(ski_http_feed *feed, ski_block *take_block)
+{
+    ski_http *http = feed->http;
+    uint64_t before = feed->through;
+
+    if (feed->next - feed->first == SKI_FEED_BLOCKS) block_drop(feed);
+    take_block->before = before;
+    if (take_block->through < before) take_block->through = before; // none of it has a position
+    feed->through = take_block->through;
+    feed->bytes += take_block->text.size;
+    http->feeds_bytes += take_block->text.size;
+    *block_at(feed, feed->next++) = *take_block;
+    while (feed->next - feed->first > 1 &&
+           (feed->bytes > kept_bytes_max || http->feeds_bytes > kept_all_bytes_max))
+        block_drop(feed);
+    uint64_t half = feed->first + (feed->next - feed->first) / 2;
+    atomic_store_explicit(&feed->near, block_at(feed, half)->before, memory_order_relaxed);
+    for (ski_stream *at = feed->followers; at != NULL; at = at->feed_next)
+        if (at->exchange->conn) ski_conn_touch(at->exchange->conn);
+}
+
+bool ski_feeds_settle(ski_http *http)
+{
+    ski_mutex_lock(&http->lock);
+    ski_http_feed *feed = http->feeds_due;
+    if (!feed) {
+        ski_mutex_unlock(&http->lock);
+        return false;
+    }
+    ski_block block = feed->pending;
+    bool full = feed->full;
+    http->feeds_due = feed->due_next;
+    feed->due = feed->woken = feed->full = false;
+    feed->pending = (ski_block){.text.bytes_max = SIZE_MAX};
+    http->streams_bytes -= block.text.len;
+    ski_mutex_unlock(&http->lock);
+    block_add(feed, &block);
+    if (full && feed->room) feed->room(feed->context);
+    feed_unref(feed); // the list's
+    return true;
+}
+
+void ski_feeds_fini(ski_http *http)
+{
+    while (http->feeds_due) {
+        ski_http_feed *feed = http->feeds_due;
+        http->feeds_due = feed->due_next;
+        feed_unref(feed);
+    }
+}
+
+static void place_next(ski_stream *stream)
+{
+    if (++stream->mark < block_at(stream->feed, stream->place)->mark_count) return;
+    stream->place++;
+    stream->mark = 0;
+}
+
+// place_passes goes over what is not above the position the stream came with.
+static void place_passes(ski_stream *stream)
+{
+    while (stream->passes && stream->place < stream->feed->next) {
+        uint64_t position = block_at(stream->feed, stream->place)->marks[stream->mark].position;
+        if (!position) return; // has none: it came after the stream did
+        stream->passes = position <= stream->after;
+        if (stream->passes) place_next(stream);
+    }
+}
+
+bool ski_stream_follows(ski_stream *stream)
+{
+    const ski_http_stream *options = &stream->options;
+
+    if (!stream->feed || stream->exchange->stage != SKI_STAGE_STREAM) return false;
+    place_passes(stream);
+    if (stream->place == stream->feed->next) return false;
+    if (!options->goes_on || options->goes_on(options->context)) return true;
+    (void)!ski_http_stream_end(stream->exchange->request.http, stream->exchange->request.id);
+    return false;
+}
+
+unsigned ski_stream_collect(ski_stream *stream, uv_buf_t *pieces, unsigned count_max,
+                            size_t *ret_bytes)
+{
+    ski_http_feed *feed = stream->feed;
+    size_t mark = stream->mark, bytes = 0;
+    unsigned count = 0;
+
+    for (uint64_t at = stream->place; at < feed->next && count < count_max; at++, mark = 0) {
+        const ski_block *block = block_at(feed, at);
+        size_t from = mark_begins(block, mark);
+        size_t end = stream->passes ? block->marks[mark].end : block->text.len;
+        pieces[count++] = uv_buf_init(block->text.ptr + from, (unsigned)(end - from));
+        bytes += end - from;
+        if (stream->passes) break;
+    }
+    *ret_bytes += bytes;
+    return count;
+}
+
+// mark_of is the frame that the byte before at belongs to.
+static size_t mark_of(const ski_block *block, size_t at)
+{
+    size_t low = 0, high = block->mark_count - 1;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (block->marks[middle].end < at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// stream_own: these bytes are the stream's own from now on; its out is sent.
+static bool stream_own(ski_stream *stream, const char *bytes, size_t len)
+{
+    ski_exchange *exchange = stream->exchange;
+    ski_http *http = exchange->request.http;
+
+    if (exchange->sent == exchange->out.len) exchange->sent = exchange->out.len = 0;
+    exchange->out.bytes_max = SIZE_MAX;
+    if (skald_buf_put(&exchange->out, ski_str(bytes, len))) return false;
+    stream->counting = true;
+    ski_mutex_lock(&http->lock);
+    stream->queued += len;
+    http->streams_bytes += len;
+    ski_mutex_unlock(&http->lock);
+    return true;
+}
+
+static void stream_given(ski_stream *stream, size_t frames)
+{
+    stream->quiet_since_ms = uv_now(&stream->exchange->request.http->loop);
+    if (frames && stream->options.given) stream->options.given(stream->options.context, frames);
+}
+
+bool ski_stream_fed(ski_stream *stream, size_t bytes)
+{
+    size_t frames = 0;
+    bool kept = true;
+
+    while (bytes > 0) {
+        const ski_block *block = block_at(stream->feed, stream->place);
+        size_t from = mark_begins(block, stream->mark), left = block->text.len - from;
+        size_t take = bytes < left ? bytes : left;
+        size_t mark = mark_of(block, from + take);
+        size_t rest = block->marks[mark].end - (from + take);
+
+        frames += mark + 1 - stream->mark;
+        bytes -= take;
+        stream->mark = mark;
+        place_next(stream);
+        if (rest) {
+            kept = stream_own(stream, block->text.ptr + from + take, rest);
+            break;
+        }
+    }
+    stream_given(stream, frames);
+    return kept;
+}
+
+bool ski_stream_keep(ski_stream *stream, size_t bytes_max)
+{
+    size_t frames = 0;
+
+    do {
+        const ski_block *block = block_at(stream->feed, stream->place);
+        size_t from = mark_begins(block, stream->mark), end = block->marks[stream->mark].end;
+
+        if (frames && stream->exchange->out.len + end - from > bytes_max) break;
+        if (!stream_own(stream, block->text.ptr + from, end - from)) break;
+        place_next(stream);
+        frames++;
+        place_passes(stream);
+    } while (stream->place < stream->feed->next);
+    stream_given(stream, frames);
+    return frames > 0;
+}
