@@ -122,7 +122,25 @@ static bool wait_seen(sse_readers *readers, uint64_t want, double until)
     return readers->seen == want;
 }
 
-static double fanout(int port, const char *headers)
+// cpu_s is what a process has used of its processors. 0: not known.
+static double cpu_s(int process)
+{
+    unsigned long long user = 0, kernel = 0;
+    char path[64], text[1024];
+
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", process);
+    FILE *file = fopen(path, "r");
+    size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) (void)fclose(file);
+    text[len] = 0;
+    const char *rest = strrchr(text, ')'); // of its name
+    if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
+                        &kernel) != 2)
+        return 0;
+    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double fanout(int process, int port, const char *headers)
 {
     sse_readers *readers = calloc(1, sizeof *readers); // style: a program's own
     double rate = -1;
@@ -134,11 +152,16 @@ static double fanout(int port, const char *headers)
         done = readers_read(readers, 10);
     done = done && post_some(port, headers, &n) &&
            wait_seen(readers, (uint64_t)clients * post_events, bench_now_s() + round_max_s);
+    double cpu_from = cpu_s(process);
     double from = bench_now_s();
     for (int i = 0; i < posts && done; i++)
         done = post_some(port, headers, &n) && readers_read(readers, 0);
     done = done && wait_seen(readers, clients * n, from + round_max_s);
-    if (done) rate = (double)clients * posts * post_events / (bench_now_s() - from);
+    double deliveries = (double)clients * posts * post_events;
+    if (done) rate = deliveries / (bench_now_s() - from);
+    if (done)
+        bench_note("%.2f us of processor a delivery",
+                   (cpu_s(process) - cpu_from) * 1e6 / deliveries);
     if (!done)
         bench_note("%llu deliveries of %llu", (unsigned long long)readers->seen,
                    (unsigned long long)(clients * n));
@@ -152,7 +175,7 @@ static double round_ours(void)
     const char *folder = bench_folder();
     int port = 0;
     int process = folder ? edge_server(folder, &port, headers) : 0;
-    double rate = process ? fanout(port, headers) : -1;
+    double rate = process ? fanout(process, port, headers) : -1;
 
     bench_stop(process);
     return rate;
@@ -170,7 +193,7 @@ static double round_node(void)
     (void)snprintf(port_text, sizeof port_text, "%d", port);
     const char *argv[] = {"node", script, port_text, NULL};
     int process = folder ? bench_start(folder, argv) : 0;
-    if (process && bench_wait_port(port, 10)) rate = fanout(port, NULL);
+    if (process && bench_wait_port(port, 10)) rate = fanout(process, port, NULL);
     bench_stop(process);
     return rate;
 }
