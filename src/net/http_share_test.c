@@ -10,6 +10,7 @@ enum { huge_bytes = 32 * 1024 * 1024 };
 
 typedef struct fixture {
     ski_http *http;
+    ski_http *serving; // as its own loop knows it
     uint16_t port;
     gate arrived;
     ski_http_request_id kept[80]; // under arrived.lock
@@ -89,10 +90,10 @@ static void chatty_goes_on(void *context)
     fixture *fix = context;
 
     if (atomic_load(&fix->chatted)) {
-        assert(ski_http_stream_end(fix->http, fix->chatty) == SKALD_OK);
+        assert(ski_http_stream_end(fix->serving, fix->chatty) == SKALD_OK);
         return;
     }
-    while (ski_http_stream_write(fix->http, fix->chatty, SKALD_STR("x"), NULL) == SKALD_OK)
+    while (ski_http_stream_write(fix->serving, fix->chatty, SKALD_STR("x"), NULL) == SKALD_OK)
         continue;
 }
 
@@ -105,6 +106,7 @@ static skald_err handle_chatty(ski_http_request *request, skald_error *error)
 
     (void)error;
     fix->chatty = request->id;
+    fix->serving = request->http;
     SKALD_TRY(ski_http_stream_begin(request->http, request->id, &head, &stream));
     chatty_goes_on(fix);
     return SKALD_OK;
