@@ -19,24 +19,33 @@ static skald_outcome mail(const skald_delivery *delivery)
     return SKALD_ACK;
 }
 
-static void until(atomic_int *mailed, int count)
+static void rest(void)
 {
-    while (atomic_load(mailed) < count) thrd_sleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    thrd_sleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-// mend shows what is set aside and gives the handler other data for it.
+static void until(atomic_int *mailed, int count)
+{
+    while (atomic_load(mailed) < count) rest();
+}
+
+// mend shows what is set aside and gives the handler other data for it. An event is set aside
+// behind its handler's answer, and can be edited once that is stored.
 static skald_err mend(skald_bus *bus, skald_arena *arena, skald_error *error)
 {
     const skald_aside_query query = {.subscription = SKALD_STR("mailer"), .parked = true};
     const skald_aside *parked = NULL;
     size_t count = 0;
 
-    SKALD_TRY(skald_bus_asides(bus, &query, arena, &parked, &count));
+    for (; !count; rest()) SKALD_TRY(skald_bus_asides(bus, &query, arena, &parked, &count));
     for (size_t i = 0; i < count; i++) {
         const skald_aside_id id = {.subscription = parked[i].subscription, .key = parked[i].key};
+        const skald_json data = SKALD_STR("{\"to\":\"ann\"}");
+        skald_err err;
 
         printf("%.*s is parked: %.*s\n", SKALD_FMT(id.key), SKALD_FMT(parked[i].error));
-        SKALD_TRY(skald_aside_edit(bus, &id, SKALD_STR("{\"to\":\"ann\"}"), NULL, error));
+        while ((err = skald_aside_edit(bus, &id, data, NULL, error)) == SKALD_EUNAVAILABLE) rest();
+        SKALD_TRY(err);
     }
     return SKALD_OK;
 }

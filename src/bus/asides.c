@@ -251,6 +251,15 @@ skald_err skald_aside_discard(skald_bus *bus, const skald_aside_id *id, const sk
     return err;
 }
 
+// edit_find finds one that can be edited: what it says now is in the store.
+static skald_err edit_find(skald_bus *bus, const skald_aside_id *id, ski_aside **ret_aside,
+                           skald_error *reterr_error)
+{
+    SKALD_TRY(deed_find(bus, id, ret_aside, reterr_error));
+    if ((*ret_aside)->stored) return SKALD_OK;
+    return skald_fail(reterr_error, SKALD_EUNAVAILABLE, "it is being stored; try again");
+}
+
 skald_err skald_aside_edit(skald_bus *bus, const skald_aside_id *id, skald_json data,
                            const skald_actor *by, skald_error *reterr_error)
 {
@@ -261,12 +270,14 @@ skald_err skald_aside_edit(skald_bus *bus, const skald_aside_id *id, skald_json 
                              (int)SKI_ASIDE_DATA_BYTES_MAX);
     if (!data.len) return skald_fail_at(reterr_error, SKALD_EINVALID, "data", "it is missing");
     SKALD_TRY(ski_json_door_check(data, false, reterr_error));
-    SKALD_TRY(deed_tell(bus, "edited", id, by, reterr_error));
     ski_bus_lock(bus);
-    skald_err err = deed_find(bus, id, &aside, reterr_error);
+    skald_err err = edit_find(bus, id, &aside, reterr_error);
 
-    if (!err && !aside->stored)
-        err = skald_fail(reterr_error, SKALD_EUNAVAILABLE, "it is being stored; try again");
+    ski_bus_leave(bus);
+    if (!err) err = deed_tell(bus, "edited", id, by, reterr_error);
+    if (err) return err;
+    ski_bus_lock(bus);
+    err = edit_find(bus, id, &aside, reterr_error);
     if (!err) {
         ski_aside_about about = aside->about;
 
