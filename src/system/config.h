@@ -75,8 +75,6 @@ extern const ski_setting ski_settings[SKI_SETTINGS]; // in the order of settings
 // variable, or the option), NOTFOUND (the file), IO.
 skald_err ski_config_load(const skald_system_options *options, ski_config *ret_config,
                           skald_error *reterr_error) SKALD_CHECK;
-// ski_config_check looks at what no single setting can tell. Fails: INVALID, DENIED.
-skald_err ski_config_check(const ski_config *config, skald_error *reterr_error) SKALD_CHECK;
 
 // ski_config_put gives one setting by its key (or by KEY_file); where is put before what is wrong
 // with it. A value that is empty is fine where the default is.
