@@ -37,11 +37,14 @@ typedef struct ski_api_options {
     const skald_log *log;
     const char *source;       // of what is published: "skald"
     uint32_t event_bytes_max; // of one event's data
-    // The log's level, asked for and changed over HTTP; set NULL: it is only asked for. level
-    // NULL: there is nothing to ask. Any thread; may wait.
-    skald_level (*level)(void *level_context);
-    skald_err (*level_set)(void *level_context, skald_level level);
-    void *level_context;
+    // What the system is asked for over HTTP; any thread, may wait. The log's level: set NULL, it
+    // is only asked for; level NULL, there is nothing to ask. settings writes those in force as
+    // objects of JSON with commas between (Setting in documents/schemas.json), without secrets;
+    // NULL: there are none.
+    skald_level (*level)(void *system);
+    skald_err (*level_set)(void *system, skald_level level);
+    skald_err (*settings)(void *system, skald_buf *buf, size_t *ret_count);
+    void *system;               // their first argument
     const ski_proxies *proxies; // borrowed: whose word for who a client is counts; NULL: nobody's
     ski_token_options tokens;   // its texts live as long as the api
     ski_rate_options rate;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET|PUT /api/admin/log-level: how much is logged, while the server runs; and what the log says of
-// each request when that is everything.
+// GET /api/admin/config: the settings in force. GET|PUT /api/admin/log-level: how much is logged,
+// while the server runs; and what the log says of each request when that is everything.
 #include "api/api_parts.h"
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -13,11 +14,29 @@ enum { text_bytes_max = 256 };
 static const char *const levels[] = {"debug", "info", "warn", "error"};
 enum { level_count = sizeof levels / sizeof *levels };
 
+skald_err ski_get_config(ski_http_request *request, skald_error *reterr_error)
+{
+    const ski_api_options *options = &ski_api_of(request)->options;
+    skald_buf buf = ski_reply_buf();
+    size_t count = 0;
+    skald_err err;
+
+    if (!options->settings)
+        return skald_fail(reterr_error, SKALD_EUNSUPPORTED, "there are no settings here");
+    err = skald_buf_put(&buf, SKALD_STR("{\"data\":["));
+    if (!err) err = options->settings(options->system, &buf, &count);
+    if (!err)
+        err = ski_buf_print(&buf, "],\"pagination\":{\"limit\":%zu,\"nextCursor\":null}}", count);
+    if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
+    skald_buf_fini(&buf);
+    return err;
+}
+
 static skald_err reply_level(ski_http_request *request)
 {
     const ski_api_options *options = &ski_api_of(request)->options;
     skald_str body = skald_arena_print(request->scratch, "{\"data\":{\"level\":\"%s\"}}",
-                                       levels[options->level(options->level_context)]);
+                                       levels[options->level(options->system)]);
 
     return body.len ? ski_reply_json(request, 200, body) : SKALD_ENOMEM;
 }
@@ -66,7 +85,7 @@ skald_err ski_put_log_level(ski_http_request *request, skald_error *reterr_error
     if (!options->level || !options->level_set)
         return skald_fail(reterr_error, SKALD_EUNSUPPORTED, "the log's level is fixed here");
     SKALD_TRY(read_level(request, &level, reterr_error));
-    SKALD_TRY(options->level_set(options->level_context, level));
+    SKALD_TRY(options->level_set(options->system, level));
     return reply_level(request);
 }
 

@@ -145,7 +145,7 @@ ski_http_handler ski_post_pause, ski_post_resume, ski_post_drain, ski_post_reset
     ski_get_parked, ski_post_parked_release, ski_post_parked_skip, ski_post_parked_edit;
 ski_http_handler ski_get_admin_metrics; // api_admin_metrics.c
 ski_http_handler ski_post_backup;
-ski_http_handler ski_get_log_level, ski_put_log_level;
+ski_http_handler ski_get_config, ski_get_log_level, ski_put_log_level;
 ski_http_handler ski_get_api_usage, ski_get_openapi, ski_get_asyncapi, ski_get_docs,
     ski_get_docs_file, ski_not_yet;
 ski_http_handler ski_get_schemas, ski_put_schema, ski_get_schema, ski_post_schema_check;

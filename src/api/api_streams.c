@@ -16,9 +16,14 @@ static skald_err put_streams(const ski_http_request *request, const skald_counte
         SKALD_TRY(ski_json_put_string(buf, streams[i].name));
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"category\":")));
         SKALD_TRY(ski_json_put_string(buf, skald_event_category(streams[i].name)));
-        SKALD_TRY(ski_buf_print(buf, ",\"version\":%llu,\"lastPosition\":%llu}",
+        SKALD_TRY(ski_buf_print(buf, ",\"version\":%llu,\"lastPosition\":%llu",
                                 (unsigned long long)streams[i].count,
                                 (unsigned long long)streams[i].position_last));
+        if (streams[i].tenant.len) {
+            SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"tenantId\":")));
+            SKALD_TRY(ski_json_put_string(buf, streams[i].tenant));
+        }
+        SKALD_TRY(ski_buf_byte(buf, '}'));
     }
     SKALD_TRY(ski_buf_print(buf, "],\"pagination\":{\"limit\":%u,\"nextCursor\":", limit));
     SKALD_TRY(ski_json_put_string(buf, count == limit ? streams[count - 1].name : (skald_str){0}));

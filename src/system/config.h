@@ -91,6 +91,11 @@ skald_err ski_config_file(ski_config *config, const char *path, skald_error *ret
 skald_err ski_config_yaml(ski_config *config, const char *path, skald_str text,
                           skald_error *reterr_error) SKALD_CHECK;
 
+// ski_config_describe writes one setting as an object of JSON, for people elsewhere. now: what it
+// is since it was changed while the server runs; NULL: what the configuration says.
+skald_err ski_config_describe(const ski_config *config, size_t index, const char *now,
+                              skald_buf *buf) SKALD_CHECK;
+
 // setting.c: one value.
 skald_err ski_setting_put(const ski_setting *setting, ski_config *config, skald_str value,
                           const char *where, skald_error *reterr_error) SKALD_CHECK;

@@ -39,6 +39,31 @@ static skald_err put_json(const ski_config *config, size_t index, skald_buf *buf
     return index + 1 == SKI_SETTINGS ? skald_buf_put(buf, SKALD_STR("\n}\n")) : SKALD_OK;
 }
 
+// put_member writes ,"name":"value".
+static skald_err put_member(skald_buf *buf, const char *name, const char *value)
+{
+    SKALD_TRY(ski_buf_print(buf, ",\"%s\":", name));
+    return ski_json_put_string(buf, skald_str_of(value));
+}
+
+skald_err ski_config_describe(const ski_config *config, size_t index, const char *now,
+                              skald_buf *buf)
+{
+    const ski_setting *setting = &ski_settings[index];
+    char value[SKI_CONFIG_SHOWN_MAX], origin[SKI_CONFIG_ORIGIN_MAX];
+
+    ski_setting_shown(setting, config, value);
+    ski_setting_origin(config, index, origin);
+    SKALD_TRY(ski_buf_print(buf, "{\"key\":\"%s\"", setting->key));
+    SKALD_TRY(put_member(buf, "value", now ? now : value));
+    SKALD_TRY(put_member(buf, "origin", now ? "changed while it runs" : origin));
+    SKALD_TRY(put_member(buf, "default", setting->otherwise));
+    SKALD_TRY(ski_buf_print(buf, ",\"reloads\":%s",
+                            setting->flags & SKI_FLAG_RELOADS ? "true" : "false"));
+    SKALD_TRY(put_member(buf, "meaning", setting->meaning));
+    return ski_buf_byte(buf, '}');
+}
+
 // put_range says what a value may be, where its meaning does not.
 static skald_err put_range(const ski_setting *setting, skald_buf *buf)
 {

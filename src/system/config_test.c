@@ -442,6 +442,36 @@ static void a_secret_may_stand_in_a_file_of_its_own(void **state)
     assert_int_equal(unlink(secret), 0);
 }
 
+static void secrets_in_urls_are_not_shown(void **state)
+{
+    static const struct {
+        const char *url, *shown;
+    } urls[] = {
+        {"https://idp.example/keys", "https://idp.example/keys"},
+        {"https://user:pw@idp.example:8443/keys", "https://user:***@idp.example:8443/keys"},
+        {"https://user:p:w@x@idp.example", "https://user:***@idp.example"},
+        {"https://t0ken@idp.example/", "https://***@idp.example/"},
+        {"https://idp.example/keys?token=x&y=z", "https://idp.example/keys?***"},
+        {"https://idp.example/keys?", "https://idp.example/keys?"},
+        {"https://u:pw@idp.example/?token=x", "https://u:***@idp.example/?***"},
+        {"https://u:p?w@idp.example/", "https://***"},
+        {"https://idp.example/?mail=a@b.c&token=x", "https://***"},
+        {"./data?x@y:z", "./data?x@y:z"}, // no URL
+    };
+    ski_config config;
+    char shown[SKI_CONFIG_SHOWN_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        assert_int_equal(ski_config_load(&(skald_system_options){.no_environment = true,
+                                                                 .data = urls[i].url},
+                                         &config, NULL),
+                         SKALD_OK);
+        ski_setting_shown(&ski_settings[SKI_SETTING_data], &config, shown);
+        assert_string_equal(shown, urls[i].shown);
+    }
+}
+
 static void all_of_it_is_shown_without_passwords(void **state)
 {
     const skald_setting given = {"data", "sqlite://someone:password@host/x"};
@@ -546,6 +576,7 @@ int main(void)
         cmocka_unit_test(numbers_have_units),
         cmocka_unit_test(lists_are_written_in_two_ways),
         cmocka_unit_test(a_secret_may_stand_in_a_file_of_its_own),
+        cmocka_unit_test(secrets_in_urls_are_not_shown),
         cmocka_unit_test(all_of_it_is_shown_without_passwords),
         cmocka_unit_test(a_slip_in_a_variable_is_seen),
         cmocka_unit_test(settings_that_do_not_go_together_are_refused),

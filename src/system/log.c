@@ -81,12 +81,17 @@ skald_log ski_log_stderr(bool human, skald_level level_min)
     return (skald_log){.line = human ? write_human : write_json, .level_min = level_min};
 }
 
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
 skald_level ski_log_level_of(const char *name)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-
     for (int i = 0; i < 4; i++) {
-        if (strcmp(names[i], name) == 0) return (skald_level)i;
+        if (strcmp(level_names[i], name) == 0) return (skald_level)i;
     }
     return SKALD_INFO;
+}
+
+const char *ski_log_level_name(skald_level level)
+{
+    return level_names[level];
 }

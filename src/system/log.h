@@ -11,5 +11,6 @@
 skald_log ski_log_stderr(bool human, skald_level level_min);
 // ski_log_level_of: "debug" "info" "warn" "error"; anything else is info.
 skald_level ski_log_level_of(const char *name);
+const char *ski_log_level_name(skald_level level);
 
 #endif

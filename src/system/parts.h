@@ -41,9 +41,10 @@ bool ski_retention_of(const ski_config *config, skald_retention *ret_retention);
 ski_rate_options ski_rates_of(const ski_config *config);
 void ski_list_spaced(const ski_config_list list, ski_config_list ret_list);
 
-// What the API asks of the system: the log's level.
+// What the API asks of the system: the log's level; every setting in force, as JSON.
 skald_level ski_system_level(void *system);
 skald_err ski_system_level_set(void *system, skald_level level);
+skald_err ski_system_settings(void *system, skald_buf *buf, size_t *ret_count);
 
 // ski_system_tell publishes an event of the system's own; a failure is logged.
 void ski_system_tell(skald_system *system, const char *type, skald_str data, bool transient);

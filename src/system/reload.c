@@ -124,12 +124,37 @@ skald_level ski_system_level(void *system)
 
 skald_err ski_system_level_set(void *system, skald_level level)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
     skald_system *of = system;
 
-    ski_log_line(&of->log, SKALD_INFO, "the log's level changes", "to", levels[level],
+    ski_log_line(&of->log, SKALD_INFO, "the log's level changes", "to", ski_log_level_name(level),
                  (char *)NULL);
     return ski_event_log_level(of->events, level);
+}
+
+// settings_put writes what is in use; of the log's level what was set last, over HTTP, too.
+static skald_err settings_put(skald_system *system, skald_buf *buf)
+{
+    const char *level = ski_log_level_name(ski_log_level(&system->log));
+
+    for (size_t i = 0; i < SKI_SETTINGS; i++) {
+        bool moved = i == SKI_SETTING_log_level && strcmp(level, system->config.log_level) != 0;
+
+        if (i) SKALD_TRY(ski_buf_byte(buf, ','));
+        SKALD_TRY(ski_config_describe(&system->config, i, moved ? level : NULL, buf));
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_system_settings(void *system, skald_buf *buf, size_t *ret_count)
+{
+    skald_system *of = system;
+    skald_err err;
+
+    ski_mutex_lock(&of->lock);
+    err = settings_put(of, buf);
+    ski_mutex_unlock(&of->lock);
+    *ret_count = SKI_SETTINGS;
+    return err;
 }
 
 // take copies one setting into the configuration in use.

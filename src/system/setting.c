@@ -218,24 +218,41 @@ void ski_setting_text(const ski_setting *setting, const ski_config *config,
     }
 }
 
-// hide_password makes scheme://user:password@host to scheme://user:***@host.
-static void hide_password(char text[SKI_CONFIG_SHOWN_MAX])
+// hide puts *** in the place of what stands from from to rest.
+static void hide(char text[SKI_CONFIG_SHOWN_MAX], char *from, const char *rest)
 {
     char kept[SKI_CONFIG_SHOWN_MAX];
-    char *authority = strstr(text, "://");
-    char *at = authority ? strrchr(authority, '@') : NULL;
-    char *colon = authority ? strchr(authority + 3, ':') : NULL;
 
-    if (!at || !colon || colon > at) return;
-    (void)snprintf(kept, sizeof kept, "%s", at);
-    (void)snprintf(colon, SKI_CONFIG_SHOWN_MAX - (size_t)(colon - text), ":***%s", kept);
+    (void)snprintf(kept, sizeof kept, "%s", rest);
+    (void)snprintf(from, SKI_CONFIG_SHOWN_MAX - (size_t)(from - text), "***%s", kept);
+}
+
+// hide_secrets makes scheme://user:password@host/path?token=x to scheme://user:***@host/path?***; a
+// user without a password may be a token, too. Where a ? stands before an @ nobody can tell which
+// part is what: all of it is hidden.
+static void hide_secrets(char text[SKI_CONFIG_SHOWN_MAX])
+{
+    char *from = strstr(text, "://");
+    char *query, *at, *colon;
+
+    if (!from) return;
+    from += 3;
+    query = strchr(from, '?');
+    at = strrchr(from, '@');
+    colon = strchr(from, ':');
+    if (query && at && query < at) {
+        hide(text, from, "");
+        return;
+    }
+    if (query && query[1]) hide(text, query + 1, "");
+    if (at) hide(text, colon && colon < at ? colon + 1 : from, at);
 }
 
 void ski_setting_shown(const ski_setting *setting, const ski_config *config,
                        char ret_text[SKI_CONFIG_SHOWN_MAX])
 {
     ski_setting_text(setting, config, ret_text);
-    if (setting->flags & SKI_FLAG_URL) hide_password(ret_text);
+    if (setting->flags & SKI_FLAG_URL) hide_secrets(ret_text);
 }
 
 bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b)

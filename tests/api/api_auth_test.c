@@ -163,6 +163,7 @@ static void scopes_are_held(void **state)
     assert_non_null(strstr(answer->head, "error=\"insufficient_scope\", scope=\"events:publish\""));
     answer_is(door_ask(&at, at.shop, "GET", "/api/keys", NULL), 403);
     answer_is(door_ask(&at, at.shop, "GET", "/metrics", NULL), 403);
+    answer_is(door_ask(&at, at.shop, "GET", "/api/admin/config", NULL), 403);
     answer_is(door_ask(&at, at.shop, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
     answer_is(door_ask(&at, at.shop, "DELETE", "/api/streams/x-1", NULL), 403);
     answer_is(door_ask(&at, at.admin, "GET", "/metrics", NULL), 200);
@@ -537,6 +538,7 @@ static void keys_of_a_tenant_stay_in_it(void **state)
     answer_is(answer, 201);
     answer_shows(answer, "\"tenantId\":\"acme\"");
     answer_is(door_ask(&at, boss, "GET", "/metrics", NULL), 403);
+    answer_is(door_ask(&at, boss, "GET", "/api/admin/config", NULL), 403);
     answer_is(door_ask(&at, boss, "PUT", "/api/types/a.b", "{\"aliases\":[\"A_B\"]}"), 403);
     answer_is(door_ask(&at, boss, "POST", "/api/events",
                        "{\"type\":\"a.b\",\"tenantId\":\"umbra\"}"),

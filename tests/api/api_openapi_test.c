@@ -283,9 +283,18 @@ static skald_err level_set(void *context, skald_level to)
     return to == SKALD_WARN ? SKALD_OK : SKALD_EINVALID;
 }
 
+static skald_err settings(void *context, skald_buf *buf, size_t *ret_count)
+{
+    (void)context;
+    *ret_count = 1;
+    return skald_buf_put(buf,
+                         SKALD_STR("{\"key\":\"port\",\"value\":\"8000\",\"origin\":\"default\","
+                                   "\"default\":\"8000\",\"reloads\":false,\"meaning\":\"\"}"));
+}
+
 static void the_operators_fit(void **state)
 {
-    const ski_api_options options = {.level = level, .level_set = level_set};
+    const ski_api_options options = {.level = level, .level_set = level_set, .settings = settings};
     const api_answer *answer;
     api_world world;
     char path[128], header[200];
@@ -299,6 +308,7 @@ static void the_operators_fit(void **state)
     assert_non_null(api_wait(&world, "/api/events/scheduled", "\"a.b\""));
     (void)ask(&world, "listScheduledEvents", "/api/events/scheduled", NULL);
     (void)ask(&world, "cancelScheduledEvent", path, NULL);
+    (void)ask(&world, "getConfiguration", "/api/admin/config", NULL);
     (void)ask(&world, "getLogLevel", "/api/admin/log-level", NULL);
     (void)ask(&world, "setLogLevel", "/api/admin/log-level", "{\"level\":\"warn\"}");
     (void)ask(&world, "getAdminMetrics", "/api/admin/metrics", NULL);

@@ -241,6 +241,20 @@ static void subscriptions_pass_over_what_is_hidden(void **state)
     assert_true(caught_up);
 }
 
+// Who sees streams of several tenants sees whose each is.
+static void names_the_tenant_of_a_stream(void **state)
+{
+    publish(*state, "a-1", 1);
+    assert_int_equal(api_post(*state, "/api/events",
+                              "{\"type\":\"a.b\",\"stream\":\"a-1\",\"tenantId\":\"acme\"}")
+                         ->status,
+                     201);
+    const api_answer *answer = api_get(*state, "/api/streams");
+    has(answer, "{\"stream\":\"a-1\",\"category\":\"a\",\"version\":1,\"lastPosition\":1}");
+    has(answer, "\"version\":1,\"lastPosition\":2,\"tenantId\":\"acme\"}");
+    has(api_get(*state, "/api/streams?tenantId=acme"), "{\"data\":[{\"stream\":\"a-1\"");
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -252,6 +266,7 @@ int main(void)
         ROW(subscriptions_pass_over_what_is_hidden),
         ROW(says_when_a_snapshot_is_no_json),
         ROW(shows_a_stream_as_of_a_time),
+        ROW(names_the_tenant_of_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

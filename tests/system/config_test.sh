@@ -122,6 +122,42 @@ test_level() {
     stop_server
 }
 
+# The same over HTTP, for those who run the server only; what is secret stays so.
+test_over_http() {
+    local admin reader
+    rm -r "$DATA"
+    admin=$("$SKALD" keys create --data "$DATA" --scopes admin 2> /dev/null)
+    reader=$("$SKALD" keys create --data "$DATA" --scopes events:read,events:publish,metrics 2> /dev/null)
+    printf 'http_workers: 7\nauth.jwt: {keys_url: "https://127.0.0.1:9/keys?t=whisper", issuer: i, audience: a}\ntelemetry.otlp_url: http://me:hush@127.0.0.1:9\n' > "$file"
+    SKALD_RATE_BURST=9 start_server --config "$file" --idle_timeout_ms 90s
+    expect "without a key" "$(status GET /api/admin/config)" 401
+    expect "with a reader's" "$(status GET /api/admin/config -H "Authorization: Bearer $reader")" 403
+    ! grep -q http_workers "$WORK/reply" || fail "who may not is told"
+    expect "an admin's" "$(status GET /api/admin/config -H "Authorization: Bearer $admin")" 200
+    ! grep -qE "hush|whisper|${admin#skald_*_}" "$WORK/reply" || fail "a secret is shown"
+    for line in '"key":"http_workers","value":"7","origin":"'"$file"':1","default":"4","reloads":false' \
+        '"key":"idle_timeout_ms","value":"90s","origin":"--idle_timeout_ms"' '"key":"port","value":"0","origin":"--port"' \
+        '"key":"rate.burst","value":"9","origin":"SKALD_RATE_BURST","default":"0","reloads":true' \
+        '"key":"auth.jwt.keys_url","value":"https://127.0.0.1:9/keys?\*\*\*","origin":"'"$file"':2"' \
+        '"key":"telemetry.otlp_url","value":"http://me:\*\*\*@127.0.0.1:9","origin":"'"$file"':3"' \
+        '"key":"log.level","value":"info","origin":"default"'; do
+        grep -q "$line" "$WORK/reply" || fail "the settings do not have $line: $(cat "$WORK/reply")"
+    done
+    expect "every setting" "$(grep -o '"key":' "$WORK/reply" | wc -l)" "$("$SKALD" config list | grep -c '^| `')"
+    # What is changed while it runs is in force.
+    printf 'http_workers: 8\nrate.per_key: 5000\n' > "$file"
+    reload
+    wait_until 20 "the reload" logged 'read again *changed=rate.per_key'
+    expect "the level" "$(status PUT /api/admin/log-level -H "Authorization: Bearer $admin" -H 'Content-Type: application/json' -d '{"level":"warn"}')" 200
+    expect "an admin's" "$(status GET /api/admin/config -H "Authorization: Bearer $admin")" 200
+    for line in '"http_workers","value":"7"' '"rate.per_key","value":"5000","origin":"'"$file"':2"' \
+        '"log.level","value":"warn","origin":"changed while it runs"'; do
+        grep -q "$line" "$WORK/reply" || fail "the settings do not have $line: $(cat "$WORK/reply")"
+    done
+    stop_server
+    rm -r "$DATA"
+}
+
 test_health_events() {
     start_server --health_check_s 1s
     curl -sN "$URL/api/events/stream?type=system.health.check" > "$WORK/health" &
@@ -186,6 +222,7 @@ test_deploy
 test_reload
 : > "$WORK/serve.err"
 test_level
+test_over_http
 test_health_events
 test_service_manager
 test_proxy
