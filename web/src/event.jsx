@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event: what is known of it, its JSON, where it leads. And rows of events, read by keyboard too.
 import {useEffect, useRef} from 'preact/hooks';
-import {get, key, path_of} from './api.js';
-import {to} from './route.js';
+import {get, key, path_of, query_of} from './api.js';
+import {route, to} from './route.js';
 import {copy, Empty, Head, Json, Panel, Problem, StreamLink, Time, Type, useLoad} from './ui.jsx';
 import {preview_of, time_text} from './text.js';
 
@@ -16,7 +16,9 @@ export function curl_of(path, method = 'GET', body) {
     quote(location.origin + path)].filter(Boolean).join(' ');
 }
 
-export const event_path = (event) => path_of('api', 'events', event.id);
+// Of another tenant than one's own an event is found only where that is named.
+export const event_path = (event) => path_of('api', 'events', event.id) + query_of({tenantId: event.tenantId});
+export const event_address = (event) => to('event', event.id, {tenant: event.tenantId});
 
 export function EventActions({event, traced}) {
   return (
@@ -24,8 +26,8 @@ export function EventActions({event, traced}) {
       {!traced && <a class="button main" href={to('trace', event.correlationId, {event: event.id})}>Follow its causes</a>}
       <button onClick={() => copy(curl_of(event_path(event)), 'The curl command')}>Copy as curl</button>
       <button onClick={() => copy(JSON.stringify(event, null, 2), 'The JSON')}>Copy JSON</button>
-      <button onClick={() => copy(location.origin + '/' + to('event', event.id), 'The link')}>Copy link</button>
-      <a class="button" href={to('publish', {like: event.id})}>Publish one like it</a>
+      <button onClick={() => copy(location.origin + '/' + event_address(event), 'The link')}>Copy link</button>
+      <a class="button" href={to('publish', {like: event.id, tenant: event.tenantId})}>Publish one like it</a>
     </div>
   );
 }
@@ -38,9 +40,9 @@ export function EventFacts({event}) {
       <dt>Stream</dt><dd><StreamLink event={event} /></dd>
       <dt>Occurred</dt><dd>{time_text(event.occurredAt, true)}</dd>
       <dt>Recorded</dt><dd>{time_text(event.recordedAt, true)}</dd>
-      <dt>Id</dt><dd><a href={to('event', event.id)}><code>{event.id}</code></a></dd>
+      <dt>Id</dt><dd><a href={event_address(event)}><code>{event.id}</code></a></dd>
       <dt>Correlation</dt><dd><a href={to('events', {correlation: event.correlationId})}><code>{event.correlationId}</code></a></dd>
-      <dt>Caused by</dt><dd>{event.causationId ? <a href={to('event', event.causationId)}><code>{event.causationId}</code></a> : <span class="faint">nothing known</span>}</dd>
+      <dt>Caused by</dt><dd>{event.causationId ? <a href={to('event', event.causationId, {tenant: event.tenantId})}><code>{event.causationId}</code></a> : <span class="faint">nothing known</span>}</dd>
       <dt>From</dt><dd>{[event.source, actor, event.tenantId && `tenant ${event.tenantId}`].filter(Boolean).join(' · ') || '—'}</dd>
       {event.tags?.length > 0 && <><dt>Tags</dt><dd>{event.tags.map((tag) => <span key={tag} class="chip">{tag}</span>)}</dd></>}
     </dl>
@@ -135,7 +137,8 @@ export function Split({children, event, close}) {
 }
 
 export function EventView({parts}) {
-  const {data, error} = useLoad((signal) => get(path_of('api', 'events', parts[0]), {}, signal), [parts[0]]);
+  const tenantId = route.value.query.get('tenant');
+  const {data, error} = useLoad((signal) => get(path_of('api', 'events', parts[0]), {tenantId}, signal), [parts[0], tenantId]);
   return (
     <>
       <Head title="Event" about="This address shows it to whoever may see it." />

@@ -15,6 +15,7 @@ const every_ms = 1500;
 const id_of = (letter) => letter.id;
 const error_text = (one) => one.lastError ?? '';
 const parked_path = (subscription, key, what) => path_of('api', 'subscriptions', subscription, 'parked', key, what);
+const of_tenant = (one) => ({tenantId: one.event?.tenantId}); // two tenants may have a key of the same name
 const letter_path = (letter, what) => path_of('api', 'dead-letters', String(id_of(letter)), what);
 
 // Letter shows one that was set aside, with what can be done to it.
@@ -34,7 +35,7 @@ function Edit({subscription, one, close, done}) {
   const save = async (e) => {
     e.preventDefault();
     if (parsed.problem) return;
-    if (await attempt(`Edited; ${one.key} goes on.`, () => call('POST', parked_path(subscription, one.key, 'edit'), {body: {data: parsed.value}}))) done();
+    if (await attempt(`Edited; ${one.key} goes on.`, () => call('POST', parked_path(subscription, one.key, 'edit'), {body: {data: parsed.value}, query: of_tenant(one)}))) done();
   };
   return (
     <Dialog title={`Edit for ${subscription}`} close={close} wide>
@@ -52,11 +53,11 @@ function Parked({subscription, list, again}) {
   const [open, set_open] = useState(null);
   const [editing, set_editing] = useState(null);
   const end = () => { set_open(null); set_editing(null); again(); };
-  const release = async (one) => { if (await attempt(`${one.key} is released.`, () => call('POST', parked_path(subscription, one.key, 'release'), {body: {}}))) end(); };
+  const release = async (one) => { if (await attempt(`${one.key} is released.`, () => call('POST', parked_path(subscription, one.key, 'release'), {body: {}, query: of_tenant(one)}))) end(); };
   const skip = async (one) => {
     const sure = await confirm({title: `Skip the head of ${one.key}?`, danger: true, action: 'Skip',
       text: `${subscription} is never given this event; the ${plural(one.waiting ?? 0, 'event')} behind it go on. It is recorded who did so.`});
-    if (sure && await attempt(`The head of ${one.key} is skipped.`, () => call('POST', parked_path(subscription, one.key, 'skip'), {body: {}}))) end();
+    if (sure && await attempt(`The head of ${one.key} is skipped.`, () => call('POST', parked_path(subscription, one.key, 'skip'), {body: {}, query: of_tenant(one)}))) end();
   };
   const actions = (one) => (
     <>
@@ -69,9 +70,9 @@ function Parked({subscription, list, again}) {
     <>
       <ul class="cards">
         {list.map((one) => (
-          <li key={one.key} class="card">
+          <li key={`${one.event?.tenantId} ${one.key}`} class="card">
             <div class="card-what">
-              <p><button class="link" onClick={() => set_open(one)}>{one.key}</button> {one.event && <Type name={one.event.type} />}</p>
+              <p><button class="link" onClick={() => set_open(one)}>{one.key}</button> {one.event && <Type name={one.event.type} />}{one.event?.tenantId && <span class="chip">tenant {one.event.tenantId}</span>}</p>
               <p class="card-error">{error_text(one)}</p>
               <p class="faint">{plural(one.attempts ?? 1, 'attempt')} · {plural(one.waiting ?? 0, 'event')} behind it · <Time at={one.lastFailedAt} ago /></p>
             </div>

@@ -133,23 +133,26 @@ function Charts() {
   );
 }
 
+const filters = {type: 'type', stream: 'stream', category: 'category', correlation: 'correlationId', tenant: 'tenantId'}; // here, and of the API
+const filters_seldom = [['category', 'Category', 'order'], ['correlation', 'Correlation id'], ['tenant', 'Tenant']];
+
 export function LiveView() {
   const {query} = route.value;
-  const [type, set_type] = useState(query.get('type') ?? '');
-  const [stream, set_stream] = useState(query.get('stream') ?? '');
+  const [form, set_form] = useState(Object.fromEntries(Object.keys(filters).map((name) => [name, query.get(name) ?? ''])));
+  const [wide, set_wide] = useState(filters_seldom.some(([name]) => form[name]));
   const [paused, set_paused] = useState(false);
   const [chosen, set_chosen] = useState(null);
-  const filter = new URLSearchParams([...query].filter(([name]) => name === 'type' || name === 'stream')).toString();
+  const filter = new URLSearchParams([...query].filter(([name, value]) => filters[name] && value).map(([name, value]) => [filters[name], value])).toString();
   const view = useTap(filter, paused);
   const close = useCallback(() => set_chosen(null), []);
+  const set = (name) => (value) => set_form({...form, [name]: value});
   const show = (e) => {
     e.preventDefault();
-    replace(to('live', {type: type.trim(), stream: stream.trim()}));
+    replace(to('live', Object.fromEntries(Object.entries(form).map(([name, value]) => [name, value.trim()]))));
     set_paused(false);
   };
   const clear = () => {
-    set_type('');
-    set_stream('');
+    set_form(Object.fromEntries(Object.keys(filters).map((name) => [name, ''])));
     replace(to('live'));
   };
   useEffect(() => {
@@ -173,9 +176,11 @@ export function LiveView() {
       <Split event={chosen} close={close}>
         <section class="panel flush" aria-label="Live events">
           <form class="bar" onSubmit={show}>
-            <TypeInput value={type} set={set_type} placeholder="order.*" data-search />
-            <Input label="Stream" value={stream} set={set_stream} placeholder="order-1" />
+            <TypeInput value={form.type} set={set('type')} placeholder="order.*" data-search />
+            <Input label="Stream" value={form.stream} set={set('stream')} placeholder="order-1" />
+            {wide && filters_seldom.map(([name, label, placeholder]) => <Input key={name} label={label} value={form[name]} set={set(name)} placeholder={placeholder} />)}
             <button type="submit">Show</button>
+            {!wide && <button type="button" class="plain" onClick={() => set_wide(true)}>More</button>}
             {filter && <button type="button" class="plain" onClick={clear}>Show all</button>}
             <p class="bar-state" role="status">
               <State of={view.state}>{{live: 'live', away: 'not connected, trying again', paused: 'paused', connecting: 'connecting'}[view.state]}</State>

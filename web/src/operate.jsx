@@ -4,7 +4,7 @@
 import {useState} from 'preact/hooks';
 import {call, get, key, path_of, sign_in} from './api.js';
 import {curl_of} from './event.jsx';
-import {attempt, Check, Choice, confirm, copy, Dialog, Input, Json, Panel, Problem, Switch, Time, useLoad} from './ui.jsx';
+import {attempt, Check, Choice, confirm, copy, Dialog, Empty, Input, Json, Panel, Problem, Switch, Time, useLoad} from './ui.jsx';
 import {bytes_text, count_text, instant_of, plural} from './text.js';
 
 const scopes = [['events:read', 'read events'], ['events:publish', 'publish events'], ['metrics', 'read metrics'], ['admin', 'everything: subscriptions, streams, schemas, keys']];
@@ -99,10 +99,12 @@ export function Keys() {
 
 const levels = ['debug', 'info', 'warn', 'error'];
 
-export function LogLevel() {
+function LogLevel({changed}) {
   const {data, error, again} = useLoad((signal) => get('/api/admin/log-level', {}, signal), []);
   const choose = async (level) => {
-    if (await attempt(`The server logs ${level} and worse, until it starts again.`, () => call('PUT', '/api/admin/log-level', {body: {level}}))) again();
+    if (!await attempt(`The server logs ${level} and worse, until it starts again.`, () => call('PUT', '/api/admin/log-level', {body: {level}}))) return;
+    again();
+    changed();
   };
   return (
     <>
@@ -112,6 +114,44 @@ export function LogLevel() {
           <Switch label="Log level" options={levels.map((level) => [level])} value={data.data.level} set={choose} />
         </div>}
     </>
+  );
+}
+
+// What stands between ` in the meaning of a setting is code.
+const Meaning = ({text}) => text.split('`').map((part, at) => (at % 2 ? <code>{part}</code> : part));
+
+// Configuration: every setting in force and where it came from; at first those that somebody set.
+export function Configuration() {
+  const {data, error, again} = useLoad((signal) => get('/api/admin/config', {}, signal), []);
+  const [every, set_every] = useState(false);
+  const [text, set_text] = useState('');
+  const all = data?.data ?? [];
+  const given = all.filter((one) => one.origin !== 'default');
+  const rows = (every || text ? all : given).filter((one) => `${one.key} ${one.value} ${one.origin} ${one.meaning}`.toLowerCase().includes(text.trim().toLowerCase()));
+  return (
+    <Panel title="Configuration" flush side={all.length > 0 &&
+      <Switch label="Which settings" options={[[false, `Set (${given.length})`], [true, `All (${all.length})`]]} value={every} set={set_every} />}>
+      <Problem error={error} what="its configuration" />
+      {data && <div class="bar"><Input label="Find a setting" type="search" value={text} set={set_text} placeholder="retention, rate, tls" /><div class="bar-state"><LogLevel changed={again} /></div></div>}
+      {rows.length > 0 &&
+        <div class="scroll tall" tabIndex={0} role="region" aria-label="Settings, a table">
+          <table class="settings">
+            <thead><tr><th scope="col">Setting</th><th scope="col">Value</th><th scope="col">Comes from</th><th scope="col">What it is</th></tr></thead>
+            <tbody>
+              {rows.map((one) => (
+                <tr key={one.key}>
+                  <td><code>{one.key}</code></td>
+                  <td>{one.value ? <code>{one.value.replaceAll(',', ', ')}</code> : <span class="faint">none</span>}</td>
+                  <td>{one.origin === 'default' ? <span class="faint">default</span> : <code>{one.origin}</code>}</td>
+                  <td class="faint"><Meaning text={one.meaning} />{one.origin !== 'default' && <>; by default <code>{one.default || 'none'}</code></>}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>}
+      {data && rows.length === 0 && <Empty title={text ? 'No such setting' : 'All is as it comes'} />}
+      {data && <p class="hint foot">It is set by a file, the environment or options when the server starts; SIGHUP has the file read again. <code>skald config check FILE</code> says whether one is fine.</p>}
+    </Panel>
   );
 }
 

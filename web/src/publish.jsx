@@ -10,8 +10,10 @@ import {instant_of, parse_json, plural} from './text.js';
 
 const empty = {
   type: '', stream: '', data: '{\n  "total": 99\n}', expected: '', correlation: '', causation: '', tags: '', metadata: '', later: '',
-  until: '', version: '', priority: '', kept: true,
+  until: '', version: '', priority: '', tenant: '', kept: true,
 };
+const waiting_max = 1000; // of one reply
+const waiting_every_ms = 2000; // they go when their time comes, and are there a moment after they were published
 const array_first = '[\n  {"type": "order.created", "stream": "order-1", "data": {"total": 99}},\n  {"type": "order.paid", "stream": "order-1", "data": {"total": 99}}\n]';
 
 function body_of(form, test) {
@@ -21,7 +23,7 @@ function body_of(form, test) {
   const tags = form.tags.split(',').map((tag) => tag.trim()).filter(Boolean);
   const all = {
     type: form.type.trim(), stream: form.stream.trim(), data, expectedVersion: number, correlationId: form.correlation.trim(),
-    causationId: form.causation.trim(), version: form.version ? Number(form.version) : '', priority: form.priority,
+    causationId: form.causation.trim(), tenantId: form.tenant.trim(), version: form.version ? Number(form.version) : '', priority: form.priority,
     tags: tags.length ? tags : '', deliverAt: instant_of(form.later) ?? '', expiresAt: instant_of(form.until) ?? '',
     metadata: form.metadata ? parse_json(form.metadata).value : '', persistent: form.kept ? '' : false,
   };
@@ -30,10 +32,11 @@ function body_of(form, test) {
 
 // Waiting: events that were published for later. Nothing is shown where there are none.
 function Waiting() {
-  const {data, again} = useLoad((signal) => get('/api/events/scheduled', {}, signal), []);
+  const {data, error, again} = useLoad((signal) => get('/api/events/scheduled', {limit: waiting_max}, signal), [], waiting_every_ms);
   const cancel = async (one) => {
-    if (await attempt(`${one.type} is not published.`, () => call('DELETE', path_of('api', 'events', 'scheduled', one.id)))) again();
+    if (await attempt(`${one.type} is not published.`, () => call('DELETE', path_of('api', 'events', 'scheduled', one.id), {query: {tenantId: one.tenantId}}))) again();
   };
+  if (error && !error.no_route && error.status !== 403) return <Problem error={error} />;
   if (!data?.data.length) return null;
   return (
     <Panel title="Waiting for their time" flush>
@@ -45,19 +48,20 @@ function Waiting() {
           </li>
         ))}
       </ul>
+      {data.pagination.nextCursor && <p class="found">The first {waiting_max} are shown.</p>}
     </Panel>
   );
 }
 
 // Done says what became of what was published: one event, or the first of many.
-function Done({many, one, later}) {
+function Done({many, one, later, tenant}) {
   if (!one) return null;
   const where = one.position ? `stored at position ${one.position}` : later ? 'waiting for its time' : 'sent to live readers, and not kept';
   return (
     <p class="published" role="status">
       {many > 1 ? `${plural(many, 'event')} are stored, the first at position ${one.position}` : `It is ${where}`}
       {one.stream && many === 1 ? `, ${one.stream} is now at version ${one.streamVersion}` : ''}.{' '}
-      {one.position && <><a href={to('event', one.id)}>See {many > 1 ? 'the first' : 'the event'}</a> · <a href={to('trace', one.correlationId)}>follow what comes of it</a></>}
+      {one.position && <><a href={to('event', one.id, {tenant})}>See {many > 1 ? 'the first' : 'the event'}</a> · <a href={to('trace', one.correlationId)}>follow what comes of it</a></>}
     </p>
   );
 }
@@ -82,6 +86,7 @@ function Parts({form, set, test}) {
             <Input label="Correlation id" value={form.correlation} set={set('correlation')} hint="the chain it belongs to" />
             <Input label="Caused by" value={form.causation} set={set('causation')} hint="the id of an event" />
             <Input label="Tags" value={form.tags} set={set('tags')} hint="several with commas" />
+            <Input label="Tenant" value={form.tenant} set={set('tenant')} hint="nothing: your key’s" />
             <Input label="Version of the schema" inputmode="numeric" pattern="[0-9]*" value={form.version} set={set('version')} hint="nothing: 1" />
             <Area label="Metadata" value={form.metadata} set={set('metadata')} rows={4} error={form.metadata && metadata.problem} />
             <div class="wide"><Check label="Keep it (else only who follows now is given it)" value={form.kept} set={set('kept')} /></div>
@@ -96,7 +101,7 @@ const ways = [['event', 'An event'], ['json', 'As JSON'], ['test', 'A test event
 export function PublishView() {
   const {query} = route.value;
   const like = query.get('like');
-  const [form, set_form] = useState({...empty, type: query.get('type') ?? '', stream: query.get('stream') ?? ''});
+  const [form, set_form] = useState({...empty, type: query.get('type') ?? '', stream: query.get('stream') ?? '', tenant: query.get('tenant') ?? ''});
   const [way, set_way] = useState('event');
   const [text, set_text] = useState(array_first);
   const [error, set_error] = useState(null);
@@ -105,9 +110,9 @@ export function PublishView() {
   const set = (name) => (value) => set_form((before) => ({...before, [name]: value}));
   useEffect(() => {
     if (!like) return;
-    get(path_of('api', 'events', like)).then(({data}) => set_form({
+    get(path_of('api', 'events', like), {tenantId: query.get('tenant')}).then(({data}) => set_form({
       ...empty, type: data.type, stream: data.stream ?? '', data: JSON.stringify(data.data ?? null, null, 2), tags: (data.tags ?? []).join(', '),
-      metadata: data.metadata ? JSON.stringify(data.metadata, null, 2) : '',
+      metadata: data.metadata ? JSON.stringify(data.metadata, null, 2) : '', tenant: data.tenantId ?? '',
     }), set_error);
   }, [like]);
   const test = way === 'test';
@@ -130,7 +135,7 @@ export function PublishView() {
     try {
       const reply = await call('POST', path, {body});
       set_done(test ? {many: 1, one: {id: reply.eventId, position: reply.position, correlationId: reply.correlationId}}
-        : {many: reply.data.length, one: reply.data[0], later: Boolean(body.deliverAt)});
+        : {many: reply.data.length, one: reply.data[0], later: Boolean(body.deliverAt), tenant: [body].flat()[0].tenantId});
     } catch (caught) {
       set_error(caught);
     }

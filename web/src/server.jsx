@@ -3,7 +3,7 @@
 import {useState} from 'preact/hooks';
 import {get, key} from './api.js';
 import {server, sum} from './meter.js';
-import {Backup, Documents, Keys, LogLevel, Usage} from './operate.jsx';
+import {Backup, Configuration, Documents, Keys, Usage} from './operate.jsx';
 import {Empty, Head, Input, Panel, Problem, State, useLoad} from './ui.jsx';
 import {bytes_text, count_text, span_text} from './text.js';
 
@@ -146,6 +146,7 @@ export function ServerView() {
         {ready.data && <Parts ready={ready.data} />}
         {metrics && sum(metrics, 'skald_store_read_only') > 0 && <p class="problem" role="alert">The store refuses to write: the disk is full or failed. Reads go on. Make room, and it goes on by itself.</p>}
       </Panel>
+      <Configuration />
       {error && !metrics && <Problem error={error} what="metrics" />}
       {metrics &&
         <>
@@ -164,7 +165,6 @@ export function ServerView() {
       <Backup />
       <Usage />
       <Documents />
-      <Panel title="Configuration"><LogLevel /><p>All else is set by options, a file or the environment when the server starts; <code>skald config show</code> prints what is in force and where it came from.</p></Panel>
     </>
   );
 }

@@ -2,7 +2,7 @@
 // Streams, and one of them at any version or time. The state is what its events say when each one's
 // data is laid over that before it (members of objects one by one): no business rule, and it says so.
 import {useEffect, useState} from 'preact/hooks';
-import {call, get, path_of} from './api.js';
+import {call, get, path_of, query_of} from './api.js';
 import {curl_of, EventDetail} from './event.jsx';
 import {go, replace, route, to} from './route.js';
 import {Area, attempt, confirm, copy, Dialog, Empty, Field, Head, Input, Json, Panel, Problem, Switch, Time, Type, useLoad} from './ui.jsx';
@@ -16,19 +16,22 @@ export function StreamsView() {
   const {query} = route.value;
   const prefix = query.get('prefix') ?? '';
   const category = query.get('category') ?? '';
-  const [draft, set_draft] = useState(prefix);
+  const tenant = query.get('tenant') ?? '';
+  const [draft, set_draft] = useState({prefix, tenant});
   const [more, set_more] = useState([]);
   const [next, set_next] = useState(null);
   const {data, error, busy} = useLoad(async (signal) => {
-    const reply = await get('/api/streams', {prefix, category, limit: list_limit}, signal);
+    const reply = await get('/api/streams', {prefix, category, tenantId: tenant, limit: list_limit}, signal);
     set_more([]);
     set_next(reply.pagination?.nextCursor);
     return reply.data;
-  }, [prefix, category]);
+  }, [prefix, category, tenant]);
   const streams = [...(data ?? []), ...more];
   const categories = [...new Set(streams.map((stream) => stream.category))].filter((one) => one !== undefined).slice(0, 12);
+  const whose = tenant ? () => tenant : (stream) => stream.tenantId; // where one is asked for no row says it
+  const several = streams.some(whose);
   const older = () => attempt(null, async () => {
-    const reply = await get('/api/streams', {prefix, category, limit: list_limit, afterName: next});
+    const reply = await get('/api/streams', {prefix, category, tenantId: tenant, limit: list_limit, afterName: next});
     set_more([...more, ...reply.data]);
     set_next(reply.pagination?.nextCursor);
   });
@@ -36,24 +39,26 @@ export function StreamsView() {
     <>
       <Head title="Streams" about="The events of one thing each. Open one to see it as it was at any time." />
       <section class="panel flush" aria-label="Streams">
-        <form class="bar" onSubmit={(e) => { e.preventDefault(); go(to('streams', {prefix: draft.trim(), category})); }}>
-          <Input label="Name begins with" value={draft} set={set_draft} placeholder="order-" data-search type="search" />
+        <form class="bar" onSubmit={(e) => { e.preventDefault(); go(to('streams', {prefix: draft.prefix.trim(), category, tenant: draft.tenant.trim()})); }}>
+          <Input label="Name begins with" value={draft.prefix} set={(text) => set_draft({...draft, prefix: text})} placeholder="order-" data-search type="search" />
+          <Input label="Tenant" value={draft.tenant} set={(text) => set_draft({...draft, tenant: text})} half />
           <button type="submit">Show</button>
           <div class="chips" role="group" aria-label="Category">
-            {category && <a class="chip on" href={to('streams', {prefix})}>{category} ✕</a>}
-            {!category && categories.length > 1 && categories.map((one) => <a key={one} class="chip" href={to('streams', {prefix, category: one})}>{one}</a>)}
+            {category && <a class="chip on" href={to('streams', {prefix, tenant})}>{category} ✕</a>}
+            {!category && categories.length > 1 && categories.map((one) => <a key={one} class="chip" href={to('streams', {prefix, category: one, tenant})}>{one}</a>)}
           </div>
         </form>
         <Problem error={error} what="a list of streams" />
         {streams.length > 0 &&
           <div class="scroll" tabIndex={0} role="region" aria-label="Streams, a table">
             <table>
-              <thead><tr><th scope="col">Stream</th><th scope="col">Category</th><th scope="col" class="right">Version</th><th scope="col" class="right">Last position</th></tr></thead>
+              <thead><tr><th scope="col">Stream</th><th scope="col" class="seldom">Category</th>{several && <th scope="col">Tenant</th>}<th scope="col" class="right">Version</th><th scope="col" class="right">Last position</th></tr></thead>
               <tbody>
                 {streams.map((stream) => (
-                  <tr key={stream.stream}>
-                    <td><a href={to('streams', stream.stream)}>{stream.stream}</a></td>
-                    <td class="faint">{stream.category}</td>
+                  <tr key={`${whose(stream)} ${stream.stream}`}>
+                    <td><a href={to('streams', stream.stream, {tenant: whose(stream)})}>{stream.stream}</a></td>
+                    <td class="faint seldom">{stream.category}</td>
+                    {several && <td class="faint">{whose(stream)}</td>}
                     <td class="right numeric">{count_text(stream.version)}</td>
                     <td class="right numeric faint">{count_text(stream.lastPosition)}</td>
                   </tr>
@@ -62,7 +67,7 @@ export function StreamsView() {
             </table>
           </div>}
         {!busy && !error && streams.length === 0 &&
-          <Empty title={prefix || category ? 'No stream of that name' : 'No streams yet'}>
+          <Empty title={prefix || category || tenant ? 'No stream of that name' : 'No streams yet'}>
             <p>An event that names a <code>stream</code> begins one.</p>
             <p><a class="button" href={to('publish', {stream: 'order-1', type: 'order.created'})}>Publish into a stream</a></p>
           </Empty>}
@@ -90,21 +95,21 @@ function state_at(stream, version) {
     .reduce((state, event) => laid(state, event.data), begins?.data ?? {});
 }
 
-async function load_stream(name, signal) {
+async function load_stream(name, tenantId, signal) {
   const path = path_of('api', 'streams', name);
-  const last = (await get(path, {direction: 'backward', limit: 1}, signal)).data[0];
+  const last = (await get(path, {direction: 'backward', limit: 1, tenantId}, signal)).data[0];
   const from = Math.max(1, last.streamVersion - events_max + 1);
   const events = [];
   let at = from;
   while (at <= last.streamVersion) {
-    const {data} = await get(path, {fromVersion: at, limit: page}, signal);
+    const {data} = await get(path, {fromVersion: at, limit: page, tenantId}, signal);
     if (!data.length) break;
     events.push(...data);
     at = data.at(-1).streamVersion + 1;
   }
   const [snapshot, metadata] = await Promise.all(['snapshot', 'metadata'].map((part) =>
-    get(`${path}/${part}`, {}, signal).then((reply) => reply.data, () => null)));
-  return {name, events, snapshot, metadata, version: last.streamVersion};
+    get(`${path}/${part}`, {tenantId}, signal).then((reply) => reply.data, () => null)));
+  return {name, tenantId, events, snapshot, metadata, version: last.streamVersion};
 }
 
 // Changed shows the state, member by member, marking those that the event at this version set.
@@ -140,7 +145,7 @@ function TimeTravel({stream, version, set_version}) {
     const as_of = instant_of(at);
     if (!as_of) return set_problem('Give a day and a time.');
     try {
-      const {data} = await get(path_of('api', 'streams', stream.name), {asOf: as_of, direction: 'backward', limit: 1});
+      const {data} = await get(path_of('api', 'streams', stream.name), {asOf: as_of, direction: 'backward', limit: 1, tenantId: stream.tenantId});
       if (!data.length) return set_problem('It had no events yet at that time.');
       return set_version(data[0].streamVersion, at);
     } catch (error) {
@@ -182,7 +187,7 @@ function Metadata({stream, again}) {
     const hides = Object.keys(body).length > 0;
     if (hides && !await confirm({title: 'Hide older events?', action: 'Save', danger: true,
       text: 'Events outside these limits are hidden from every read at once, also from subscriptions that have not read them.'})) return;
-    if (await attempt('What is kept is changed.', () => call('PUT', path_of('api', 'streams', stream.name, 'metadata'), {body}))) again();
+    if (await attempt('What is kept is changed.', () => call('PUT', path_of('api', 'streams', stream.name, 'metadata'), {body, query: {tenantId: stream.tenantId}}))) again();
   };
   return (
     <form class="grid" onSubmit={save}>
@@ -202,7 +207,7 @@ function Snapshot({stream, version, now, again}) {
   const save = async (e) => {
     e.preventDefault();
     const body = {streamVersion: version, data: parsed.value};
-    if (!parsed.problem && await attempt(`A snapshot of version ${version} is kept.`, () => call('PUT', path_of('api', 'streams', stream.name, 'snapshot'), {body}))) {
+    if (!parsed.problem && await attempt(`A snapshot of version ${version} is kept.`, () => call('PUT', path_of('api', 'streams', stream.name, 'snapshot'), {body, query: {tenantId: stream.tenantId}}))) {
       set_text(null);
       again();
     }
@@ -235,7 +240,7 @@ function Delete({stream, close}) {
   const {name, version} = stream;
   const [way, set_way] = useState('');
   const [word, set_word] = useState('');
-  const query = {expectedVersion: version, ...(way ? {[way]: true} : {})};
+  const query = {expectedVersion: version, tenantId: stream.tenantId, ...(way ? {[way]: true} : {})};
   const remove = async (e) => {
     e.preventDefault();
     if (await attempt(`${name} is deleted.`, () => call('DELETE', path_of('api', 'streams', name), {query}))) go(to('streams'));
@@ -262,10 +267,11 @@ function Delete({stream, close}) {
 export function StreamView({parts}) {
   const name = parts[0];
   const {query} = route.value;
-  const {data: stream, error, again} = useLoad((signal) => load_stream(name, signal), [name]);
+  const tenant = query.get('tenant');
+  const {data: stream, error, again} = useLoad((signal) => load_stream(name, tenant, signal), [name, tenant]);
   const asked = Number(query.get('version'));
   const version = stream && Math.min(stream.version, asked >= 1 ? asked : stream.version);
-  const set_version = (to_version, at) => replace(to('streams', name, {version: to_version, at}));
+  const set_version = (to_version, at) => replace(to('streams', name, {version: to_version, at, tenant}));
   const event = stream?.events.find((one) => one.streamVersion === version);
   const [shown, set_shown] = useState('members');
   useEffect(() => {
@@ -285,10 +291,10 @@ export function StreamView({parts}) {
   const now = stream && state_at(stream, version);
   return (
     <>
-      <Head title={name} about={stream ? `${plural(stream.version, 'version')}, the last ${time_text(stream.events.at(-1)?.recordedAt, true)}` : 'Reading…'}>
+      <Head title={name} about={stream ? `${tenant ? `tenant ${tenant}, ` : ''}${plural(stream.version, 'version')}, the last ${time_text(stream.events.at(-1)?.recordedAt, true)}` : 'Reading…'}>
         <button onClick={again}>Read again</button>
-        <a class="button" href={to('publish', {stream: name})}>Append an event</a>
-        <button onClick={() => copy(curl_of(path_of('api', 'streams', name) + `?toVersion=${version}`), 'The curl command')} disabled={!stream}>Copy as curl</button>
+        <a class="button" href={to('publish', {stream: name, tenant})}>Append an event</a>
+        <button onClick={() => copy(curl_of(path_of('api', 'streams', name) + query_of({toVersion: version, tenantId: tenant})), 'The curl command')} disabled={!stream}>Copy as curl</button>
         <button class="danger" onClick={() => set_deleting(true)} disabled={!stream}>Delete</button>
       </Head>
       {stream &&

@@ -302,5 +302,5 @@ export function TypeInput({label = 'Type', ...more}) {
 }
 
 export const StreamLink = ({event}) => (event.stream
-  ? <a href={to('streams', event.stream, {version: event.streamVersion})}>{event.stream}<span class="faint"> v{event.streamVersion}</span></a>
+  ? <a href={to('streams', event.stream, {version: event.streamVersion, tenant: event.tenantId})}>{event.stream}<span class="faint"> v{event.streamVersion}</span></a>
   : <span class="faint">—</span>);
