@@ -124,6 +124,11 @@ static size_t char_len(const unsigned char *bytes, size_t len)
     return need;
 }
 
+size_t ski_str_utf8_char(skald_str text)
+{
+    return text.len ? char_len((const unsigned char *)text.ptr, text.len) : 0;
+}
+
 bool ski_str_utf8(skald_str text)
 {
     const unsigned char *bytes = (const unsigned char *)text.ptr;

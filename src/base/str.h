@@ -20,6 +20,8 @@ skald_str ski_str_cut(skald_str text, char separator, skald_str *ret_rest);
 // ski_str_u64 takes decimal digits only, all of text. Fails: INVALID (empty, sign, overflow).
 skald_err ski_str_u64(skald_str text, uint64_t *ret_number) SKALD_CHECK;
 bool ski_str_utf8(skald_str text); // valid UTF-8 (RFC 3629)?
+// ski_str_utf8_char is how many bytes the character has that text begins with; 0: it is not one.
+size_t ski_str_utf8_char(skald_str text);
 // ski_str_utf8_cut is how much of text fits in len_max bytes without splitting a character.
 size_t ski_str_utf8_cut(skald_str text, size_t len_max);
 char *ski_str_terminated(skald_str text); // a copy on the heap; ski_free it; NULL without memory
