@@ -22,12 +22,13 @@ function line_of(points, name, from, span, top) {
   return path;
 }
 
-// lines: [{name, label}], the first is the one that is said large. format makes text of a value.
-export function Chart({title, points, lines, format, quiet = 'nothing yet'}) {
+// lines: [{name, label}], the first is the one that is said large. format makes text of a value. least: the
+// lowest the top of the chart is, so that next to nothing looks like that.
+export function Chart({title, points, lines, format, quiet = 'nothing yet', least = 1e-9}) {
   const span = 300_000;
   const from = (points.at(-1)?.at ?? Date.now()) - span;
   const all = lines.flatMap((line) => values_of(points, line.name));
-  const top = Math.max(1e-9, ...all) * 1.1;
+  const top = Math.max(least, ...all) * 1.1;
   const now = (name) => values_of(points.slice(-5), name).at(-1);
   const most = all.length ? format(Math.max(...all)) : '—';
   const said = lines.map((line) => `${line.label} ${now(line.name) === undefined ? quiet : format(now(line.name))}`).join(', ');

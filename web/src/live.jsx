@@ -126,9 +126,9 @@ function Charts() {
   const rate = (n) => `${short_text(n)}/s`;
   return (
     <div class="charts" role="group" aria-label="Charts" tabIndex={0}>
-      <Chart title="Throughput" points={all} format={rate} lines={[{name: 'published', label: 'published'}, {name: 'delivered', label: 'delivered'}]} />
+      <Chart title="Throughput" points={all} format={rate} least={1} lines={[{name: 'published', label: 'published'}, {name: 'delivered', label: 'delivered'}]} />
       <Chart title="Publish latency" points={all} format={span_text} quiet="nothing published" lines={[{name: 'p50', label: 'half within'}, {name: 'p99', label: '99 % within'}]} />
-      <Chart title="Lag" points={all} format={short_text} lines={[{name: 'lag', label: 'events behind, the slowest'}]} />
+      <Chart title="Lag" points={all} format={short_text} least={1} lines={[{name: 'lag', label: 'events behind, the slowest'}]} />
     </div>
   );
 }

@@ -135,7 +135,7 @@ export function Configuration() {
       {data && <div class="bar"><Input label="Find a setting" type="search" value={text} set={set_text} placeholder="retention, rate, tls" /><div class="bar-state"><LogLevel changed={again} /></div></div>}
       {rows.length > 0 &&
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Settings, a table">
-          <table class="settings">
+          <table class="settings stacked">
             <thead><tr><th scope="col">Setting</th><th scope="col">Value</th><th scope="col">Comes from</th><th scope="col">What it is</th></tr></thead>
             <tbody>
               {rows.map((one) => (
@@ -183,7 +183,7 @@ export function Backup() {
           All up to position {count_text(done.position)} is in <code>{done.directory}</code>: {plural(done.files, 'file')}, {bytes_text(done.bytes)}
           {done.damages ? `; ${plural(done.damages, 'damaged place')} on the way, which skald verify shows` : ''}.
         </p>}
-      {error ? <Problem error={error} what="backups" /> : !done && <p class="hint">It is made while the server works, into the folder that backup.directory names. An earlier one of the same name is brought up to date.</p>}
+      {error ? <Problem error={error} what="backups" /> : !done && <p class="hint">It is made while the server works, into a new folder of this name below the one that <code>backup.directory</code> says. Copy it to another disk.</p>}
     </Panel>
   );
 }

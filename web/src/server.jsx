@@ -103,7 +103,7 @@ function Metrics({metrics}) {
     <>
       <div class="bar"><Input label="Find" type="search" value={text} set={set_text} placeholder="lag, limit, sync" data-search /></div>
       <div class="scroll tall" tabIndex={0} role="region" aria-label="Metrics, a table">
-        <table>
+        <table class="stacked">
           <thead><tr><th scope="col">Metric</th><th scope="col" class="right">Value</th><th scope="col">What it is</th></tr></thead>
           <tbody>
             {rows.slice(0, 300).map((row) => (
@@ -117,7 +117,7 @@ function Metrics({metrics}) {
         </table>
       </div>
       {rows.length === 0 && <Empty title="No metric of that name" />}
-      {rows.length > 300 && <p class="hint">The first 300 of {rows.length} are shown; look for a name.</p>}
+      {rows.length > 300 && <p class="hint foot">The first 300 of {rows.length} are shown; look for a name.</p>}
     </>
   );
 }

@@ -52,7 +52,7 @@ export function StreamsView() {
         {streams.length > 0 &&
           <div class="scroll" tabIndex={0} role="region" aria-label="Streams, a table">
             <table>
-              <thead><tr><th scope="col">Stream</th><th scope="col" class="seldom">Category</th>{several && <th scope="col">Tenant</th>}<th scope="col" class="right">Version</th><th scope="col" class="right">Last position</th></tr></thead>
+              <thead><tr><th scope="col">Stream</th><th scope="col" class="seldom">Category</th>{several && <th scope="col">Tenant</th>}<th scope="col" class="right">Version</th><th scope="col" class="right seldom">Last position</th></tr></thead>
               <tbody>
                 {streams.map((stream) => (
                   <tr key={`${whose(stream)} ${stream.stream}`}>
@@ -60,7 +60,7 @@ export function StreamsView() {
                     <td class="faint seldom">{stream.category}</td>
                     {several && <td class="faint">{whose(stream)}</td>}
                     <td class="right numeric">{count_text(stream.version)}</td>
-                    <td class="right numeric faint">{count_text(stream.lastPosition)}</td>
+                    <td class="right numeric faint seldom">{count_text(stream.lastPosition)}</td>
                   </tr>
                 ))}
               </tbody>
@@ -275,7 +275,9 @@ export function StreamView({parts}) {
   const event = stream?.events.find((one) => one.streamVersion === version);
   const [shown, set_shown] = useState('members');
   useEffect(() => {
-    document.querySelector('.versions [aria-current]')?.scrollIntoView({block: 'nearest'});
+    const one = document.querySelector('.versions [aria-current]'); // the list is moved, not the page
+    const list = one?.closest('.versions');
+    if (list) list.scrollTop += Math.min(0, one.getBoundingClientRect().top - list.getBoundingClientRect().top) + Math.max(0, one.getBoundingClientRect().bottom - list.getBoundingClientRect().bottom);
   }, [version]);
   const [deleting, set_deleting] = useState(false);
   if (error && !stream) {

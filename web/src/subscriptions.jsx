@@ -46,7 +46,7 @@ export function SubscriptionsView() {
                   <tbody>
                     {shown.map((one, at) => (
                       <tr key={one.name ?? at}>
-                        <td>{one.name ? <a href={to('subscriptions', one.name)}>{one.name}</a> : name_of(one)} <span class="chip">{one.kind}</span></td>
+                        <td><span class="named">{one.name ? <a href={to('subscriptions', one.name)}>{one.name}</a> : name_of(one)} <span class="chip">{one.kind}</span></span></td>
                         <td><State of={one.state} /></td>
                         <td class="right numeric"><span class="lag"><i style={{inlineSize: `${(number(one.lag) / most) * 100}%`}} />{count_text(one.lag)}</span></td>
                         <td class="right numeric">{count_text(one.inFlight)}</td>
@@ -256,8 +256,8 @@ export function SubscriptionView({parts}) {
         {one.lastError && <p class="problem">Last error, <Time at={one.lastError.at} ago />: {one.lastError.message}</p>}
       </Panel>
       <div class="charts" role="group" aria-label="Charts" tabIndex={0}>
-        <Chart title="Lag" points={points} format={short_text} lines={[{name: 'lag', label: 'events behind'}]} />
-        <Chart title="Rate" points={points} format={(n) => `${short_text(n)}/s`} lines={[{name: 'rate', label: 'acknowledged'}]} />
+        <Chart title="Lag" points={points} format={short_text} least={1} lines={[{name: 'lag', label: 'events behind'}]} />
+        <Chart title="Rate" points={points} format={(n) => `${short_text(n)}/s`} least={1} lines={[{name: 'rate', label: 'acknowledged'}]} />
       </div>
       <AsidesOf subscription={name} again={again} />
       {one.kind === 'pull' && <Take name={name} again={again} />}

@@ -125,7 +125,7 @@ export function TraceView({parts}) {
       {rows.length > 0 &&
         <>
           <p class="found">
-            {plural(rows.length, 'event')} in {span_text(Math.max(...times) - Math.min(...times))}, from {time_text(rows[0].event.recordedAt, true)}.
+            {plural(rows.length, 'event')}{rows.length > 1 && ` in ${span_text(Math.max(...times) - Math.min(...times))}`}, from {time_text(rows[0].event.recordedAt, true)}.
             {!data.deliveries && ' This server does not say who was given them.'}
             {rows.length >= events_max && ` Only the first ${events_max} are shown.`}
           </p>
