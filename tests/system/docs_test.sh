@@ -99,6 +99,23 @@ test_settings() {
         fail "settings (<) and docs/configuration.md (>) differ:"$'\n'"$(cat "$WORK/diff")"
 }
 
+# A verb and an option that a document names within a sentence are there, too.
+test_mentions() {
+    local document mention verb option seen=0
+    for document in "$docs"/*.md README.md deploy/README.md deploy/*/README.md; do
+        while read -r mention; do
+            verb=${mention#skald }
+            verb=${verb%% *}
+            seen=$((seen + 1))
+            "$SKALD" help "$verb" > "$WORK/help" 2>&1 || fail "$document: there is no '$mention'"
+            for option in $(grep -oE -- ' --[a-z][a-z-]*' <<< "${mention/ --help/}" || true); do
+                grep -q -- "^  $option " "$WORK/help" || grep -q "^| .${option#--}. |" "$WORK/keys" || fail "$document: $verb has no $option: '$mention'"
+            done
+        done < <(grep -oE '`skald [a-z][^`]*`' "$document" | tr -d '`' | sort -u)
+    done
+    [ "$seen" -ge 25 ] || fail "only $seen mentions found"
+}
+
 # Every link in the documents leads to a file.
 test_links() {
     local document link
@@ -114,6 +131,7 @@ test_links
 test_routes
 test_page
 test_settings
+test_mentions
 test_examples
 cd "$WORK"
 for document in "$docs"/*.md; do
