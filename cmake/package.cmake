@@ -5,6 +5,19 @@
 set(deploy ${PROJECT_SOURCE_DIR}/deploy)
 set(package ${PROJECT_BINARY_DIR}/debian)
 
+# Who answers for the package is who builds it; nobody else can promise to. The variables are those of Debian's own
+# tools. The address without them is one that by RFC 2606 is nobody's.
+if(DEFINED ENV{DEBEMAIL} AND NOT "$ENV{DEBEMAIL}" STREQUAL "")
+  set(packager "$ENV{DEBFULLNAME}")
+  if("${packager}" STREQUAL "")
+    set(packager "$ENV{DEBEMAIL}")
+  endif()
+  set(packager "${packager} <$ENV{DEBEMAIL}>")
+else()
+  set(packager "A local build of skald <nobody@skald.invalid>")
+endif()
+set(SKALD_PACKAGER "${packager}" CACHE STRING "who answers for the Debian package: Name <address>")
+
 # gzip_file(NAME) makes NAME.gz in the build as Debian wants it: the same bytes each time.
 function(gzip_file source name)
   execute_process(COMMAND gzip -9 -n -c ${source} OUTPUT_FILE ${package}/${name}.gz COMMAND_ERROR_IS_FATAL ANY)
@@ -40,7 +53,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The skald authors <packages@skald.example.org>")
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER "${SKALD_PACKAGER}")
 set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "event store, event bus and HTTP API in one program")

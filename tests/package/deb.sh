@@ -49,6 +49,9 @@ done
 say 'what it says of itself'
 dpkg-deb -e "$deb" "$work/control"
 [ "$(dpkg-deb -f "$deb" Package Version)" = "Package: skald"$'\n'"Version: $version" ] || fail "$(dpkg-deb -f "$deb")"
+packager=$(sed -n 's/^SKALD_PACKAGER:STRING=//p' "$build/CMakeCache.txt")
+[[ $packager == *' <'*@*'>' ]] || fail "nobody is named who answers for it: '$packager'"
+[ "$(dpkg-deb -f "$deb" Maintainer)" = "$packager" ] || fail "its maintainer is $(dpkg-deb -f "$deb" Maintainer), not $packager"
 for library in adduser procps libssl3 libcurl4 libsqlite3-0 libc6; do
     dpkg-deb -f "$deb" Depends | grep -qw "$library" || fail "it does not depend on $library: $(dpkg-deb -f "$deb" Depends)"
 done
@@ -66,6 +69,7 @@ awk '/^(remove|purge)\)/ { state = $1 } /rm -rf/ && state != "purge)" { exit 1 }
 say 'its program, configuration and unit'
 dpkg-deb -x "$deb" "$work/root"
 skald=$work/root/usr/bin/skald
+gzip -dc "$work/root/usr/share/doc/skald/changelog.gz" | grep -qF " -- $packager  " || fail 'its changelog names another maintainer'
 [ "$("$skald" version)" = "skald $version" ] || fail "the program says: $("$skald" version)"
 "$skald" config check "$work/root/etc/skald/skald.yaml" >/dev/null
 unit=$work/root/lib/systemd/system/skald.service
