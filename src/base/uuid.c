@@ -145,6 +145,18 @@ static void maker_step(ski_uuid_maker *maker, skald_time now)
     maker->counter = random_next(maker) >> (64 - counter_bits + 1);
 }
 
+static void half_put(uint8_t bytes[8], uint64_t half)
+{
+    bytes[0] = (uint8_t)(half >> 56);
+    bytes[1] = (uint8_t)(half >> 48);
+    bytes[2] = (uint8_t)(half >> 40);
+    bytes[3] = (uint8_t)(half >> 32);
+    bytes[4] = (uint8_t)(half >> 24);
+    bytes[5] = (uint8_t)(half >> 16);
+    bytes[6] = (uint8_t)(half >> 8);
+    bytes[7] = (uint8_t)half;
+}
+
 skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now)
 {
     skald_uuid uuid;
@@ -153,10 +165,8 @@ skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now)
     maker_step(maker, now);
     high = maker->last_ms << 16 | maker->counter >> 30;
     low = (maker->counter & ((UINT64_C(1) << 30) - 1)) << 32 | random_next(maker) >> 32;
-    for (unsigned i = 0; i < 8; i++) {
-        uuid.bytes[i] = (uint8_t)(high >> (56 - 8 * i));
-        uuid.bytes[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-    }
+    half_put(uuid.bytes, high);
+    half_put(uuid.bytes + 8, low);
     uuid_mark(&uuid, 7);
     return uuid;
 }

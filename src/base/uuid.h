@@ -15,4 +15,23 @@ typedef struct ski_uuid_maker {
 void ski_uuid_seed(ski_uuid_maker *maker, const uint8_t random[16]);
 skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now);
 
+static inline uint64_t ski_uuid_half(const uint8_t bytes[8])
+{
+    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 | (uint64_t)bytes[2] << 40 |
+           (uint64_t)bytes[3] << 32 | (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 |
+           (uint64_t)bytes[6] << 8 | (uint64_t)bytes[7];
+}
+
+// ski_uuid_order is below, equal to or above 0 as a stands before b, is b, or stands behind it.
+static inline int ski_uuid_order(skald_uuid a, skald_uuid b)
+{
+    uint64_t left = ski_uuid_half(a.bytes), right = ski_uuid_half(b.bytes);
+
+    if (left == right) {
+        left = ski_uuid_half(a.bytes + 8);
+        right = ski_uuid_half(b.bytes + 8);
+    }
+    return (left > right) - (left < right);
+}
+
 #endif

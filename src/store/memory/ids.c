@@ -1,134 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ids that rise in an array, the others in a map.
+// Ids that rise where they stand, in the slots; the others in a map.
 //
 // Invariants:
-//   1. rises rises strictly in id and in position; highest is at least its last id.
-//   2. An event that was not erased stands in exactly one of the two.
+//   1. Of slots that are risen ids rise strictly with the position. highest is at least the last of
+//      them, and of each chunk highest_before at least the last one before it.
+//   2. An event that was not erased is risen or stands in the map, not both.
+//   3. No id in the map is above highest.
 #include "store/memory/ids.h"
 
-#include "base/alloc.h"
 #include "base/hash.h"
+#include "base/uuid.h"
+#include "store/memory/memory_store.h"
 
 #include <assert.h>
-#include <string.h>
 
-enum { rises_first = 64 };
-
-static uint64_t id_hash(const ski_memory_ids *ids, skald_str tenant, skald_uuid id)
+static uint64_t id_hash(const ski_memory *memory, skald_str tenant, skald_uuid id)
 {
-    uint64_t hash = ski_hash64(ids->seed, tenant.len ? tenant.ptr : "", tenant.len);
+    uint64_t hash = ski_hash64(memory->seed, tenant.len ? tenant.ptr : "", tenant.len);
 
     return ski_hash64(hash, id.bytes, sizeof(id.bytes));
 }
 
-static uint64_t other_hash(void *context, uint32_t slot)
+static uint64_t slot_hash(void *context, uint32_t slot)
 {
-    const ski_memory_ids *ids = context;
-    const skald_event *event = ids->event_at(ids->context, (uint64_t)slot + 1);
+    const ski_memory *memory = context;
+    const ski_memory_slot *of = ski_memory_slot_at(memory, (uint64_t)slot + 1);
 
-    assert(event); // who is erased is forgotten first
-    return id_hash(ids, event->tenant, event->id);
+    assert(of->at); // who is erased is forgotten first
+    return id_hash(memory, ski_memory_slot_tenant(of), of->id);
 }
 
-static int id_order(skald_uuid a, skald_uuid b)
+static bool is(const ski_memory_slot *slot, skald_str tenant, skald_uuid id)
 {
-    return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
+    return slot->at && skald_uuid_equal(slot->id, id) &&
+           skald_str_equal(ski_memory_slot_tenant(slot), tenant);
 }
 
-// rise_find gives the position under an id, of whichever tenant; 0: none.
-static uint32_t rise_find(const ski_memory_ids *ids, skald_uuid id)
+// chunk_find gives the chunk in which a risen id would stand, if there is one.
+static uint64_t chunk_find(const ski_memory *memory, skald_uuid id)
 {
-    uint32_t low = 0, high = ids->count;
+    uint64_t low = (memory->first - 1) / SKI_MEMORY_CHUNK_EVENTS;
+    uint64_t high = (memory->count - 1) / SKI_MEMORY_CHUNK_EVENTS;
 
     while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = id_order(ids->rises[middle].id, id);
+        uint64_t middle = high - (high - low) / 2;
 
-        if (!order) return ids->rises[middle].position;
+        if (ski_uuid_order(memory->chunks[middle]->highest_before, id) < 0)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+// risen_find gives the position of a risen id, of whichever tenant; 0: none.
+static uint64_t risen_find(const ski_memory *memory, skald_uuid id)
+{
+    uint64_t low, high;
+
+    if (memory->count < memory->first) return 0;
+    low = chunk_find(memory, id) * SKI_MEMORY_CHUNK_EVENTS + 1;
+    high = low + SKI_MEMORY_CHUNK_EVENTS;
+    if (high > memory->count + 1) high = memory->count + 1;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2, at = middle;
+
+        while (at < high && !ski_memory_slot_at(memory, at)->risen) at++;
+        int order = at < high ? ski_uuid_order(ski_memory_slot_at(memory, at)->id, id) : 1;
+
+        if (!order) return at;
         if (order < 0)
-            low = middle + 1;
+            low = at + 1;
         else
             high = middle;
     }
     return 0;
 }
 
-static bool is(const skald_event *event, skald_str tenant, skald_uuid id)
+uint64_t ski_memory_ids_find(const ski_memory *memory, skald_str tenant, skald_uuid id)
 {
-    return event && skald_uuid_equal(event->id, id) && skald_str_equal(event->tenant, tenant);
-}
+    uint32_t cursor = 0, slot;
+    uint64_t position;
 
-void ski_memory_ids_fini(ski_memory_ids *ids)
-{
-    ski_map_fini(&ids->others);
-    ski_free(ids->rises);
-}
+    if (ski_uuid_order(id, memory->ids.highest) > 0) return 0;
+    if (memory->ids.others.count) {
+        uint64_t hash = id_hash(memory, tenant, id);
 
-uint64_t ski_memory_ids_find(const ski_memory_ids *ids, skald_str tenant, skald_uuid id)
-{
-    uint32_t cursor = 0, slot, position;
-
-    if (ids->others.count) {
-        uint64_t hash = id_hash(ids, tenant, id);
-
-        while ((slot = ski_map_find(&ids->others, hash, &cursor)) != SKI_MAP_NONE)
-            if (is(ids->event_at(ids->context, (uint64_t)slot + 1), tenant, id))
+        while ((slot = ski_map_find(&memory->ids.others, hash, &cursor)) != SKI_MAP_NONE)
+            if (is(ski_memory_slot_at(memory, (uint64_t)slot + 1), tenant, id))
                 return (uint64_t)slot + 1;
     }
-    if (id_order(id, ids->highest) > 0) return 0;
-    position = rise_find(ids, id);
-    return position && is(ids->event_at(ids->context, position), tenant, id) ? position : 0;
+    position = risen_find(memory, id);
+    return position && is(ski_memory_slot_at(memory, position), tenant, id) ? position : 0;
 }
 
-// rises_room takes out those that were erased, if they are many, before it takes more memory.
-static skald_err rises_room(ski_memory_ids *ids)
+skald_err ski_memory_ids_add(ski_memory *memory, uint64_t position)
 {
-    uint32_t kept = 0, size;
-    ski_memory_rise *rises;
+    ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-    if (ids->count < ids->size) return SKALD_OK;
-    if (ids->erased && ids->erased >= ids->count / 2) {
-        for (uint32_t i = 0; i < ids->count; i++)
-            if (ids->event_at(ids->context, ids->rises[i].position))
-                ids->rises[kept++] = ids->rises[i];
-        ids->count = kept;
-        ids->erased = 0;
-        return SKALD_OK;
-    }
-    size = ids->size ? ids->size * 2 : rises_first;
-    rises = ski_realloc(ids->rises, size * sizeof(*rises));
-    if (!rises) return SKALD_ENOMEM;
-    ids->rises = rises;
-    ids->size = size;
+    if (ski_uuid_order(slot->id, memory->ids.highest) <= 0)
+        return ski_map_put(&memory->ids.others,
+                           id_hash(memory, ski_memory_slot_tenant(slot), slot->id),
+                           (uint32_t)(position - 1), slot_hash, memory);
+    slot->risen = true;
+    memory->ids.highest = slot->id;
     return SKALD_OK;
 }
 
-skald_err ski_memory_ids_add(ski_memory_ids *ids, const skald_event *event, uint32_t position)
+void ski_memory_ids_forget(ski_memory *memory, uint64_t position)
 {
-    if (id_order(event->id, ids->highest) <= 0)
-        return ski_map_put(&ids->others, id_hash(ids, event->tenant, event->id), position - 1,
-                           other_hash, ids);
-    SKALD_TRY(rises_room(ids));
-    ids->rises[ids->count++] = (ski_memory_rise){event->id, position};
-    ids->highest = event->id;
-    return SKALD_OK;
-}
+    const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-void ski_memory_ids_drop(ski_memory_ids *ids, const skald_event *event, uint32_t position)
-{
-    // highest stays: an id that comes again goes into the map.
-    if (ids->count && ids->rises[ids->count - 1].position == position)
-        ids->count--;
-    else
-        ski_memory_ids_forget(ids, event, position);
-}
-
-void ski_memory_ids_forget(ski_memory_ids *ids, const skald_event *event, uint32_t position)
-{
-    if (rise_find(ids, event->id) == position) {
-        ids->erased++; // it goes when there is no room
-        return;
-    }
-    ski_map_remove(&ids->others, id_hash(ids, event->tenant, event->id), position - 1, other_hash,
-                   ids);
+    // highest stays: a risen id that is taken back and comes again goes into the map.
+    if (slot->risen) return;
+    ski_map_remove(&memory->ids.others, id_hash(memory, ski_memory_slot_tenant(slot), slot->id),
+                   (uint32_t)(position - 1), slot_hash, memory);
 }

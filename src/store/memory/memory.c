@@ -4,7 +4,8 @@
 //
 // Invariants:
 //   1. An event of position p and everything the indexes say of it become visible at once, under
-//      data; head follows before data is given up.
+//      data; head follows before data is given up. The indexes of types and correlations are told
+//      when somebody asks them, and then first of everything that there is.
 //   2. What is stored is never moved, and freed only when it was erased and no page is out; a
 //      failed append leaves nothing.
 #include "store/memory/memory.h"
@@ -37,16 +38,6 @@ static skald_err path_parse(const char *path, uint64_t *ret_bytes_max, skald_err
                          path);
 }
 
-static const skald_event *event_at(void *context, uint64_t position)
-{
-    const ski_memory *memory = context;
-    const skald_event *event;
-
-    if (position < memory->first) return NULL;
-    event = ski_memory_event(memory, position);
-    return event->position ? event : NULL;
-}
-
 static skald_err memory_open(const char *path, const skald_store_options *options,
                              const skald_store_host *host, void **ret_driver,
                              skald_error *reterr_error)
@@ -63,7 +54,6 @@ static skald_err memory_open(const char *path, const skald_store_options *option
     memory->bytes_max = bytes_max;
     memory->first = 1;
     memory->seed = memory->streams.seed = memory->types.seed = memory->correlations.seed = seed;
-    memory->ids = (ski_memory_ids){.seed = seed, .event_at = event_at, .context = memory};
     ski_memory_values_init(&memory->values, seed);
     ski_mutex_init(&memory->order);
     ski_mutex_init(&memory->data);
@@ -90,7 +80,7 @@ static void memory_close(void *driver)
     ski_memory_postings_fini(&memory->types);
     ski_memory_postings_fini(&memory->correlations);
     ski_memory_values_fini(&memory->values);
-    ski_memory_ids_fini(&memory->ids);
+    ski_map_fini(&memory->ids.others);
     ski_mutex_fini(&memory->data);
     ski_mutex_fini(&memory->order);
     ski_free(memory);
@@ -114,7 +104,7 @@ static skald_err memory_find_id(void *driver, skald_str tenant, skald_uuid id,
     uint64_t position;
 
     ski_mutex_lock(&memory->data);
-    position = ski_memory_ids_find(&memory->ids, tenant, id);
+    position = ski_memory_ids_find(memory, tenant, id);
     ski_mutex_unlock(&memory->data);
     if (!position) return SKALD_ENOTFOUND;
     *ret_position = position;
@@ -194,7 +184,12 @@ static skald_err memory_types_each(void *driver, skald_str tenant,
                                    void *context)
 {
     ski_memory *memory = driver;
+    skald_err err;
 
+    ski_mutex_lock(&memory->data);
+    err = ski_memory_index(memory);
+    ski_mutex_unlock(&memory->data);
+    if (err) return err;
     lists_visit(memory, &memory->types, tenant, SKALD_STR(""), SKALD_STR(""), visit, context);
     return SKALD_OK;
 }

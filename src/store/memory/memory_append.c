@@ -14,8 +14,23 @@
 #include <string.h>
 
 enum {
-    event_overhead_bytes = sizeof(ski_memory_slot) + 64, // and its places in the indexes
+    event_overhead_bytes = sizeof(ski_memory_slot) + 32, // and its places in the indexes
 };
+
+// repetition_give gives a batch whose ids are all stored what it was given the first time.
+static void repetition_give(const ski_memory *memory, skald_store_batch *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++) {
+        skald_event *event = &batch->events[i];
+        uint64_t position = ski_memory_ids_find(memory, event->tenant, event->id);
+        const ski_memory_slot *first = ski_memory_slot_at(memory, position);
+
+        event->position = position;
+        event->stream_version = first->stream_version;
+        event->recorded_at = first->recorded_at;
+    }
+    batch->appended.repeated = true;
+}
 
 // batch_known: are the ids of the batch stored already? With all of them, and the same content, the
 // batch is given the first result.
@@ -25,26 +40,19 @@ static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
 
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
-        uint64_t position = ski_memory_ids_find(&memory->ids, event->tenant, event->id);
+        uint64_t position = ski_memory_ids_find(memory, event->tenant, event->id);
+        skald_event first;
 
         if (!position) continue;
+        ski_memory_slot_get(ski_memory_slot_at(memory, position), position, &first);
         if (ski_event_content_hash(memory->seed, event) !=
-            ski_event_content_hash(memory->seed, ski_memory_event(memory, position)))
+            ski_event_content_hash(memory->seed, &first))
             return SKALD_EEXISTS;
         known++;
     }
     if (!known) return SKALD_OK;
     if (known < batch->event_count) return SKALD_EEXISTS;
-    for (size_t i = 0; i < known; i++) {
-        skald_event *event = &batch->events[i];
-        uint64_t position = ski_memory_ids_find(&memory->ids, event->tenant, event->id);
-        const skald_event *first = ski_memory_event(memory, position);
-
-        event->position = position;
-        event->stream_version = first->stream_version;
-        event->recorded_at = first->recorded_at;
-    }
-    batch->appended.repeated = true;
+    repetition_give(memory, batch);
     return SKALD_OK;
 }
 
@@ -69,16 +77,24 @@ static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batc
 
 // What a batch brings. What the names of new streams take in the indexes is seen only by the next
 // append: the limit is exceeded by one batch's at most.
-static uint64_t batch_bytes(const skald_store_batch *batch)
-{
-    uint64_t bytes = batch->event_count * (uint64_t)event_overhead_bytes;
+typedef struct brought {
+    uint64_t texts, all;
+} brought;
 
-    for (size_t i = 0; i < batch->event_count; i++)
-        bytes += ski_event_text_bytes(&batch->events[i]);
+static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brought)
+{
+    brought bytes = {0};
+
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (!ski_memory_slot_fits(&batch->events[i])) return SKALD_ETOOBIG;
+        bytes.texts += ski_event_text_bytes(&batch->events[i]);
+    }
+    bytes.all = bytes.texts + batch->event_count * (uint64_t)event_overhead_bytes;
     for (size_t i = 0; i < batch->value_count; i++)
         if (batch->values[i].bytes.ptr)
-            bytes += batch->values[i].name.len + batch->values[i].bytes.len;
-    return bytes;
+            bytes.all += batch->values[i].name.len + batch->values[i].bytes.len;
+    *ret_brought = bytes;
+    return SKALD_OK;
 }
 
 uint64_t ski_memory_bytes(const ski_memory *memory)
@@ -89,10 +105,8 @@ uint64_t ski_memory_bytes(const ski_memory *memory)
            memory->types.bytes + memory->correlations.bytes + memory->values.bytes;
 }
 
-static bool has_room(const ski_memory *memory, const skald_store_batch *batch)
+static bool has_room(const ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
 {
-    uint64_t bytes = batch_bytes(batch);
-
     if (!bytes) return true; // values are removed: always possible
     if (memory->count + batch->event_count >= SKI_MAP_NONE) return false;
     return bytes <= memory->bytes_max && ski_memory_bytes(memory) <= memory->bytes_max - bytes;
@@ -103,114 +117,79 @@ static skald_err chunks_room(ski_memory *memory, uint64_t count)
     while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count) {
         if (memory->chunk_count == memory->chunk_size) {
             uint32_t size = memory->chunk_size ? memory->chunk_size * 2 : 16;
-            ski_memory_slot **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
+            ski_memory_chunk **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
 
             if (!chunks) return SKALD_ENOMEM;
             memory->chunks = chunks;
             memory->chunk_size = size;
         }
-        ski_memory_slot *chunk = ski_alloc(SKI_MEMORY_CHUNK_EVENTS * sizeof(*chunk));
+        ski_memory_chunk *chunk = ski_alloc(sizeof(*chunk));
         if (!chunk) return SKALD_ENOMEM;
         memory->chunks[memory->chunk_count++] = chunk;
     }
     return SKALD_OK;
 }
 
-static void text_move(skald_str *text, char **at)
-{
-    if (!text->len) {
-        *text = (skald_str){0};
-        return;
-    }
-    memcpy(*at, text->ptr, text->len);
-    text->ptr = *at;
-    *at += text->len;
-}
-
-// event_move makes all texts of an event point to copies at *at, and moves that on.
-static void event_move(skald_event *event, char **at)
-{
-    skald_str *texts[] = {&event->type,           &event->data,         &event->metadata,
-                          &event->stream,         &event->tags,         &event->tenant,
-                          &event->correlation_id, &event->causation_id, &event->user,
-                          &event->role,           &event->source,       &event->traceparent};
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) text_move(texts[i], at);
-}
-
-// event_index tells every index of the event at position, or none.
+// event_index tells the indexes of the event at position, or none.
 static skald_err event_index(ski_memory *memory, uint64_t position)
 {
-    skald_event *event = ski_memory_event(memory, position);
+    ski_memory_slot *slot = ski_memory_slot_at(memory, position);
+    skald_str tenant = ski_memory_slot_tenant(slot), stream = ski_memory_slot_stream(slot);
 
-    if (event->stream.len) {
-        const ski_memory_list *stream = ski_memory_postings_add(&memory->streams, event->tenant,
-                                                                event->stream, (uint32_t)position);
+    if (stream.len) {
+        const ski_memory_list *list =
+            ski_memory_postings_add(&memory->streams, tenant, stream, (uint32_t)position);
 
-        if (!stream) return SKALD_ENOMEM;
-        event->stream_version = stream->count;
+        if (!list) return SKALD_ENOMEM;
+        slot->stream_version = list->count;
     }
-    if (!ski_memory_postings_add(&memory->types, event->tenant, event->type, (uint32_t)position))
-        goto no_type;
-    if (event->correlation_id.len &&
-        !ski_memory_postings_add(&memory->correlations, event->tenant, event->correlation_id,
-                                 (uint32_t)position))
-        goto no_correlation;
-    if (ski_memory_ids_add(&memory->ids, event, (uint32_t)position)) goto no_id;
-    return SKALD_OK;
-
-no_id:
-    if (event->correlation_id.len)
-        ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
-no_correlation:
-    ski_memory_postings_drop(&memory->types, event->tenant, event->type);
-no_type:
-    if (event->stream.len) ski_memory_postings_drop(&memory->streams, event->tenant, event->stream);
+    if (!ski_memory_ids_add(memory, position)) return SKALD_OK;
+    if (stream.len) ski_memory_postings_drop(&memory->streams, tenant, stream);
     return SKALD_ENOMEM;
 }
 
 static void event_unindex(ski_memory *memory, uint64_t position)
 {
-    const skald_event *event = ski_memory_event(memory, position);
+    const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-    ski_memory_ids_drop(&memory->ids, event, (uint32_t)position);
-    if (event->correlation_id.len)
-        ski_memory_postings_drop(&memory->correlations, event->tenant, event->correlation_id);
-    ski_memory_postings_drop(&memory->types, event->tenant, event->type);
-    if (event->stream.len) ski_memory_postings_drop(&memory->streams, event->tenant, event->stream);
+    ski_memory_ids_forget(memory, position);
+    if (slot->stream)
+        ski_memory_postings_drop(&memory->streams, ski_memory_slot_tenant(slot),
+                                 ski_memory_slot_stream(slot));
+}
+
+static void texts_link(ski_memory *memory, ski_memory_texts *texts)
+{
+    texts->next = memory->texts;
+    texts->before = NULL;
+    if (texts->next) texts->next->before = texts;
+    memory->texts = texts;
+    memory->texts_bytes += texts->size;
 }
 
 // events_store copies the events behind the others and indexes them; count is not moved yet.
-static skald_err events_store(ski_memory *memory, const skald_store_batch *batch)
+static skald_err events_store(ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
 {
     uint64_t position = memory->count;
     ski_memory_texts *texts;
-    size_t bytes = 0;
     char *at;
 
     if (!batch->event_count) return SKALD_OK;
     SKALD_TRY(chunks_room(memory, memory->count + batch->event_count));
-    for (size_t i = 0; i < batch->event_count; i++)
-        bytes += ski_event_text_bytes(&batch->events[i]);
     texts = ski_alloc(sizeof(*texts) + bytes);
     if (!texts) return SKALD_ENOMEM;
-    at = texts->bytes;
-    for (size_t i = 0; i < batch->event_count; i++) {
-        skald_event *event = ski_memory_event(memory, ++position);
-
-        *event = batch->events[i];
-        event->position = position;
-        event_move(event, &at);
-        ski_memory_slot_at(memory, position)->texts = texts;
-        if (event_index(memory, position)) goto nomem;
-    }
-    texts->next = memory->texts;
-    texts->before = NULL;
     texts->size = bytes;
     texts->events = (uint32_t)batch->event_count;
-    if (texts->next) texts->next->before = texts;
-    memory->texts = texts;
-    memory->texts_bytes += bytes;
+    at = texts->bytes;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (position++ % SKI_MEMORY_CHUNK_EVENTS == 0)
+            memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]->highest_before =
+                memory->ids.highest;
+        at =
+            ski_memory_slot_put(ski_memory_slot_at(memory, position), &batch->events[i], texts, at);
+        if (event_index(memory, position)) goto nomem;
+    }
+    texts_link(memory, texts);
     return SKALD_OK;
 
 nomem:
@@ -227,10 +206,11 @@ static void batch_give(ski_memory *memory, skald_store_batch *batch)
     if (now < memory->recorded_last) now = memory->recorded_last;
     memory->recorded_last = now;
     for (size_t i = 0; i < batch->event_count; i++) {
-        skald_event *stored = ski_memory_event(memory, memory->count + 1 + i);
+        uint64_t position = memory->count + 1 + i;
+        ski_memory_slot *stored = ski_memory_slot_at(memory, position);
 
         stored->recorded_at = now;
-        batch->events[i].position = stored->position;
+        batch->events[i].position = position;
         batch->events[i].stream_version = stored->stream_version;
         batch->events[i].recorded_at = now;
     }
@@ -240,11 +220,13 @@ static void batch_give(ski_memory *memory, skald_store_batch *batch)
 static skald_err batch_store(ski_memory *memory, skald_store_batch *batch)
 {
     ski_memory_change *plan = NULL;
+    brought bytes;
     skald_err err;
 
-    if (!has_room(memory, batch)) return SKALD_EFULL;
+    SKALD_TRY(batch_measure(batch, &bytes));
+    if (!has_room(memory, batch, bytes.all)) return SKALD_EFULL;
     SKALD_TRY(ski_memory_values_plan(&memory->values, batch->values, batch->value_count, &plan));
-    err = events_store(memory, batch);
+    err = events_store(memory, batch, bytes.texts);
     if (err) {
         ski_memory_values_cancel(&memory->values, plan, batch->value_count);
         return err;

@@ -62,22 +62,20 @@ static skald_err graves_room(ski_memory *memory, size_t more)
 static void event_erase(ski_memory *memory, uint64_t position)
 {
     ski_memory_slot *slot = ski_memory_slot_at(memory, position);
-    skald_event *event = &slot->event;
-    // Its texts lie one behind the other; this is the first of them that there is.
-    skald_str begin = event->type;
 
-    ski_memory_ids_forget(&memory->ids, event, (uint32_t)position);
+    ski_memory_ids_forget(memory, position);
     memory->graves[memory->grave_count++] =
-        (ski_memory_grave){slot->texts, (char *)begin.ptr, ski_event_text_bytes(event)};
-    *event = (skald_event){.recorded_at = event->recorded_at};
-    slot->texts = NULL;
+        (ski_memory_grave){ski_memory_slot_texts(slot), (char *)slot->at,
+                           ski_memory_slot_bytes(slot)};
+    *slot =
+        (ski_memory_slot){.id = slot->id, .risen = slot->risen, .recorded_at = slot->recorded_at};
 }
 
 static bool position_kept(void *context, uint32_t position)
 {
     const ski_memory *memory = context;
 
-    return position >= memory->first && ski_memory_event(memory, position)->position;
+    return position >= memory->first && ski_memory_slot_at(memory, position)->at;
 }
 
 // lists_sweep takes erased positions out of the lists of an index, list by list.
@@ -118,7 +116,7 @@ static skald_err chunk_trim(ski_memory *memory)
 
     SKALD_TRY(graves_room(memory, SKI_MEMORY_CHUNK_EVENTS));
     for (uint64_t i = 0; i < SKI_MEMORY_CHUNK_EVENTS; i++)
-        if (ski_memory_event(memory, memory->first + i)->position)
+        if (ski_memory_slot_at(memory, memory->first + i)->at)
             event_erase(memory, memory->first + i);
     ski_free(memory->chunks[at]);
     memory->chunks[at] = NULL;
@@ -161,12 +159,12 @@ static uint64_t marks_take(ski_memory *memory, uint64_t position, uint64_t last,
     some->count = 0;
     ski_mutex_lock(&memory->data);
     for (; position <= last && some->count < judged_at_once; position++) {
-        const skald_event *event = ski_memory_event(memory, position);
+        const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-        if (!event->position) continue;
+        if (!slot->at) continue;
         some->marks[some->count++] =
-            (skald_store_mark){event->tenant, event->stream, event->stream_version, event->position,
-                               event->recorded_at};
+            (skald_store_mark){ski_memory_slot_tenant(slot), ski_memory_slot_stream(slot),
+                               slot->stream_version, position, slot->recorded_at};
     }
     ski_mutex_unlock(&memory->data);
     return position;
@@ -185,7 +183,7 @@ static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, j
     for (size_t i = 0; !err && i < dead; i++) {
         uint64_t position = some->marks[i].position;
 
-        job->bytes_freed += ski_event_text_bytes(ski_memory_event(memory, position));
+        job->bytes_freed += ski_memory_slot_bytes(ski_memory_slot_at(memory, position));
         event_erase(memory, position);
         job->events_erased++;
     }

@@ -15,9 +15,9 @@
 #include <assert.h>
 
 enum {
-    looked_max = 4096, // events looked at in one read
-    lists_max = 16,    // merged; with more names than that all events are looked at
-    page_events_first = 128,
+    looked_max = 4096,      // events looked at in one read
+    lists_max = 16,         // merged; with more names than that all events are looked at
+    text_bytes_usual = 128, // of an event: what a page is made for first
 };
 
 // A source gives positions in order: of several lists, merged, or all of a range.
@@ -108,6 +108,15 @@ static bool exact(skald_texts types)
     return true;
 }
 
+// index_wanted: does the read ask by what is indexed only when it is asked for?
+static bool index_wanted(const skald_read *read)
+{
+    const skald_filter *filter = &read->filter;
+
+    return filter->tenant.ptr &&
+           (filter->correlation_id.len || (filter->types.count && exact(filter->types)));
+}
+
 // source_choose takes the index with the fewest events to look at.
 static void source_choose(const ski_memory *memory, const skald_read *read, position_source *source)
 {
@@ -138,7 +147,7 @@ static uint64_t recorded_before(const ski_memory *memory, skald_time time)
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
-        if (ski_memory_event(memory, middle + 1)->recorded_at < time)
+        if (ski_memory_slot_at(memory, middle + 1)->recorded_at < time)
             low = middle + 1;
         else
             high = middle;
@@ -146,11 +155,12 @@ static uint64_t recorded_before(const ski_memory *memory, skald_time time)
     return low;
 }
 
-static void source_range(const ski_memory *memory, const skald_read *read,
+// source_range is what of a log that ends at last the read may mean.
+static void source_range(const ski_memory *memory, const skald_read *read, uint64_t last,
                          position_source *ret_source)
 {
-    uint64_t low = read->after < memory->count ? read->after + 1 : memory->count + 1;
-    uint64_t high = memory->count;
+    uint64_t low = read->after < last ? read->after + 1 : last + 1;
+    uint64_t high = last;
 
     if (low < memory->first) low = memory->first;
     if (read->before && read->before - 1 < high) high = read->before - 1;
@@ -170,45 +180,63 @@ typedef struct gathered {
     uint64_t bytes;
 } gathered;
 
-// gather adds an event of so many bytes; at most postings come in all.
-static skald_err gather(gathered *page, const skald_event *event, uint64_t bytes, uint64_t postings)
+// page_room makes room for one event more; at most postings come in all.
+static skald_err page_room(gathered *page, const skald_read *read, uint64_t postings)
 {
-    if (page->count == page->size) {
-        size_t first = postings < page_events_first ? (size_t)postings : page_events_first;
-        size_t size = page->size ? page->size * 2 : first;
+    size_t size = page->size * 2;
+    skald_event *events;
 
-        assert(size > page->count);
-        skald_event *events = ski_realloc(page->events, size * sizeof(*events));
-
-        if (!events) return SKALD_ENOMEM;
-        page->events = events;
-        page->size = size;
+    if (page->count < page->size) return SKALD_OK;
+    if (!size) {
+        size = read->page_bytes_max / (sizeof(*events) + text_bytes_usual) + 1;
+        if (size > postings) size = (size_t)postings;
+        if (read->events_max && size > read->events_max) size = (size_t)read->events_max;
     }
-    page->events[page->count++] = *event;
-    page->bytes += bytes;
+    assert(size > page->count);
+    events = ski_realloc(page->events, size * sizeof(*events));
+    if (!events) return SKALD_ENOMEM;
+    page->events = events;
+    page->size = size;
     return SKALD_OK;
+}
+
+// read_everything: no event of its range is stopped.
+static bool read_everything(const skald_read *read)
+{
+    const skald_filter *filter = &read->filter;
+
+    return !filter->types.count && !filter->streams.count && !filter->categories.count &&
+           !filter->tenant.ptr && !filter->correlation_id.len &&
+           filter->priority_min <= SKALD_NORMAL && !read->from && !read->to &&
+           !read->version_from && !read->version_to;
 }
 
 // source_read fills a page. *ret_looked is the last position looked at, 0 if the source ended.
 static skald_err source_read(const ski_memory *memory, const skald_read *read,
                              position_source *source, gathered *page, uint64_t *ret_looked)
 {
+    bool everything = read_everything(read);
     uint64_t looked = 0;
 
     for (size_t i = 0; i < looked_max; i++) {
         uint64_t position = source_next(source);
-        const skald_event *event;
+        const ski_memory_slot *slot;
 
         if (!position) {
             *ret_looked = 0;
             return SKALD_OK;
         }
-        event = ski_memory_event(memory, position);
-        if (event->position && ski_read_matches(read, event)) {
-            uint64_t bytes = ski_event_text_bytes(event) + sizeof(*event);
+        slot = ski_memory_slot_at(memory, position);
+        if (slot->at) {
+            SKALD_TRY(page_room(page, read, source->postings));
+            skald_event *event = &page->events[page->count];
+            uint64_t bytes = sizeof(*event) + ski_memory_slot_get(slot, position, event);
 
-            if (page->count && page->bytes + bytes > read->page_bytes_max) break;
-            SKALD_TRY(gather(page, event, bytes, source->postings));
+            if (everything || ski_read_matches(read, event)) {
+                if (page->count && page->bytes + bytes > read->page_bytes_max) break;
+                page->bytes += bytes;
+                page->count++;
+            }
         }
         looked = position;
         if (read->events_max && page->count == read->events_max) break;
@@ -222,21 +250,26 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
 {
     ski_memory *memory = driver;
     gathered page = {0};
-    uint64_t looked, last;
+    uint64_t looked = 0, last;
     position_source source;
-    skald_err err;
+    skald_err err = SKALD_OK;
 
     ski_mutex_lock(&memory->data);
     last = memory->count;
-    source_range(memory, read, &source);
-    source_choose(memory, read, &source);
-    err = source_read(memory, read, &source, &page, &looked);
-    if (!err && page.events) memory->pages++;
-    ski_mutex_unlock(&memory->data);
-    if (err) {
-        ski_free(page.events);
-        return skald_fail(reterr_error, err, "%s", skald_err_text(err));
+    if (index_wanted(read)) {
+        err = ski_memory_index(memory);
+        last = memory->indexed; // what came meanwhile is no part of what is read
     }
+    source_range(memory, read, last, &source);
+    source_choose(memory, read, &source);
+    if (!err) err = source_read(memory, read, &source, &page, &looked);
+    if (!err && page.count) memory->pages++;
+    ski_mutex_unlock(&memory->data);
+    if (err || !page.count) {
+        ski_free(page.events);
+        page.events = NULL;
+    }
+    if (err) return skald_fail(reterr_error, err, "%s", skald_err_text(err));
     if (read->before && read->before - 1 < last) last = read->before - 1;
     if (last < read->after) last = read->after;
     *ret_page = (skald_store_page){

@@ -6,27 +6,19 @@
 #include "os/thread.h"
 #include "store/memory/ids.h"
 #include "store/memory/postings.h"
+#include "store/memory/slot.h"
 #include "store/memory/values.h"
 #include <skald/store_driver.h>
 #include <stdatomic.h>
 
 enum {
-    SKI_MEMORY_CHUNK_EVENTS = 256, // some 70 KB
+    SKI_MEMORY_CHUNK_EVENTS = 256, // some 18 KB
 };
 
-// The texts of one append, in the order of their events.
-typedef struct ski_memory_texts {
-    struct ski_memory_texts *next, *before;
-    uint64_t size;
-    uint32_t events; // that were not buried
-    char bytes[];
-} ski_memory_texts;
-
-// An event in its place. Erased, its position is 0; only its time is still looked at.
-typedef struct ski_memory_slot {
-    skald_event event;
-    ski_memory_texts *texts;
-} ski_memory_slot;
+typedef struct ski_memory_chunk {
+    skald_uuid highest_before; // ids.highest when its first event came
+    ski_memory_slot slots[SKI_MEMORY_CHUNK_EVENTS];
+} ski_memory_chunk;
 
 // The texts of an erased event, which a page may still borrow.
 typedef struct ski_memory_grave {
@@ -45,9 +37,9 @@ typedef struct ski_memory {
     ski_mutex data; // over what follows
 
     // Texts stay where they are while pages are out: what was read borrows from them without a
-    // lock. The event of position p is chunks[(p - 1) / CHUNK_EVENTS][(p - 1) % CHUNK_EVENTS];
-    // chunks below first are gone.
-    ski_memory_slot **chunks;
+    // lock. The event of position p is slot (p - 1) % CHUNK_EVENTS of chunk (p - 1) /
+    // CHUNK_EVENTS; chunks below first are gone.
+    ski_memory_chunk **chunks;
     uint32_t chunk_count, chunk_size;
     uint64_t first; // position; a chunk begins with it
     uint64_t count; // the last position there was
@@ -57,7 +49,10 @@ typedef struct ski_memory {
     ski_memory_texts *texts;
     uint64_t texts_bytes;
     skald_time recorded_last;
-    ski_memory_postings streams, types, correlations;
+    ski_memory_postings streams;
+    // Up to the position indexed, which only who asks by type or correlation moves on.
+    ski_memory_postings types, correlations;
+    uint64_t indexed;
     ski_memory_ids ids;
     ski_memory_values values;
 
@@ -67,18 +62,17 @@ typedef struct ski_memory {
 static inline ski_memory_slot *ski_memory_slot_at(const ski_memory *memory, uint64_t position)
 {
     return &memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]
-                          [(position - 1) % SKI_MEMORY_CHUNK_EVENTS];
-}
-
-static inline skald_event *ski_memory_event(const ski_memory *memory, uint64_t position)
-{
-    return &ski_memory_slot_at(memory, position)->event;
+                ->slots[(position - 1) % SKI_MEMORY_CHUNK_EVENTS];
 }
 
 // ski_memory_bytes is what is held now. data is held.
 uint64_t ski_memory_bytes(const ski_memory *memory);
 // ski_memory_bury frees some texts of erased events if no page is out. data is held.
 void ski_memory_bury(ski_memory *memory);
+
+// ski_memory_index tells types and correlations of all events there are when it is called, giving
+// up data, which is held, now and then. Fails: NOMEM.
+skald_err ski_memory_index(ski_memory *memory) SKALD_CHECK;
 
 // The slots of the driver of the same names.
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch);
