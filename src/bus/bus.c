@@ -87,9 +87,9 @@ static void end_tell(skald_bus *bus)
 void ski_bus_errands(skald_bus *bus)
 {
     for (;;) {
+        if (bus->stepped) ski_save_collect(bus); // pages may die of it
         ski_page *dead = bus->dead_pages;
 
-        if (bus->stepped) ski_save_collect(bus);
         if (dead) {
             bus->dead_pages = NULL;
             ski_mutex_unlock(&bus->lock);
@@ -158,6 +158,7 @@ static void bus_options(skald_bus *bus, const skald_bus_options *options)
     if (bus->event_bytes_max > event_bytes_max) bus->event_bytes_max = event_bytes_max;
     bus->deliveries_max = SKI_DELIVERIES_MAX;
     bus->pages_bytes_max = SKI_PAGES_BYTES_MAX;
+    bus->runs_after = SKI_RUNS_AFTER;
     bus->system_events = options->system_events;
     bus->schedule_events_max =
         options->schedule_events_max ? options->schedule_events_max : schedule_events_default;
@@ -381,10 +382,12 @@ void skald_bus_free(skald_bus *bus)
 
 uint32_t skald_bus_run(skald_bus *bus, uint32_t deliveries_max)
 {
-    skald_arena *scratch = NULL;
+    ski_call call;
+    ski_worker self = {.bus = bus, .claims = &call};
+    ski_delivery *delivery;
     uint32_t made = 0;
 
-    if (!bus->stepped || skald_arena_new(SKI_SCRATCH_BYTES_MAX, &scratch)) return 0;
+    if (!bus->stepped || skald_arena_new(SKI_SCRATCH_BYTES_MAX, &self.scratch)) return 0;
     ski_bus_lock(bus);
     for (;;) {
         bool more = ski_bus_turn(bus);
@@ -392,20 +395,20 @@ uint32_t skald_bus_run(skald_bus *bus, uint32_t deliveries_max)
         more |= ski_release_step(bus);
         more |= ski_catch_up_step(bus);
         ski_bus_errands(bus);
-        ski_delivery *delivery = made < deliveries_max ? ski_runnable_next(bus) : NULL;
+        ski_subscription *sub = made < deliveries_max ? ski_runnable_next(bus, &delivery) : NULL;
 
-        if (delivery) {
-            const skald_handler *handler = &delivery->subscription->handler;
-
-            ski_delivery_run(delivery, handler->fn, handler->context, scratch);
+        if (sub && delivery) {
+            ski_delivery_run(delivery, sub->handler.fn, sub->handler.context, self.scratch);
             made++;
+        } else if (sub) {
+            made += ski_page_run_make(&self, sub, deliveries_max - made);
         } else if (!more && (bus->kernel->spawn || !ski_store_step(bus->store))) {
             break;
         }
     }
     ski_save_run(bus);
     ski_bus_leave(bus);
-    skald_arena_free(scratch);
+    skald_arena_free(self.scratch);
     return made;
 }
 

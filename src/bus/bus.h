@@ -32,6 +32,10 @@ bool ski_filter_copy(skald_arena *arena, const skald_filter *filter, skald_filte
 // ski_delivery_more: the handler is called again at once, on this thread; perhaps not if it is slow
 // or its subscription stops.
 bool ski_delivery_more(const skald_delivery *delivery);
+// ski_delivery_number: the number of an event that is not kept; they rise as such are published,
+// and every subscription is given them in that order. 0: it is kept. ski_bus_number: the last.
+uint64_t ski_delivery_number(const skald_delivery *delivery);
+uint64_t ski_bus_number(const skald_bus *bus);
 // ski_bus_attempts: how long deliveries took from the call of the handler to their end; of one in
 // eight, and of those that are traced.
 const ski_histogram *ski_bus_attempts(const skald_bus *bus);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker has taken at once: what it has not begun can be had back and comes exactly once,
-// and what is done is ended, whatever the call between them does.
+// What a worker has taken at once, as claims or as a run: what it has not begun can be had back and
+// comes exactly once, and what is done is ended, whatever the call between them does.
 #include "bus/bus_hall.h"
 
 enum { events = 96, twentieth = 20 };
@@ -9,6 +9,7 @@ enum { events = 96, twentieth = 20 };
 typedef struct quick {
     gate at;
     uint64_t sticks_at, comes_again;
+    bool runs; // else claims
     uint32_t count;
     uint8_t got[events + 1];
 } quick;
@@ -48,7 +49,7 @@ static void publish_some(hall *in)
 
 // quick_begin_at has events wait for a subscription whose handler is known to be quick.
 static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at,
-                                         uint32_t workers_max)
+                                         uint32_t workers_max, const bool *runs)
 {
     static const skald_bus_options options = {.threads_max = 4};
 
@@ -56,6 +57,7 @@ static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at
     hall_open(in, &options);
     to->at.in = in;
     to->sticks_at = sticks_at;
+    to->runs = *runs;
     skald_subscription made = hall_subscribe(
         in,
         (skald_subscription_options){.name = "quick",
@@ -66,15 +68,31 @@ static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at
 
     publish_some(in);
     ski_bus_lock(in->bus);
-    ski_subscription_find(in->bus, made.id)->burst = SKI_CLAIMS_MAX;
+    ski_subscription *sub = ski_subscription_find(in->bus, made.id);
+
+    sub->burst = SKI_CLAIMS_MAX;
+    sub->smooth = SKI_RUNS_AFTER;
+    sub->dense = events;
+    if (!*runs) in->bus->runs_after = UINT32_MAX;
     ski_bus_leave(in->bus);
     assert_int_equal(skald_subscription_resume(in->bus, made, NULL), SKALD_OK);
     return made;
 }
 
-static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max)
+static skald_subscription quick_begin(hall *in, quick *to, uint32_t workers_max, const bool *runs)
 {
-    return quick_begin_at(in, to, 1, workers_max);
+    return quick_begin_at(in, to, 1, workers_max, runs);
+}
+
+// quick_close: it has gone as it was to go.
+static void quick_close(hall *in, const quick *to)
+{
+    ski_bus_lock(in->bus);
+    bool ran = in->bus->runs != 0;
+
+    ski_bus_leave(in->bus);
+    assert_true(ran == to->runs);
+    hall_close(in);
 }
 
 static uint32_t quick_count(quick *to)
@@ -104,13 +122,12 @@ static void what_waits_behind_a_call_that_sticks_is_had_back(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    quick_begin(&in, &to, 4);
+    quick_begin(&in, &to, 4, *state);
     hall_wait(&in, &to.count, events - 1);
     assert_int_equal(to.at.inside, 1);
     gate_open(&to.at);
     hall_wait(&in, &to.count, events);
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 // acked_wait waits until so many were acked and nothing runs but what sticks.
@@ -136,8 +153,7 @@ static void what_is_done_before_a_call_that_sticks_is_ended(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin_at(&in, &to, twentieth, 4);
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 4, *state);
 
     acked_wait(&in, made, events - 1);
     ski_bus_lock(in.bus);
@@ -152,7 +168,7 @@ static void what_is_done_before_a_call_that_sticks_is_ended(void **state)
     gate_open(&to.at);
     hall_wait(&in, &to.count, events);
     acked_wait(&in, made, events);
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 static void its_ends_are_kept_by_a_pause(void **state)
@@ -160,8 +176,7 @@ static void its_ends_are_kept_by_a_pause(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1);
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     assert_int_equal(skald_subscription_pause(in.bus, made, NULL), SKALD_OK);
@@ -175,7 +190,7 @@ static void its_ends_are_kept_by_a_pause(void **state)
     gate_open(&to.at);
     calls_end(&in, made);
     assert_int_equal(quick_count(&to), twentieth);
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 static void a_stop_that_times_out_saves_what_is_done(void **state)
@@ -183,8 +198,7 @@ static void a_stop_that_times_out_saves_what_is_done(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    quick_begin_at(&in, &to, twentieth, 1);
+    quick_begin_at(&in, &to, twentieth, 1, *state);
     to.comes_again = twentieth;
     hall_wait(&in, &to.at.inside, 1);
     assert_int_equal(skald_bus_stop(in.bus, 0), SKALD_ETIMEOUT);
@@ -204,8 +218,7 @@ static void an_end_waits_for_the_worker_of_what_is_done(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1);
+    skald_subscription made = quick_begin_at(&in, &to, twentieth, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     ski_bus_lock(in.bus);
@@ -221,7 +234,7 @@ static void an_end_waits_for_the_worker_of_what_is_done(void **state)
     assert_true(stays);
     hall_wait(&in, &to.at.ends, 1);
     assert_true(quick_count(&to) >= twentieth);
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 static void nothing_begins_after_a_pause(void **state)
@@ -229,8 +242,7 @@ static void nothing_begins_after_a_pause(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin(&in, &to, 1);
+    skald_subscription made = quick_begin(&in, &to, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     assert_int_equal(skald_subscription_pause(in.bus, made, NULL), SKALD_OK);
@@ -239,7 +251,7 @@ static void nothing_begins_after_a_pause(void **state)
     assert_int_equal(quick_count(&to), 1);
     assert_int_equal(skald_subscription_resume(in.bus, made, NULL), SKALD_OK);
     hall_wait(&in, &to.count, events);
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 static void what_was_had_back_comes_to_the_next(void **state)
@@ -247,8 +259,7 @@ static void what_was_had_back_comes_to_the_next(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin(&in, &to, 1);
+    skald_subscription made = quick_begin(&in, &to, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     assert_int_equal(skald_unsubscribe(in.bus, made, false), SKALD_OK);
@@ -269,15 +280,14 @@ static void a_reset_has_all_of_it_come_again(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin(&in, &to, 1);
+    skald_subscription made = quick_begin(&in, &to, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     assert_int_equal(skald_subscription_reset(in.bus, made, &(skald_reset){.after = 1}, NULL, NULL),
                      SKALD_OK);
     gate_open(&to.at);
     hall_wait(&in, &to.count, events); // the first, which was not heard, and all behind it
-    hall_close(&in);
+    quick_close(&in, &to);
 }
 
 static void how_many_is_found_out(void **state)
@@ -285,8 +295,7 @@ static void how_many_is_found_out(void **state)
     static quick to;
     hall in;
 
-    (void)state;
-    skald_subscription made = quick_begin(&in, &to, 1);
+    skald_subscription made = quick_begin(&in, &to, 1, *state);
 
     hall_wait(&in, &to.at.inside, 1);
     ski_mutex_lock(&in.lock); // 10 ms are not quick
@@ -307,18 +316,21 @@ static void how_many_is_found_out(void **state)
     hall_close(&in);
 }
 
+#define BOTH(test) cmocka_unit_test_prestate(test, &claims), cmocka_unit_test_prestate(test, &runs)
+
 int main(void)
 {
+    static bool runs = true, claims = false;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_waits_behind_a_call_that_sticks_is_had_back),
-        cmocka_unit_test(what_is_done_before_a_call_that_sticks_is_ended),
-        cmocka_unit_test(its_ends_are_kept_by_a_pause),
-        cmocka_unit_test(a_stop_that_times_out_saves_what_is_done),
-        cmocka_unit_test(an_end_waits_for_the_worker_of_what_is_done),
-        cmocka_unit_test(nothing_begins_after_a_pause),
-        cmocka_unit_test(what_was_had_back_comes_to_the_next),
-        cmocka_unit_test(a_reset_has_all_of_it_come_again),
-        cmocka_unit_test(how_many_is_found_out),
+        BOTH(what_waits_behind_a_call_that_sticks_is_had_back),
+        BOTH(what_is_done_before_a_call_that_sticks_is_ended),
+        BOTH(its_ends_are_kept_by_a_pause),
+        BOTH(a_stop_that_times_out_saves_what_is_done),
+        cmocka_unit_test_prestate(an_end_waits_for_the_worker_of_what_is_done, &claims),
+        BOTH(nothing_begins_after_a_pause),
+        BOTH(what_was_had_back_comes_to_the_next),
+        BOTH(a_reset_has_all_of_it_come_again),
+        cmocka_unit_test_prestate(how_many_is_found_out, &claims),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

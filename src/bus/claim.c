@@ -68,6 +68,13 @@ static void burst_set(ski_subscription *sub, uint32_t count, uint64_t took_ns)
         sub->burst = sub->burst ? sub->burst * 2 : 2;
 }
 
+void ski_worker_returns(ski_worker *worker, ski_subscription *sub)
+{
+    sub->callers--;
+    sub->slow -= worker->slow;
+    worker->slow = false;
+}
+
 void ski_claims_run(ski_worker *worker, ski_delivery *first)
 {
     skald_bus *bus = worker->bus;
@@ -92,7 +99,7 @@ void ski_claims_run(ski_worker *worker, ski_delivery *first)
     uint64_t took_ns = ski_bus_now_ns(bus) - worker->busy_since_ns;
 
     ski_mutex_lock(&bus->lock);
-    sub->callers--;
+    ski_worker_returns(worker, sub);
     worker->claim_count = 0;
     for (uint32_t i = 0; i < count; i++) (void)claim_end(&worker->claims[i]);
     burst_set(sub, count, took_ns);
@@ -100,9 +107,24 @@ void ski_claims_run(ski_worker *worker, ski_delivery *first)
     skald_arena_reset(worker->scratch);
 }
 
-bool ski_claims_return(skald_bus *bus, const ski_subscription *sub)
+// runs_break breaks the run of sub, or all. True: there was one.
+static bool runs_break(skald_bus *bus, ski_subscription *sub)
 {
-    bool ended = false;
+    bool broken = false;
+
+    if (sub) {
+        broken = sub->run != NULL;
+        if (broken) (void)ski_page_run_break(sub->run);
+        return broken;
+    }
+    for (uint32_t i = 0; i < bus->subscriptions_max; i++)
+        if (bus->subs[i]) broken |= runs_break(bus, bus->subs[i]);
+    return broken;
+}
+
+bool ski_claims_return(skald_bus *bus, ski_subscription *sub)
+{
+    bool ended = runs_break(bus, sub);
 
     for (uint32_t i = 0; i < bus->worker_count; i++) {
         ski_worker *worker = &bus->workers[i];

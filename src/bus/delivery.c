@@ -65,9 +65,14 @@ static void pool_give(skald_bus *bus, ski_delivery *delivery)
     bus->free_deliveries = delivery;
 }
 
+skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation)
+{
+    return (skald_delivery_id){generation << SKI_DELIVERY_BITS | stand->slot};
+}
+
 skald_delivery_id ski_delivery_id(const ski_delivery *delivery)
 {
-    return (skald_delivery_id){delivery->generation << SKI_DELIVERY_BITS | delivery->slot};
+    return ski_stand_id(delivery, delivery->generation);
 }
 
 ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id)
@@ -77,6 +82,8 @@ ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id)
     if (slot >= (uint64_t)bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
     ski_delivery *delivery = delivery_at(bus, (uint32_t)slot);
 
+    if (delivery->state == SKI_STANDS)
+        return ski_page_run_find(delivery, id.id >> SKI_DELIVERY_BITS);
     if (delivery->generation != id.id >> SKI_DELIVERY_BITS) return NULL;
     return delivery->state == SKI_FREE ? NULL : delivery;
 }
@@ -219,7 +226,7 @@ ski_delivery *ski_delivery_next(ski_subscription *sub)
 
         atomic_fetch_add_explicit(&sub->bus->expired, 1, memory_order_relaxed);
         sub->expired++;
-        ski_ack_note(sub, delivery->event->position, true);
+        ski_ack_note(sub, delivery->event->position, delivery->event->position, true);
         ski_delivery_done(delivery);
         if (aside) ski_release_answered(aside);
     }
@@ -294,6 +301,88 @@ bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *
     delivery->keyed = key->shared && sub->buckets;
     if (!delivery->keyed || key_enter(delivery, key)) ski_delivery_ready(delivery);
     return true;
+}
+
+// Stands.
+
+ski_delivery *ski_stand_take(ski_subscription *sub)
+{
+    skald_bus *bus = sub->bus;
+
+    if (!bus->free_deliveries && pool_grow(bus)) return NULL;
+    ski_delivery *stand = bus->free_deliveries;
+
+    bus->free_deliveries = stand->next;
+    stand->subscription = sub;
+    stand->state = SKI_STANDS;
+    stand->next = NULL;
+    return stand;
+}
+
+void ski_stand_give(ski_delivery *stand, uint64_t generations)
+{
+    stand->generation += generations;
+    pool_give(stand->subscription->bus, stand);
+}
+
+// ready_leave takes one that is ready, wherever it stands, out of its queue.
+static void ready_leave(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    ski_ready *ready = &sub->ready[priority_of(delivery->event)];
+
+    assert(delivery->state == SKI_READY);
+    for (uint32_t lane = 0; lane < SKI_LANES; lane++) {
+        ski_queue *queue = &ready->lanes[lane];
+        ski_delivery *before = NULL, *at = ready->used & 1U << lane ? queue->first : NULL;
+
+        for (; at && at != delivery; at = at->next) before = at;
+        if (!at) continue;
+        *(before ? &before->next : &queue->first) = at->next;
+        if (queue->last == at) queue->last = before;
+        if (!queue->first) ready->used &= (uint16_t) ~(1U << lane);
+        sub->ready_count--;
+        delivery->state = SKI_WAITING;
+        return;
+    }
+    assert(false);
+}
+
+// key_precede makes delivery the head of its key, whatever is in it already.
+static void key_precede(ski_delivery *delivery, const ski_key *key)
+{
+    delivery->key_hash = key->hash;
+    ski_delivery **at = key_bucket(delivery->subscription, key->hash);
+
+    while (*at && !key_equal(*at, key, key->hash)) at = &(*at)->bucket_next;
+    ski_delivery *head = *at;
+
+    delivery->key_tail = head ? head->key_tail : delivery;
+    delivery->key_next = head;
+    delivery->bucket_next = head ? head->bucket_next : NULL;
+    *at = delivery;
+    if (head) ready_leave(head);
+}
+
+void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *event,
+                     uint64_t generations)
+{
+    ski_subscription *sub = stand->subscription;
+    ski_key key = ski_key_of(sub, event);
+
+    assert(!key.scratch && sub->in_flight < sub->in_flight_max);
+    stand->generation += generations;
+    stand->hold = hold;
+    hold->refs++;
+    stand->event = event;
+    stand->key = key.key;
+    stand->state = SKI_RUNNING;
+    stand->attempt = 1;
+    list_enter(stand);
+    sub->in_flight++;
+    sub->taken++;
+    stand->keyed = key.shared && sub->buckets;
+    if (stand->keyed) key_precede(stand, &key);
 }
 
 // window_leave forgets a delivery that is in no key any more.

@@ -8,8 +8,8 @@
 // hanging handler costs is its own subscription.
 //
 // Invariants:
-//   1. In the ring of runnables: exactly those with something ready, a free place among their
-//      workers_max, and neither pulled, halted, ended nor stopped.
+//   1. In the ring of runnables: exactly those with something ready, or a page to be run, a free
+//      place among their workers_max, and neither pulled, halted, ended, stopped nor in a run.
 //   2. If something may run and a thread is idle, one has been signalled: whoever takes a delivery
 //      calls the next.
 #include "bus/engine.h"
@@ -32,7 +32,8 @@ enum {
 
 static bool runnable(const ski_subscription *sub)
 {
-    return sub->ready_count && !sub->pull && sub->callers < sub->workers_max && !ski_stopped(sub);
+    return !sub->pull && !sub->run && sub->callers < sub->workers_max &&
+           (sub->ready_count || ski_page_run_may(sub)) && !ski_stopped(sub);
 }
 
 static bool may_run(const ski_subscription *sub)
@@ -113,15 +114,14 @@ static ski_subscription *runnable_first(skald_bus *bus)
     return NULL;
 }
 
-ski_delivery *ski_runnable_next(skald_bus *bus)
+ski_subscription *ski_runnable_next(skald_bus *bus, ski_delivery **ret_delivery)
 {
     ski_subscription *sub;
 
     while ((sub = runnable_first(bus)) != NULL) {
         ski_link_leave(&sub->runnable);
-        ski_delivery *delivery = ski_delivery_next(sub);
-
-        if (delivery) return delivery;
+        *ret_delivery = ski_delivery_next(sub);
+        if (*ret_delivery || ski_page_run_may(sub)) return sub;
         ski_feed(sub); // all had expired
         ski_life_look(sub);
     }
@@ -129,16 +129,19 @@ ski_delivery *ski_runnable_next(skald_bus *bus)
 }
 
 // worker_deliver makes some deliveries; another thread is called for what may run beside them.
-static void worker_deliver(ski_worker *worker, ski_delivery *delivery)
+static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delivery *delivery)
 {
     skald_bus *bus = worker->bus;
 
-    worker->busy_with = delivery->subscription;
+    worker->busy_with = sub;
     worker->busy_since_ns = ski_bus_now_ns(bus);
     worker->reported = false;
     bus->busy++;
     if (runnable_first(bus)) worker_call(bus);
-    ski_claims_run(worker, delivery);
+    if (delivery)
+        ski_claims_run(worker, delivery);
+    else
+        (void)ski_page_run_make(worker, sub, UINT32_MAX);
     bus->busy--;
     worker->busy_with = NULL;
 }
@@ -150,10 +153,11 @@ static void worker_run(void *argument)
 
     ski_bus_lock(bus);
     while (!bus->quit) {
-        ski_delivery *delivery = ski_runnable_next(bus);
+        ski_delivery *delivery;
+        ski_subscription *sub = ski_runnable_next(bus, &delivery);
 
-        if (delivery) {
-            worker_deliver(worker, delivery);
+        if (sub) {
+            worker_deliver(worker, sub, delivery);
             ski_bus_errands(bus);
             continue;
         }
@@ -178,6 +182,19 @@ static void overrun_report(const skald_bus *bus, ski_worker *worker, uint64_t ra
                  sub->durable ? name : "(transient)", "ms", ran, NULL);
 }
 
+// call_is_slow has back what waits behind it, in its claims or its run.
+static void call_is_slow(ski_worker *worker)
+{
+    ski_subscription *sub = worker->busy_with;
+    bool first = !worker->slow;
+    bool returned = (worker->claim_count > 1 || sub->run == &worker->run) &&
+                    ski_claims_return(worker->bus, sub);
+
+    worker->slow = true;
+    sub->slow += first;
+    if (first || returned) ski_calls_after(sub);
+}
+
 // workers_look counts those that are stuck and lets others stand in for them.
 static void workers_look(skald_bus *bus)
 {
@@ -189,9 +206,7 @@ static void workers_look(skald_bus *bus)
 
         if (!worker->busy_with || now <= worker->busy_since_ns) continue;
         if (now - worker->busy_since_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
-        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS && worker->claim_count > 1 &&
-            ski_claims_return(bus, worker->busy_with))
-            ski_calls_after(worker->busy_with);
+        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS) call_is_slow(worker);
         overrun_report(bus, worker, now - worker->busy_since_ns);
     }
     bus->allowed = bus->threads_max + stuck;

@@ -29,6 +29,7 @@
 
 typedef struct ski_subscription ski_subscription;
 typedef struct ski_delivery ski_delivery;
+typedef struct ski_page_run ski_page_run;
 
 enum {
     SKI_SUBSCRIPTION_BITS = 20, // low bits of an id: the slot; the rest is never reused
@@ -47,6 +48,7 @@ enum {
     SKI_THREADS_LIMIT = 1024,         // threads_max
     SKI_THREADS_SPARE = 3,            // times threads_max: what may stand in for stuck ones
     SKI_CLAIMS_MAX = 32,              // deliveries a worker takes at once
+    SKI_RUNS_AFTER = 64,              // calls answered ACK at once, in a row: then runs
 };
 
 // What is scheduled: hidden from all that do not name it.
@@ -61,7 +63,9 @@ typedef struct ski_page {
     skald_store_page store_page;
     size_t bytes; // about what it takes in memory
     bool own;     // events that were never stored, in this block
+    bool mixed;   // of several priorities
     uint32_t refs;
+    uint64_t first;        // own: the number of its first event
     struct ski_page *next; // of those to be freed
 } ski_page;
 
@@ -81,6 +85,7 @@ typedef enum ski_delivery_state {
     SKI_FREE,
     SKI_WAITING, // behind another of its key; or its subscription has ended
     SKI_READY,
+    SKI_STANDS,   // in for the calls of a run
     SKI_RUNNING,  // its handler has been called
     SKI_PENDING,  // and said that the end comes later; the timer is its timeout
     SKI_RETRYING, // the timer is the next attempt
@@ -133,9 +138,9 @@ typedef struct ski_complaint {
 } ski_complaint;
 enum { SKI_CODE_RETRY, SKI_CODE_REJECT, SKI_CODE_TIMEOUT, SKI_CODE_HALT, SKI_CODE_READ, SKI_CODES };
 
-// When something was acked, or passed over because it had expired.
+// When what it was given of some positions was acked, or one was passed over, having expired.
 typedef struct ski_ack {
-    uint64_t position;
+    uint64_t first, last;
     skald_time at;
     bool expired;
 } ski_ack;
@@ -188,8 +193,14 @@ struct ski_subscription {
     // Deliveries, by position: what is not done. Of events never stored: strays.
     ski_delivery *oldest, *newest, *strays_first, *strays_last;
     uint32_t in_flight, running, pending, retrying;
-    uint32_t callers; // threads that call its handler
-    uint32_t burst;   // how many a worker takes at once: grows while its handler is quick
+    uint32_t callers;  // threads that call its handler
+    uint32_t slow;     // of them, those whose call was seen to take long
+    uint32_t burst;    // how many a worker takes at once: grows while its handler is quick
+    ski_page_run *run; // under way, or NULL
+    uint32_t smooth;   // calls answered ACK at once, in a row
+    uint32_t dense;    // events in a row, of those it was offered, that lay close
+    uint64_t dense_at; // the last of them
+    bool slow_run;     // its last run was slow
     ski_ready ready[SKI_PRIORITIES];
     uint32_t ready_count;
     ski_delivery **buckets; // by key; NULL: no order
@@ -260,14 +271,32 @@ typedef struct ski_call {
     char reason[SKI_REASON_BYTES_MAX];
 } ski_call;
 
+// A run: page_run.c.
+struct ski_page_run {
+    // Set when it begins.
+    ski_subscription *subscription;
+    ski_page *page;        // a reference of its own
+    ski_delivery *stand;   // becomes the call it is broken at
+    skald_filter filter;   // of the subscription, as it was
+    uint64_t after;        // its cursor
+    size_t from;           // the first event in page
+    uint64_t generation;   // of stand: of the first event's id
+    uint64_t number;       // of the first call
+    size_t until;          // where it ends. Its worker's
+    _Atomic uint64_t turn; // where it is
+    bool calls_on;         // broken at a call, which is stand now
+};
+
 typedef struct ski_worker {
     skald_bus *bus;
     ski_thread thread;
     skald_arena *scratch;
-    ski_call *claims; // SKI_CLAIMS_MAX of them
+    ski_call *claims; // SKI_CLAIMS_MAX of them; a run uses the first
     uint32_t claim_count;
+    ski_page_run run;
     ski_subscription *busy_with; // its handler runs
     uint64_t busy_since_ns;
+    bool slow;     // is counted in slow of its subscription
     bool reported; // that it runs longer than it should
 } ski_worker;
 
@@ -283,7 +312,8 @@ struct skald_bus {
     char *source;
     uint32_t threads_max, subscriptions_max, history_events_max, event_bytes_max;
     uint32_t deliveries_max; // SKI_DELIVERIES_MAX and
-    size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX; less in tests
+    size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX and
+    uint32_t runs_after;     // SKI_RUNS_AFTER; less in tests
     bool stepped, system_events;
     ski_tracer *tracer; // NULL: spans are not made
 
@@ -349,7 +379,8 @@ struct skald_bus {
     ski_worker *workers;
     uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
     bool called;     // a worker has been woken and has not looked yet
-    uint32_t active; // deliveries running or pending
+    uint32_t active; // deliveries running or pending, runs
+    uint64_t runs;   // that have been made
     uint32_t ending; // calls of handler.end under way
     ski_thread dispatcher, reader;
     uint32_t saves; // checkpoint appends on their way
@@ -366,6 +397,14 @@ void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms);
 // ski_bus_timers_reserve: room in the heap when there are so many more deliveries, so many records.
 skald_err ski_bus_timers_reserve(skald_bus *bus, uint32_t deliveries_more, uint32_t asides);
 uint64_t ski_bus_now_ns(const skald_bus *bus);
+// ski_count counts in a number that is changed under the lock, which is why it needs no addition
+// that is one: others only read it.
+static inline void ski_count(_Atomic uint64_t *number, uint64_t more)
+{
+    uint64_t counted = atomic_load_explicit(number, memory_order_relaxed);
+
+    atomic_store_explicit(number, counted + more, memory_order_relaxed);
+}
 skald_time ski_bus_now(const skald_bus *bus);
 // ski_bus_drop frees without stopping first: what a crash leaves. Tests; skald_bus_free after stop.
 void ski_bus_drop(skald_bus *bus);
@@ -393,6 +432,14 @@ uint64_t ski_key_hash(const ski_subscription *sub, skald_str tenant, skald_str k
 bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event,
                       const ski_key *key, ski_aside *aside);
 void ski_delivery_ready(ski_delivery *delivery);
+// A stand keeps the place of a delivery that is made when its handler runs already. give: so many
+// generations of it were used; enter: it becomes the delivery of event, by that generation, in
+// front of all of its key, of which none has begun. Its key needs no memory.
+ski_delivery *ski_stand_take(ski_subscription *sub); // NULL: no memory
+void ski_stand_give(ski_delivery *stand, uint64_t generations);
+void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *event,
+                     uint64_t generations);
+skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation);
 ski_delivery *ski_delivery_next(ski_subscription *sub); // out of the ready queues, best first
 void ski_delivery_done(ski_delivery *delivery); // out of the window; the next of its key is ready
 // ski_delivery_take_key is that for the head of a key and all behind it; each of those is told.
@@ -401,7 +448,9 @@ void ski_delivery_take_key(ski_delivery *head,
 void ski_delivery_each(ski_subscription *sub, void (*visit)(ski_delivery *delivery)); // may drop it
 void ski_delivery_lose(ski_subscription *sub); // all but those running, which answer to nobody
 void ski_delivery_drop_all(ski_subscription *sub);
-ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id); // NULL: stale
+// ski_delivery_find gives the delivery an attempt is of, NULL: stale. A run that is at it is
+// broken.
+ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id);
 skald_delivery_id ski_delivery_id(const ski_delivery *delivery);
 
 // outcome.c: an attempt from its call to its end
@@ -415,13 +464,16 @@ void ski_call_make(ski_call *call, skald_handler_fn *fn);
 void ski_call_end(ski_call *call);
 void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
+void ski_call_passed(ski_call *call, const ski_subscription *sub,
+                     const skald_event *event); // acked in a run
+void ski_active_less(skald_bus *bus);
 void ski_delivery_due(ski_delivery *delivery); // its timer
 // ski_delivery_later is returned by a handler of the bus's own: the delivery is set aside until
 // about->due_at, whose texts are copied when the handler has returned.
 skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about);
 void ski_subscription_error(ski_subscription *sub, const char *text);
 // ski_ack_note remembers when, for the trace; without memory it is not known.
-void ski_ack_note(ski_subscription *sub, uint64_t position, bool expired);
+void ski_ack_note(ski_subscription *sub, uint64_t first, uint64_t last, bool expired);
 
 void ski_delivery_resume(ski_subscription *sub); // what halted it is tried anew
 
@@ -433,8 +485,11 @@ ski_publish_spans *ski_publish_spans_begin(skald_bus *bus, skald_event *events, 
                                            bool roots);
 void ski_publish_spans_end(skald_bus *bus, const ski_publish_spans *spans,
                            const skald_event *events, skald_err err);
-void ski_attempt_begins(ski_delivery *delivery, uint64_t number);  // the how manieth of all
+bool ski_event_sampled(const skald_event *event);
+void ski_attempt_begins(ski_delivery *delivery, const skald_event *event,
+                        uint64_t number);                          // the how manieth of all
 void ski_attempt_ends(ski_delivery *delivery, const char *failed); // NULL: acked
+void ski_attempt_passed(ski_delivery *stand); // acked in a run, where nothing is sampled
 // ski_delivery_trace makes cause, a copy of the delivery's event, be of the delivery's span.
 void ski_delivery_trace(const skald_delivery *delivery, skald_event *cause,
                         char text[SKI_TRACE_TEXT + 1]);
@@ -555,11 +610,27 @@ ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id); // running
 void ski_claims_run(ski_worker *worker, ski_delivery *first); // with the lock, which it leaves
 // ski_claims_return: those not begun are ready again, those done are ended; sub NULL: of all. True:
 // some were ended, and ski_calls_after or an end of the subscription is to follow.
-bool ski_claims_return(skald_bus *bus, const ski_subscription *sub);
+bool ski_claims_return(skald_bus *bus, ski_subscription *sub);
+void ski_worker_returns(ski_worker *worker, ski_subscription *sub); // from its handler
+
+// page_run.c: a page at once
+bool ski_page_run_may(const ski_subscription *sub);   // what it feeds from may be handled in a run
+                                                      // now
+bool ski_page_run_waits(const ski_subscription *sub); // and is to wait for that, or for the run
+// ski_page_run_takes: of a live one: it is to take the rest of the page, from an event it wants,
+// for a run.
+bool ski_page_run_takes(ski_subscription *sub, const ski_page *page, size_t index);
+// ski_page_run_make gives how many calls it made, calls_max at most. With the lock, which it
+// leaves.
+uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t calls_max);
+bool ski_page_run_break(ski_page_run *run); // true: a call goes on, as the delivery that was its
+                                            // stand
+ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation); // NULL: stale
 
 // dispatch.c
 void ski_runnable_look(ski_subscription *sub); // has something changed that lets it run?
-ski_delivery *ski_runnable_next(skald_bus *bus);
+// ski_runnable_next gives whose turn it is, or NULL, and its delivery; no delivery: it runs a page.
+ski_subscription *ski_runnable_next(skald_bus *bus, ski_delivery **ret_delivery);
 bool ski_bus_turn(skald_bus *bus); // timers, tail, checkpoints: true: there may be more
 void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy);
 skald_err ski_threads_start(skald_bus *bus);

@@ -8,7 +8,9 @@
 #include "bus/engine.h"
 
 #include "base/alloc.h"
+#include "bus/bus.h"
 
+#include <assert.h>
 #include <string.h>
 
 static skald_str *const *texts_of(skald_event *event, skald_str *ret_texts[12])
@@ -74,16 +76,35 @@ static void offer_one(ski_subscription *sub, ski_page *page, size_t index)
     atomic_fetch_add_explicit(&sub->bus->transient_dropped, 1, memory_order_relaxed);
 }
 
+uint64_t ski_delivery_number(const skald_delivery *delivery)
+{
+    const skald_event *event = delivery->event;
+
+    if (event->position) return 0;
+    const ski_page *page = ((const ski_call *)delivery)->delivery->hold->page;
+    assert(page->own && event >= page->store_page.events &&
+           event < page->store_page.events + page->store_page.count);
+    return page->first + (uint64_t)(event - page->store_page.events);
+}
+
+uint64_t ski_bus_number(const skald_bus *bus)
+{
+    return atomic_load_explicit(&bus->transient_published, memory_order_relaxed);
+}
+
 void ski_ephemeral_offer(skald_bus *bus, const skald_event *events, size_t count)
 {
     ski_page *page = page_make(bus, events, count);
 
-    atomic_fetch_add_explicit(&bus->transient_published, count, memory_order_relaxed);
     if (!page) { // as if nobody had room
+        atomic_fetch_add_explicit(&bus->transient_published, count, memory_order_relaxed);
         atomic_fetch_add_explicit(&bus->transient_dropped, count, memory_order_relaxed);
         return;
     }
     ski_bus_lock(bus);
+    // Numbered under the lock: they rise for every subscription.
+    page->first =
+        atomic_fetch_add_explicit(&bus->transient_published, count, memory_order_relaxed) + 1;
     bus->page_bytes += page->bytes;
     for (size_t i = 0; i < count && !bus->closing; i++) ski_offer_each(bus, page, i, offer_one);
     ski_page_unref(bus, page);

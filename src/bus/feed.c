@@ -23,7 +23,7 @@ enum { memory_again_ms = 100 };
 // that a limit shared with others cannot stop it for ever.
 bool ski_window_open(const ski_subscription *sub)
 {
-    if (sub->in_flight >= sub->in_flight_max) return false;
+    if (sub->in_flight + (sub->run != NULL) >= sub->in_flight_max) return false;
     return !sub->in_flight || (sub->held_bytes < SKI_HELD_BYTES_MAX &&
                                sub->bus->page_bytes < sub->bus->pages_bytes_max);
 }
@@ -167,6 +167,10 @@ static bool source_feed(ski_subscription *sub)
     for (; sub->source_index < page->store_page.count; sub->source_index++) {
         const skald_event *event = &page->store_page.events[sub->source_index];
 
+        if (ski_page_run_waits(sub)) {
+            ski_runnable_look(sub);
+            return false;
+        }
         if (!ski_window_open(sub)) return false;
         if (sub->source_resumes && !resumes(sub)) break;
         if (wanted(sub, event) && !hold_event(sub, page, event)) {
@@ -225,6 +229,12 @@ void ski_offer(ski_subscription *sub, ski_page *page, size_t index)
     if (event->test && !sub->takes_tests) return;
     if (ski_event_hidden(&sub->filter, event)) return;
     if (!skald_filter_matches(sub->by_type ? &sub->rest : &sub->filter, event)) return;
+    if (ski_page_run_takes(sub, page, index)) {
+        ski_live_leave(sub);
+        ski_source_set(sub, page, index, false);
+        ski_runnable_look(sub);
+        return;
+    }
     if (ski_window_open(sub) && hold_event(sub, page, event)) return;
 
     // No room: it goes on by itself from here, with the page it was at.

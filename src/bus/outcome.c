@@ -79,13 +79,10 @@ void ski_subscription_error(ski_subscription *sub, const char *text)
     sub->last_error_at = ski_bus_now(sub->bus);
 }
 
-// A number of the bus and the same of the subscription. Under the lock, which is why the first
-// needs no addition that is one: others only read it.
+// A number of the bus and the same of the subscription.
 static void count(_Atomic uint64_t *of_bus, uint64_t *of_sub)
 {
-    uint64_t counted = atomic_load_explicit(of_bus, memory_order_relaxed);
-
-    atomic_store_explicit(of_bus, counted + 1, memory_order_relaxed);
+    ski_count(of_bus, 1);
     (*of_sub)++;
 }
 
@@ -178,12 +175,12 @@ static void delivery_retry(ski_delivery *delivery, uint32_t delay_ms, const char
     delivery_wait(delivery, delay_ms ? delay_ms : backoff_ms(sub, delivery->attempt));
 }
 
-void ski_ack_note(ski_subscription *sub, uint64_t position, bool expired)
+void ski_ack_note(ski_subscription *sub, uint64_t first, uint64_t last, bool expired)
 {
     if (!sub->durable) return;
     if (!sub->acks) sub->acks = ski_alloc_zeroed(SKI_ACKS, sizeof(*sub->acks));
     if (!sub->acks) return;
-    sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){position, ski_bus_now(sub->bus), expired};
+    sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){first, last, ski_bus_now(sub->bus), expired};
 }
 
 static void delivery_acked(ski_delivery *delivery)
@@ -193,7 +190,7 @@ static void delivery_acked(ski_delivery *delivery)
     ski_aside *aside = delivery->aside;
 
     count(&sub->bus->acked, &sub->acked);
-    ski_ack_note(sub, delivery->event->position, false);
+    ski_ack_note(sub, delivery->event->position, delivery->event->position, false);
     ski_delivery_done(delivery);
     if (aside) ski_release_answered(aside);
     if (sub->once && !sub->ended) ski_subscription_end(sub, false);
@@ -221,24 +218,30 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
 
 // log_outcome tells how an attempt ended, at level debug; of the log's own subscription nothing is
 // told.
-static void log_outcome(const ski_delivery *delivery, skald_outcome outcome, const char *reason)
+static void log_outcome(const ski_subscription *sub, const skald_event *event, uint32_t attempts,
+                        skald_outcome outcome, const char *reason)
 {
     const char *status = outcome == SKALD_REJECT ? "rejected" : "failed";
-    const ski_subscription *sub = delivery->subscription;
     char position[24], attempt[12], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
     char id[SKALD_UUID_TEXT + 1];
 
     if (!ski_log_takes(sub->bus->log, SKALD_DEBUG)) return;
     if (skald_str_equal(sub->kind, SKALD_STR("log"))) return;
-    skald_uuid_print(delivery->event->id, id);
-    snprintf(position, sizeof(position), "%" PRIu64, delivery->event->position);
-    snprintf(attempt, sizeof(attempt), "%" PRIu32, delivery->attempt);
-    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(delivery->event->type));
+    skald_uuid_print(event->id, id);
+    snprintf(position, sizeof(position), "%" PRIu64, event->position);
+    snprintf(attempt, sizeof(attempt), "%" PRIu32, attempts);
+    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(event->type));
     snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
     ski_log_line(sub->bus->log, SKALD_DEBUG, "delivery", "subscription",
                  sub->durable ? name : "(transient)", "type", type, "id", id, "position", position,
                  "attempt", attempt, "status", outcome == SKALD_ACK ? "acked" : status, "reason",
                  outcome == SKALD_ACK || !reason ? "" : reason, NULL);
+}
+
+void ski_call_passed(ski_call *call, const ski_subscription *sub, const skald_event *event)
+{
+    log_outcome(sub, event, 1, SKALD_ACK, NULL);
+    ski_attempt_passed(call->delivery);
 }
 
 void ski_calls_after(ski_subscription *sub)
@@ -255,7 +258,7 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
     ski_subscription *sub = delivery->subscription;
 
     if (sub->pull) ski_active(sub);
-    log_outcome(delivery, outcome, reason);
+    log_outcome(sub, delivery->event, delivery->attempt, outcome, reason);
     ski_attempt_ends(delivery, outcome == SKALD_ACK ? NULL : reason ? reason : "no reason given");
     if (outcome == SKALD_ACK)
         delivery_acked(delivery);
@@ -264,7 +267,7 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
                         outcome == SKALD_REJECT ? SKI_CODE_REJECT : SKI_CODE_RETRY);
 }
 
-static void active_less(skald_bus *bus)
+void ski_active_less(skald_bus *bus)
 {
     assert(bus->active);
     if (--bus->active == 0 && bus->closing) ski_cond_broadcast(&bus->idle);
@@ -276,7 +279,7 @@ static void attempt_pending(ski_delivery *delivery)
 
     if (sub->ended) { // nobody would be listened to
         delivery->state = SKI_WAITING;
-        active_less(sub->bus);
+        ski_active_less(sub->bus);
         return;
     }
     delivery->state = SKI_PENDING;
@@ -290,7 +293,7 @@ static void attempt_lost(ski_delivery *delivery)
     ski_subscription *sub = delivery->subscription;
     ski_aside *aside = delivery->aside;
 
-    active_less(sub->bus);
+    ski_active_less(sub->bus);
     ski_delivery_done(delivery);
     if (aside && aside->gone) ski_aside_settle(aside);
 }
@@ -300,7 +303,7 @@ static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
 {
     ski_subscription *sub = delivery->subscription;
 
-    active_less(sub->bus);
+    ski_active_less(sub->bus);
     if (sub->ended)
         delivery->state = SKI_WAITING;
     else if (ski_later(delivery, later))
@@ -314,6 +317,10 @@ void ski_call_end(ski_call *noted)
     char *early_reason = delivery->early_reason;
 
     sub->running--;
+    if (noted->outcome == SKALD_ACK && !delivery->early)
+        sub->smooth++;
+    else
+        sub->smooth = 0;
     if (delivery->lost) {
         attempt_lost(delivery);
     } else if (noted->later) {
@@ -321,14 +328,14 @@ void ski_call_end(ski_call *noted)
     } else if (delivery->early) {
         delivery->early = false;
         delivery->early_reason = NULL;
-        active_less(sub->bus);
+        ski_active_less(sub->bus);
         attempt_settle(delivery, (skald_outcome)delivery->early_outcome, delivery->early_delay_ms,
                        early_reason);
         ski_free(early_reason);
     } else if (noted->outcome == SKALD_PENDING) {
         attempt_pending(delivery);
     } else {
-        active_less(sub->bus);
+        ski_active_less(sub->bus);
         attempt_settle(delivery, noted->outcome, noted->delay_ms, noted->reason);
     }
 }
@@ -359,13 +366,11 @@ void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald
 void ski_call_undo(ski_call *call)
 {
     ski_delivery *delivery = call->delivery;
-    _Atomic uint64_t *delivered = &delivery->subscription->bus->delivered;
 
-    atomic_store_explicit(delivered, atomic_load_explicit(delivered, memory_order_relaxed) - 1,
-                          memory_order_relaxed);
+    ski_count(&delivery->subscription->bus->delivered, (uint64_t)-1);
     delivery->attempt--;
     delivery->subscription->running--;
-    active_less(delivery->subscription->bus);
+    ski_active_less(delivery->subscription->bus);
     ski_delivery_ready(delivery);
 }
 
@@ -391,7 +396,7 @@ static bool upcast_fails(ski_call *call)
 
 void ski_call_make(ski_call *call, skald_handler_fn *fn)
 {
-    ski_attempt_begins(call->delivery, call->number);
+    ski_attempt_begins(call->delivery, call->seen.event, call->number);
     if (call->delivery->subscription->upcasts && upcast_fails(call)) return;
     call->outcome = fn(&call->seen);
     assert(call->outcome <= SKALD_PENDING);
@@ -429,7 +434,7 @@ void ski_delivery_due(ski_delivery *delivery)
     assert(delivery->state == SKI_PENDING);
     count(&sub->bus->timed_out, &sub->timed_out);
     sub->pending--;
-    active_less(sub->bus);
+    ski_active_less(sub->bus);
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
     ski_attempt_ends(delivery, reason);
     delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
@@ -463,7 +468,7 @@ static void answer_pending(ski_delivery *delivery, const answer *with)
 
     ski_timers_clear(&bus->timers, &delivery->timer);
     delivery->subscription->pending--;
-    active_less(bus);
+    ski_active_less(bus);
     attempt_settle(delivery, with->outcome, with->delay_ms, with->reason);
 }
 

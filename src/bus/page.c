@@ -27,8 +27,10 @@ ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page)
     page->store_page = *store_page;
     page->refs = 1;
     page->bytes = sizeof(*page);
-    for (size_t i = 0; i < store_page->count; i++)
+    for (size_t i = 0; i < store_page->count; i++) {
         page->bytes += event_bytes(&store_page->events[i]);
+        page->mixed |= store_page->events[i].priority != store_page->events[0].priority;
+    }
     bus->page_bytes += page->bytes;
     return page;
 }

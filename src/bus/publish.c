@@ -82,19 +82,30 @@ static skald_err events_check(const skald_bus *bus, const skald_event *events, s
         return skald_fail(reterr_error, SKALD_ETOOBIG,
                           "%zu events at once; at most %d are possible", count,
                           (int)SKALD_APPEND_EVENTS_MAX);
-    bool transient = ski_event_transient(bus, &events[0]);
+    bool admission = ski_admission_asked(bus);
 
+    if (checked && !admission) return SKALD_OK;
     for (size_t i = 0; i < count; i++) {
         skald_err err = SKALD_OK;
 
         if (!checked) err = skald_event_check(&events[i], bus->event_bytes_max, reterr_error);
-        if (!err && ski_event_transient(bus, &events[i]) != transient)
-            err = skald_fail_at(reterr_error, SKALD_EINVALID, "persistent",
-                                "events that are kept and others are not published together");
-        if (!err) err = ski_event_admit(bus, &events[i], reterr_error);
+        if (!err && admission) err = ski_event_admit(bus, &events[i], reterr_error);
         if (err) return event_fail(i, count, err, reterr_error);
     }
     return SKALD_OK;
+}
+
+// kinds_check: once events are stamped, what each type says of itself is known.
+static skald_err kinds_check(const skald_event *events, size_t count, skald_error *reterr_error)
+{
+    size_t i = 1;
+
+    while (i < count && events[i].transient == events[0].transient) i++;
+    if (i >= count) return SKALD_OK;
+    return event_fail(i, count,
+                      skald_fail_at(reterr_error, SKALD_EINVALID, "persistent",
+                                    "events that are kept and others are not published together"),
+                      reterr_error);
 }
 
 // The block.
@@ -294,12 +305,12 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
         publish *made = publish_new(bus, events, count, options);
 
         *ret_made = made;
-        if (made)
+        err = made ? kinds_check(made->events, count, reterr_error)
+                   : skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
+        if (!err)
             made->spans =
                 ski_publish_spans_begin(bus, made->events, count, !checked && !options->cause);
-        if (!made)
-            err = skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
-        else if (made->events[0].transient || options->deliver_at || options->expires_at)
+        if (!err && (made->events[0].transient || options->deliver_at || options->expires_at))
             err = publish_special(made, options);
         if (!err) return SKALD_OK;
         if (made) publish_free(made);

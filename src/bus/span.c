@@ -38,6 +38,13 @@ static bool sampled(const skald_event *event, ski_trace *ret_trace)
            ret_trace->sampled;
 }
 
+bool ski_event_sampled(const skald_event *event)
+{
+    ski_trace trace;
+
+    return sampled(event, &trace);
+}
+
 static void field_text(ski_span *span, const char *key, skald_str text)
 {
     if (text.len) span->fields[span->field_count++] = (ski_span_field){.key = key, .text = text};
@@ -149,14 +156,22 @@ void ski_publish_spans_end(skald_bus *bus, const ski_publish_spans *spans,
 
 // Delivering.
 
-void ski_attempt_begins(ski_delivery *delivery, uint64_t number)
+void ski_attempt_begins(ski_delivery *delivery, const skald_event *event, uint64_t number)
 {
     skald_bus *bus = delivery->subscription->bus;
     ski_trace trace;
     bool measured = number % measured_each == 0;
 
-    if (bus->tracer && !measured) measured = sampled(delivery->event, &trace);
+    if (bus->tracer && !measured) measured = sampled(event, &trace);
     delivery->began_ns = measured ? ski_bus_now_ns(bus) : 0;
+}
+
+void ski_attempt_passed(ski_delivery *stand)
+{
+    skald_bus *bus = stand->subscription->bus;
+
+    if (stand->began_ns) ski_histogram_add(&bus->attempts, ski_bus_now_ns(bus) - stand->began_ns);
+    stand->began_ns = 0;
 }
 
 void ski_attempt_ends(ski_delivery *delivery, const char *failed)

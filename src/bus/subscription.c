@@ -229,6 +229,7 @@ ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id)
 
 void ski_rings_leave(ski_subscription *sub)
 {
+    if (sub->run) (void)ski_page_run_break(sub->run);
     ski_link_leave(&sub->runnable);
     ski_link_leave(&sub->catching);
     ski_link_leave(&sub->notify);

@@ -128,10 +128,12 @@ static void outcome_done(const ski_subscription *sub, const skald_event *event,
     skald_time expires_at = ski_expiry(event);
 
     out->outcome = "acked";
-    for (size_t i = 0; sub->acks && i < SKI_ACKS; i++) {
-        if (sub->acks[i].position != event->position) continue;
-        if (sub->acks[i].expired) out->outcome = "expired";
-        out->at = sub->acks[i].at;
+    for (uint32_t i = 1; sub->acks && i <= SKI_ACKS; i++) { // the last first
+        const ski_ack *ack = &sub->acks[(sub->acks_next - i) % SKI_ACKS];
+
+        if (event->position < ack->first || event->position > ack->last) continue;
+        if (ack->expired) out->outcome = "expired";
+        out->at = ack->at;
         return;
     }
     if (expires_at && expires_at <= ski_bus_now(sub->bus))

@@ -29,13 +29,6 @@ void ski_event_rename(const skald_bus *bus, skald_event *event)
     event->transient |= look.transient;
 }
 
-bool ski_event_transient(const skald_bus *bus, const skald_event *event)
-{
-    ski_type_look look = {0};
-
-    return event->transient || (ski_types_look(bus->types, event->type, &look) && look.transient);
-}
-
 skald_err ski_filter_admit(const skald_bus *bus, const skald_filter *filter,
                            skald_error *reterr_error)
 {

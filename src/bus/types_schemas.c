@@ -57,6 +57,12 @@ skald_err ski_bus_schemas_open(skald_bus *bus)
     return from.err;
 }
 
+bool ski_admission_asked(const skald_bus *bus)
+{
+    return ski_types_are_strict(bus->types) ||
+           atomic_load_explicit(&((skald_bus *)bus)->has_schemas, memory_order_relaxed);
+}
+
 skald_err ski_event_admit(const skald_bus *bus, const skald_event *event, skald_error *reterr_error)
 {
     ski_type_look look = {.name = event->type};
