@@ -33,7 +33,7 @@ typedef struct sse_reader {
 
 typedef struct sse_readers {
     int poll;
-    uint64_t seen;
+    uint64_t seen, reads, bytes_read;
     sse_reader of[clients];
     char bytes[read_bytes + marker_bytes];
 } sse_readers;
@@ -66,6 +66,8 @@ static bool readers_read(sse_readers *readers, int wait_ms)
         ssize_t got = recv(reader->fd, readers->bytes + had, read_bytes, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (got <= 0) return false;
+        readers->reads++;
+        readers->bytes_read += (uint64_t)got;
         reader_count(reader, readers->bytes, had + (size_t)got, &readers->seen);
     }
     return true;
@@ -140,6 +142,16 @@ static double cpu_s(int process)
     return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
 }
 
+// own_cpu_s: the same of this one, which reads for all clients.
+static double own_cpu_s(void)
+{
+    struct rusage usage;
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
 static double fanout(int process, int port, const char *headers)
 {
     sse_readers *readers = calloc(1, sizeof *readers); // style: a program's own
@@ -152,16 +164,19 @@ static double fanout(int process, int port, const char *headers)
         done = readers_read(readers, 10);
     done = done && post_some(port, headers, &n) &&
            wait_seen(readers, (uint64_t)clients * post_events, bench_now_s() + round_max_s);
-    double cpu_from = cpu_s(process);
+    double cpu_from = cpu_s(process), own_from = own_cpu_s();
     double from = bench_now_s();
+    readers->reads = readers->bytes_read = 0;
     for (int i = 0; i < posts && done; i++)
         done = post_some(port, headers, &n) && readers_read(readers, 0);
     done = done && wait_seen(readers, clients * n, from + round_max_s);
     double deliveries = (double)clients * posts * post_events;
     if (done) rate = deliveries / (bench_now_s() - from);
     if (done)
-        bench_note("%.2f us of processor a delivery",
-                   (cpu_s(process) - cpu_from) * 1e6 / deliveries);
+        bench_note("a delivery: %.2f us of processor, %.2f us to read it, %.0f bytes, %.3f reads",
+                   (cpu_s(process) - cpu_from) * 1e6 / deliveries,
+                   (own_cpu_s() - own_from) * 1e6 / deliveries,
+                   (double)readers->bytes_read / deliveries, (double)readers->reads / deliveries);
     if (!done)
         bench_note("%llu deliveries of %llu", (unsigned long long)readers->seen,
                    (unsigned long long)(clients * n));

@@ -156,7 +156,9 @@ static skald_err credential(const ski_http_request *request, skald_str *ret_text
     size_t count = 0;
 
     for (size_t i = 0; i < request->header_count; i++) {
-        if (!ski_str_equal_nocase(request->headers[i].name, SKALD_STR("authorization"))) continue;
+        skald_str name = request->headers[i].name, asked = SKALD_STR("authorization");
+
+        if (name.len != asked.len || !ski_str_equal_nocase(name, asked)) continue;
         header = request->headers[i].value;
         count++;
     }

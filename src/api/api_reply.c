@@ -152,7 +152,9 @@ static ski_media body_media_find(const ski_http_request *request)
     type = ski_str_trim(type);
     if (!type.len) media = SKI_MEDIA_JSON;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (ski_str_equal_nocase(type, types[i].name)) media = types[i].media;
+        if (!ski_str_equal_nocase(type, types[i].name)) continue;
+        media = types[i].media;
+        break;
     }
     if (media != SKI_MEDIA_JSON && media != SKI_MEDIA_OTHER) return media;
     return ski_http_header_get(request, "ce-specversion").ptr ? SKI_MEDIA_BINARY : media;

@@ -8,7 +8,10 @@
 // Invariants:
 //   1. A client follows the feed or has a tail, never both. A tail that has been left is not heard:
 //   its number is not client->tail any more.
-//   2. A client's owners are the stream (until gone) and its tails (until end); the last one frees
+//   2. What is not kept comes through both, numbered: number is the last that a tail has given it,
+//   or that was there when it began. From there it follows, so that changing over neither loses nor
+//   doubles one. Who lags further than the feed reaches loses those it had not been given.
+//   3. A client's owners are the stream (until gone) and its tails (until end); the last one frees
 //   it. Tails are begun, and gone comes, on the loop.
 #include "api/api_parts.h"
 #include "base/alloc.h"
@@ -38,6 +41,7 @@ typedef struct sse_client {
     ski_mutex lock;                  // of what follows
     uint32_t tail;                   // the number of the one it has; 0: it follows the feed
     skald_subscription subscription; // of that tail; 0: not known yet
+    uint64_t number;                 // of what is not kept
     skald_delivery_id waiting;       // the pending delivery, 0: none
     ski_frame *held;                 // its event, which found no room
     bool gone;
@@ -70,7 +74,9 @@ static bool tail_joins(sse_client *client, uint64_t position)
 
     if (!position || client->alone || !client->subscription.id) return false;
     if (!ski_http_feed_reaches(feed, position)) return false;
-    if (ski_http_stream_follow(client->http, client->request, feed, position)) return false;
+    if (ski_http_stream_follow(client->http, client->request, feed,
+                               (ski_feed_at){position, client->number}))
+        return false;
     client->tail = 0;
     return true;
 }
@@ -83,15 +89,20 @@ static bool tail_write(sse_client *client, const skald_delivery *delivery, ski_f
         ski_http_stream_write(client->http, client->request, ski_frame_text(*take_frame), NULL);
 
     if (err == SKALD_ESTALE) return false; // needs nothing: its subscription is ending
+    if (err && err != SKALD_EFULL) {
+        *ret_outcome = skald_retry(delivery, 0, "cannot write: %s", skald_err_text(err));
+        return false;
+    }
     client_given(client, 1);
-    if (err == SKALD_EFULL) {
+    if (!delivery->event->position) client->number = ski_delivery_number(delivery);
+    if (err) {
         client->waiting = delivery->id;
         client->held = *take_frame;
         *take_frame = NULL;
         *ret_outcome = SKALD_PENDING;
         return false;
     }
-    return !err && tail_joins(client, delivery->event->position);
+    return tail_joins(client, delivery->event->position);
 }
 
 static skald_outcome tail_handle(const skald_delivery *delivery)
@@ -140,6 +151,7 @@ static bool client_goes_on(void *context)
 static void client_drained(void *context)
 {
     sse_client *client = context;
+    skald_outcome outcome = SKALD_ACK;
     skald_delivery_id waiting;
 
     ski_mutex_lock(&client->lock);
@@ -147,13 +159,14 @@ static void client_drained(void *context)
     client->waiting.id = 0;
     if (waiting.id) {
         // The buffer is empty now, so it is taken; a client that is gone needs nothing.
-        (void)!ski_http_stream_write(client->http, client->request, ski_frame_text(client->held),
-                                     NULL);
+        if (ski_http_stream_write(client->http, client->request, ski_frame_text(client->held),
+                                  NULL) == SKALD_ENOMEM)
+            outcome = SKALD_RETRY;
         ski_frames_give(client->frames, client->held);
         client->held = NULL;
     }
     ski_mutex_unlock(&client->lock);
-    if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, SKALD_ACK, 0, NULL);
+    if (waiting.id) (void)!skald_delivery_end(client->bus, waiting, outcome, 0, "out of memory");
 }
 
 static void client_gone(void *context)
@@ -237,11 +250,14 @@ static void client_refused(const sse_client *client, skald_err err)
     (void)!ski_http_stream_end(client->http, client->request);
 }
 
-static void client_behind(void *context, uint64_t after)
+static void client_behind(void *context, ski_feed_at after)
 {
     sse_client *client = context;
 
-    skald_err err = tail_start(client, after, 0);
+    ski_mutex_lock(&client->lock);
+    client->number = after.loose;
+    ski_mutex_unlock(&client->lock);
+    skald_err err = tail_start(client, after.position, 0);
 
     if (err) client_refused(client, err);
 }
@@ -251,10 +267,11 @@ static skald_err client_follow(sse_client *client, const ski_query *query)
 {
     skald_err err;
 
+    client->number = ski_bus_number(client->bus);
     if (!query->has_after && query->read.from) return tail_start(client, 0, query->read.from);
     if (query->read.after > skald_store_head(ski_bus_store(client->bus))) return SKALD_EINVALID;
     err = ski_http_stream_follow(client->http, client->request, ski_audience_feed(client->audience),
-                                 query->read.after);
+                                 (ski_feed_at){query->read.after, client->number});
     if (err != SKALD_EUNSUPPORTED) return SKALD_OK; // one that is gone needs nothing
     client->alone = true;
     return tail_start(client, query->read.after, 0);

@@ -36,7 +36,7 @@ struct ski_audience {
     ski_http_feed *feed;
     skald_delivery_id waiting; // the pending delivery, 0: none
     ski_frame *held;           // its event, which found no room
-    uint64_t held_position;
+    ski_feed_at held_at;
 };
 
 skald_err ski_audiences_new(skald_bus *bus, ski_frames *frames, ski_audiences **ret_audiences)
@@ -67,6 +67,7 @@ static skald_outcome audience_handle(const skald_delivery *delivery)
 {
     ski_audience *audience = delivery->context;
     skald_outcome outcome = SKALD_ACK;
+    ski_feed_at at = {delivery->event->position, ski_delivery_number(delivery)};
     ski_frame *frame = NULL;
 
     // The lock covers the put too: room, which takes it, then comes after waiting is set.
@@ -74,12 +75,12 @@ static skald_outcome audience_handle(const skald_delivery *delivery)
     if (audience->feed) {
         skald_err err = ski_frames_take(audience->all->frames, delivery->event, &frame);
         if (!err)
-            err = ski_http_feed_put(audience->feed, delivery->event->position,
-                                    ski_frame_text(frame), ski_delivery_more(delivery));
+            err = ski_http_feed_put(audience->feed, at, ski_frame_text(frame),
+                                    ski_delivery_more(delivery));
         if (err == SKALD_EFULL && frame) {
             audience->waiting = delivery->id;
             audience->held = frame;
-            audience->held_position = delivery->event->position;
+            audience->held_at = at;
             outcome = SKALD_PENDING;
         } else {
             ski_frames_give(audience->all->frames, frame);
@@ -105,8 +106,8 @@ static void audience_room(void *context)
     skald_delivery_id waiting = audience->waiting;
     audience->waiting.id = 0;
     if (waiting.id) {
-        if (ski_http_feed_put(audience->feed, audience->held_position,
-                              ski_frame_text(audience->held), false))
+        if (ski_http_feed_put(audience->feed, audience->held_at, ski_frame_text(audience->held),
+                              false))
             outcome = SKALD_RETRY; // no memory now
         ski_frames_give(audience->all->frames, audience->held);
         audience->held = NULL;
@@ -165,7 +166,8 @@ static skald_err audience_subscribe(ski_audience *audience, uint64_t after,
 static skald_err audience_new(ski_audiences *audiences, ski_http *http, const skald_filter *filter,
                               ski_audience **ret_audience, skald_error *reterr_error)
 {
-    uint64_t after = skald_store_head(ski_bus_store(audiences->bus));
+    ski_feed_at at = {skald_store_head(ski_bus_store(audiences->bus)),
+                      ski_bus_number(audiences->bus)};
     ski_audience *audience = ski_alloc_zeroed(1, sizeof *audience);
 
     if (!audience) return SKALD_ENOMEM;
@@ -175,11 +177,11 @@ static skald_err audience_new(ski_audiences *audiences, ski_http *http, const sk
     ski_mutex_init(&audience->lock);
     skald_err err = skald_arena_new(filter_bytes_max, &audience->arena);
     if (!err && !ski_filter_copy(audience->arena, filter, &audience->filter)) err = SKALD_ENOMEM;
-    if (!err) err = ski_http_feed_new(http, after, audience_room, audience, &audience->feed);
+    if (!err) err = ski_http_feed_new(http, at, audience_room, audience, &audience->feed);
     if (err) {
         audience_end(audience);
     } else {
-        err = audience_subscribe(audience, after, reterr_error); // calls end if it fails
+        err = audience_subscribe(audience, at.position, reterr_error); // calls end if it fails
     }
     if (err) {
         audience_close(audience);

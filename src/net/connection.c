@@ -118,6 +118,12 @@ void ski_conn_input_ended(ski_conn *conn)
     }
 }
 
+// can_read: there is somebody to take what comes.
+static bool can_read(const ski_conn *conn)
+{
+    return conn->rest_len == 0 && ski_conn_can_take(conn);
+}
+
 static void conn_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
     ski_conn *conn = (ski_conn *)stream;
@@ -135,14 +141,17 @@ static void conn_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         (conn->tls && !conn->lingering ? ski_secure_read : ski_conn_feed)(conn, bytes);
     }
     ski_conn_touch(conn);
-    ski_http_settle(http);
+    if (can_read(conn)) {
+        ski_http_settle_soon(http);
+    } else {
+        ski_http_settle(http); // libuv may have more of it, or its end
+    }
 }
 
 // reading_set starts or stops reading as the state asks.
 static void reading_set(ski_conn *conn)
 {
-    bool can_take = conn->rest_len == 0 && ski_conn_can_take(conn);
-    bool reads = !conn->eof && (conn->lingering || conn->last_reply || can_take);
+    bool reads = !conn->eof && (conn->lingering || conn->last_reply || can_read(conn));
 
     if (reads == conn->reads) return;
     conn->reads = reads;

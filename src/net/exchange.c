@@ -343,13 +343,11 @@ void ski_exchange_sent(ski_exchange *exchange)
     http->options.observe(http->options.context, &exchange->request, exchange->status, took);
 }
 
-skald_str ski_http_header_get(const ski_http_request *request, const char *name)
+skald_str ski_http_header_find(const ski_http_request *request, skald_str name)
 {
-    skald_str asked = skald_str_of(name);
-
     for (size_t i = 0; i < request->header_count; i++) {
         const ski_http_header *header = &request->headers[i];
-        if (header->name.len == asked.len && ski_str_equal_nocase(header->name, asked)) {
+        if (header->name.len == name.len && ski_str_equal_nocase(header->name, name)) {
             return header->value;
         }
     }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Feeds: one text for many streams. What is put into a feed is framed once, into pending; the loop
-// makes a block of what came since it looked last, and writes to each stream that follows what lies
-// behind its place, out of the block itself. So a client costs no copy and, for all that came in
-// one turn, one call of the kernel.
+// makes a block of what came since it looked last, and passes over the streams that follow: each is
+// written what lies behind its place, out of the block itself. A pass is done a slice a turn, so
+// that everybody else is looked at between; what comes meanwhile is one block, the next pass. After
+// a pass that took long the feed rests as long as that, so that it takes half of the loop at most,
+// and events gather. So a client costs no copy and, the busier the loop is, the fewer calls of the
+// kernel an event; the first event after a silence goes at once.
 //
 // Invariants:
 //   1. A place stands between two frames. What the kernel did not take of a frame becomes the
 //   stream's own, so a block is let go whenever the feed likes, and a slow client holds one frame.
 //   2. Who may follow: whose position is not before the oldest block. It is given what is above its
-//   position, once and in order.
+//   place, once and in order. Positions rise through the blocks, and so do the numbers of what is
+//   loose; but what has been written to a stream before may lie between what has not.
 //   3. A stream whose place was let go follows no more; behind says where it stood.
 #include "net/server.h"
 
@@ -23,9 +27,12 @@ enum {
     kept_bytes_max = 512 * 1024,    // of one feed; the newest block always
     kept_all_bytes_max = 64 * 1024 * 1024,
     marks_first = 32,
+    rest_ns_min = 1000000, // a pass that took less is no burden
+    rest_ns_max = 10000000,
+    ns_per_ms = 1000000,
 };
 
-skald_err ski_http_feed_new(ski_http *http, uint64_t position, void (*room)(void *context),
+skald_err ski_http_feed_new(ski_http *http, ski_feed_at at, void (*room)(void *context),
                             void *context, ski_http_feed **ret_feed)
 {
     ski_http_feed *feed = ski_alloc_zeroed(1, sizeof *feed);
@@ -36,8 +43,8 @@ skald_err ski_http_feed_new(ski_http *http, uint64_t position, void (*room)(void
     feed->context = context;
     feed->refs = 1;
     feed->pending.text.bytes_max = SIZE_MAX;
-    feed->through = position;
-    atomic_init(&feed->near, position);
+    feed->through = at;
+    atomic_init(&feed->near, at.position);
     *ret_feed = feed;
     return SKALD_OK;
 }
@@ -73,7 +80,14 @@ void ski_http_feed_end(ski_http_feed *feed)
     feed_unref(feed);
 }
 
-static skald_err mark_add(ski_block *block, uint64_t position, skald_str bytes)
+// at_raise: what is put last counts, of either kind.
+static void at_raise(ski_feed_at *at, ski_feed_at with)
+{
+    if (with.position) at->position = with.position;
+    if (with.loose) at->loose = with.loose;
+}
+
+static skald_err mark_add(ski_block *block, ski_feed_at at, skald_str bytes)
 {
     if (block->mark_count == block->mark_size) {
         size_t size = block->mark_size ? 2 * block->mark_size : marks_first;
@@ -83,18 +97,33 @@ static skald_err mark_add(ski_block *block, uint64_t position, skald_str bytes)
         block->mark_size = size;
     }
     SKALD_TRY(ski_stream_frame(&block->text, bytes, true));
-    block->marks[block->mark_count++] = (ski_mark){position, block->text.len};
-    if (position) block->through = position;
+    block->marks[block->mark_count++] = (ski_mark){at, block->text.len};
+    at_raise(&block->through, at);
+    block->loose |= at.loose != 0;
     return SKALD_OK;
 }
 
-skald_err ski_http_feed_put(ski_http_feed *feed, uint64_t position, skald_str bytes, bool more)
+// due_last: the loop is to look at the feed, after those that wait already. Lock held.
+static void due_last(ski_http_feed *feed)
+{
+    ski_http *http = feed->http;
+
+    feed->due_next = NULL;
+    if (http->feeds_due)
+        http->feeds_due_last->due_next = feed;
+    else
+        http->feeds_due = feed;
+    http->feeds_due_last = feed;
+}
+
+skald_err ski_http_feed_put(ski_http_feed *feed, ski_feed_at at, skald_str bytes, bool more)
 {
     ski_http *http = feed->http;
     ski_block *pending = &feed->pending;
     size_t all, before;
     skald_err err;
 
+    assert(!at.position != !at.loose);
     ski_mutex_lock(&http->lock);
     before = pending->text.len;
     all = before + bytes.len;
@@ -104,14 +133,13 @@ skald_err ski_http_feed_put(ski_http_feed *feed, uint64_t position, skald_str by
         more = false;
         err = SKALD_EFULL;
     } else {
-        err = mark_add(pending, position, bytes);
+        err = mark_add(pending, at, bytes);
     }
     http->streams_bytes += pending->text.len - before;
     if (!err && !feed->due) {
         feed->due = true;
         feed->refs++;
-        feed->due_next = http->feeds_due;
-        http->feeds_due = feed;
+        due_last(feed);
     }
     // What follows at once goes with it: one turn of the loop for all.
     if (!more && feed->due && !feed->woken) {
@@ -128,7 +156,7 @@ bool ski_http_feed_reaches(const ski_http_feed *feed, uint64_t position)
 }
 
 skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_http_feed *feed,
-                                 uint64_t after)
+                                 ski_feed_at after)
 {
     bool wake = false;
     skald_err err = SKALD_ESTALE;
@@ -161,31 +189,35 @@ static size_t mark_begins(const ski_block *block, size_t mark)
     return mark ? block->marks[mark - 1].end : 0;
 }
 
-// place_find puts the place before the first frame above after, or at the end; what comes then and
-// is not above it, is still to be passed over.
-static void place_find(ski_stream *stream)
+static bool is_above(const ski_stream *stream, const ski_mark *mark)
 {
-    ski_http_feed *feed = stream->feed;
+    if (mark->at.position) return mark->at.position > stream->after.position;
+    return mark->at.loose > stream->after.loose;
+}
 
-    for (uint64_t serial = feed->first; serial < feed->next; serial++) {
-        const ski_block *block = block_at(feed, serial);
-        if (block->through <= stream->after) continue;
-        for (size_t i = 0; i < block->mark_count; i++) {
-            if (block->marks[i].position <= stream->after) continue;
-            stream->place = serial;
-            stream->mark = i;
-            stream->passes = false;
-            return;
-        }
+// block_above: everything in it is above where the stream came from.
+static bool block_above(const ski_stream *stream, const ski_block *block)
+{
+    return block->before.position >= stream->after.position &&
+           (!block->loose || block->before.loose >= stream->after.loose);
+}
+
+// place_passes goes over what is not above.
+static void place_passes(ski_stream *stream)
+{
+    for (; stream->place < stream->feed->next; stream->place++, stream->mark = 0) {
+        const ski_block *block = block_at(stream->feed, stream->place);
+        if (block_above(stream, block)) return;
+        while (stream->mark < block->mark_count && !is_above(stream, &block->marks[stream->mark]))
+            stream->mark++;
+        if (stream->mark < block->mark_count) return;
     }
-    stream->place = feed->next;
-    stream->mark = 0;
-    stream->passes = true;
 }
 
 static uint64_t feed_base(ski_http_feed *feed)
 {
-    return feed->first < feed->next ? block_at(feed, feed->first)->before : feed->through;
+    return feed->first < feed->next ? block_at(feed, feed->first)->before.position
+                                    : feed->through.position;
 }
 
 void ski_stream_joins(ski_stream *stream)
@@ -197,7 +229,7 @@ void ski_stream_joins(ski_stream *stream)
     stream->wanted = NULL;
     ski_mutex_unlock(&http->lock);
     if (!feed) return;
-    if (stream->wanted_after < feed_base(feed)) {
+    if (stream->wanted_after.position < feed_base(feed)) {
         feed_unref(feed);
         stream->options.behind(stream->options.context, stream->wanted_after);
         return;
@@ -209,7 +241,9 @@ void ski_stream_joins(ski_stream *stream)
     stream->feed_next = feed->followers;
     if (feed->followers) feed->followers->feed_prev = stream;
     feed->followers = stream;
-    place_find(stream);
+    stream->place = feed->first;
+    stream->mark = 0;
+    place_passes(stream);
 }
 
 // feed_left: the stream follows no more.
@@ -220,6 +254,7 @@ static void feed_left(ski_stream *stream)
     if (stream->feed_prev) stream->feed_prev->feed_next = stream->feed_next;
     if (stream->feed_next) stream->feed_next->feed_prev = stream->feed_prev;
     if (feed->followers == stream) feed->followers = stream->feed_next;
+    if (feed->turn == stream) feed->turn = stream->feed_next;
     stream->feed = NULL;
     feed_unref(feed);
 }
@@ -245,10 +280,10 @@ static void block_drop(ski_http_feed *feed)
     for (ski_stream *at = feed->followers; at != NULL; at = next) {
         next = at->feed_next;
         if (at->place != feed->first) continue;
-        uint64_t after = block->before;
-        for (size_t i = 0; i < at->mark; i++)
-            if (block->marks[i].position) after = block->marks[i].position;
-        if (after < at->after) after = at->after;
+        ski_feed_at after = block->before;
+        for (size_t i = 0; i < at->mark; i++) at_raise(&after, block->marks[i].at);
+        if (after.position < at->after.position) after.position = at->after.position;
+        if (after.loose < at->after.loose) after.loose = at->after.loose;
         feed_left(at);
         at->options.behind(at->options.context, after);
     }
@@ -262,12 +297,11 @@ static void block_drop(ski_http_feed *feed)
 static void block_add(ski_http_feed *feed, ski_block *take_block)
 {
     ski_http *http = feed->http;
-    uint64_t before = feed->through;
 
     if (feed->next - feed->first == SKI_FEED_BLOCKS) block_drop(feed);
-    take_block->before = before;
-    if (take_block->through < before) take_block->through = before; // none of it has a position
-    feed->through = take_block->through;
+    take_block->before = feed->through;
+    at_raise(&feed->through, take_block->through);
+    take_block->through = feed->through;
     feed->bytes += take_block->text.size;
     http->feeds_bytes += take_block->text.size;
     *block_at(feed, feed->next++) = *take_block;
@@ -275,29 +309,93 @@ static void block_add(ski_http_feed *feed, ski_block *take_block)
            (feed->bytes > kept_bytes_max || http->feeds_bytes > kept_all_bytes_max))
         block_drop(feed);
     uint64_t half = feed->first + (feed->next - feed->first) / 2;
-    atomic_store_explicit(&feed->near, block_at(feed, half)->before, memory_order_relaxed);
-    for (ski_stream *at = feed->followers; at != NULL; at = at->feed_next)
-        if (at->exchange->conn) ski_conn_touch(at->exchange->conn);
+    atomic_store_explicit(&feed->near, block_at(feed, half)->before.position, memory_order_relaxed);
+    feed->turn = feed->followers;
+}
+
+// pending_take makes a block of what came since the last pass, and begins one.
+static void pending_take(ski_http_feed *feed)
+{
+    ski_http *http = feed->http;
+
+    ski_mutex_lock(&http->lock);
+    ski_block block = feed->pending;
+    bool full = feed->full;
+    feed->full = false;
+    feed->pending = (ski_block){.text.bytes_max = SIZE_MAX};
+    http->streams_bytes -= block.text.len;
+    ski_mutex_unlock(&http->lock);
+    if (block.mark_count) block_add(feed, &block); // else the last of a pass has left
+    feed->pass_began_ns = http->kernel->monotonic_ns(http->kernel->context);
+    if (full && feed->room) feed->room(feed->context);
+}
+
+// pass_on looks at those whose turn it is, as long as this turn of the loop has room.
+static void pass_on(ski_http_feed *feed)
+{
+    while (feed->turn && feed->http->slice_left) {
+        ski_stream *stream = feed->turn;
+        feed->turn = stream->feed_next;
+        if (stream->place == feed->next || !stream->exchange->conn) continue;
+        ski_conn_touch(stream->exchange->conn);
+        feed->http->slice_left--;
+    }
+}
+
+static void feed_rested(void *context, bool cancelled)
+{
+    ski_http_feed *feed = context;
+
+    (void)cancelled;
+    ski_mutex_lock(&feed->http->lock);
+    due_last(feed);
+    ski_mutex_unlock(&feed->http->lock);
+}
+
+// feed_rests: it is due, but not yet; feed_rested says when.
+static bool feed_rests(ski_http_feed *feed)
+{
+    ski_http *http = feed->http;
+
+    if (!feed->rests_until_ns) return false;
+    uint64_t now_ns = http->kernel->monotonic_ns(http->kernel->context);
+    if (now_ns >= feed->rests_until_ns) return false;
+    uint64_t delay_ms = (feed->rests_until_ns - now_ns + ns_per_ms - 1) / ns_per_ms;
+    return !ski_http_later(http, (uint32_t)delay_ms, feed_rested, feed);
+}
+
+// pass_over: how long did it take?
+static void pass_over(ski_http_feed *feed)
+{
+    ski_http *http = feed->http;
+    uint64_t now_ns = http->kernel->monotonic_ns(http->kernel->context);
+    uint64_t took_ns = now_ns - feed->pass_began_ns;
+
+    if (took_ns > rest_ns_max) took_ns = rest_ns_max;
+    feed->rests_until_ns = took_ns < rest_ns_min ? 0 : now_ns + took_ns;
 }
 
 bool ski_feeds_settle(ski_http *http)
 {
+    ski_http_feed *feed = NULL;
+
     ski_mutex_lock(&http->lock);
-    ski_http_feed *feed = http->feeds_due;
-    if (!feed) {
-        ski_mutex_unlock(&http->lock);
-        return false;
-    }
-    ski_block block = feed->pending;
-    bool full = feed->full;
-    http->feeds_due = feed->due_next;
-    feed->due = feed->woken = feed->full = false;
-    feed->pending = (ski_block){.text.bytes_max = SIZE_MAX};
-    http->streams_bytes -= block.text.len;
+    if (http->slice_left) feed = http->feeds_due;
+    if (feed) http->feeds_due = feed->due_next;
     ski_mutex_unlock(&http->lock);
-    block_add(feed, &block);
-    if (full && feed->room) feed->room(feed->context);
-    feed_unref(feed); // the list's
+    if (!feed) return false;
+    if (!feed->turn) {
+        if (feed_rests(feed)) return true;
+        pending_take(feed);
+    }
+    pass_on(feed);
+    if (!feed->turn) pass_over(feed);
+    ski_mutex_lock(&http->lock);
+    bool due = feed->turn || feed->pending.mark_count;
+    feed->due = feed->woken = due; // it goes on by itself
+    if (due) due_last(feed);
+    ski_mutex_unlock(&http->lock);
+    if (!due) feed_unref(feed); // the list's
     return true;
 }
 
@@ -315,17 +413,6 @@ static void place_next(ski_stream *stream)
     if (++stream->mark < block_at(stream->feed, stream->place)->mark_count) return;
     stream->place++;
     stream->mark = 0;
-}
-
-// place_passes goes over what is not above the position the stream came with.
-static void place_passes(ski_stream *stream)
-{
-    while (stream->passes && stream->place < stream->feed->next) {
-        uint64_t position = block_at(stream->feed, stream->place)->marks[stream->mark].position;
-        if (!position) return; // has none: it came after the stream did
-        stream->passes = position <= stream->after;
-        if (stream->passes) place_next(stream);
-    }
 }
 
 bool ski_stream_follows(ski_stream *stream)
@@ -346,14 +433,20 @@ unsigned ski_stream_collect(ski_stream *stream, uv_buf_t *pieces, unsigned count
     ski_http_feed *feed = stream->feed;
     size_t mark = stream->mark, bytes = 0;
     unsigned count = 0;
+    bool all = true;
 
-    for (uint64_t at = stream->place; at < feed->next && count < count_max; at++, mark = 0) {
+    // Of a block that is not above as a whole, what stands together; the rest is for the next call.
+    for (uint64_t at = stream->place; at < feed->next && count < count_max && all; at++, mark = 0) {
         const ski_block *block = block_at(feed, at);
-        size_t from = mark_begins(block, mark);
-        size_t end = stream->passes ? block->marks[mark].end : block->text.len;
+        size_t from = mark_begins(block, mark), end = block->text.len;
+        all = block_above(stream, block);
+        if (!all) {
+            while (mark < block->mark_count && is_above(stream, &block->marks[mark])) mark++;
+            end = mark_begins(block, mark);
+        }
+        if (end == from) break;
         pieces[count++] = uv_buf_init(block->text.ptr + from, (unsigned)(end - from));
         bytes += end - from;
-        if (stream->passes) break;
     }
     *ret_bytes += bytes;
     return count;

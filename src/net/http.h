@@ -15,6 +15,7 @@
 #define SKI_NET_HTTP_H
 
 #include <skald/base.h>
+#include <string.h>
 
 typedef struct ski_http ski_http;
 
@@ -90,8 +91,12 @@ typedef struct ski_http_route {
     const void *of;      // whatever the table was made from
 } ski_http_route;
 
-skald_str ski_http_header_get(const ski_http_request *request, const char *name); // not given
-                                                                                  // without one
+skald_str ski_http_header_find(const ski_http_request *request, skald_str name); // not given
+                                                                                 // without one
+static inline skald_str ski_http_header_get(const ski_http_request *request, const char *name)
+{
+    return ski_http_header_find(request, (skald_str){name, strlen(name)}); // known when compiled
+}
 
 // ski_http_decode undoes percent-encoding (and, with plus, '+' for a space), borrowing where there
 // is none. Fails: INVALID (a bad escape, %00, bytes that are not UTF-8), NOMEM.
@@ -118,6 +123,12 @@ skald_err ski_http_problem(ski_http *http, ski_http_request_id id, const skald_e
 unsigned ski_http_status_of(const skald_error *error);  // 409 for CONFLICT …
 const char *ski_http_code_of(const skald_error *error); // "CONCURRENCY_CONFLICT" …
 
+// A place in a feed, below: the last position, and the last number of what is loose.
+typedef struct ski_feed_at {
+    uint64_t position, loose;
+} ski_feed_at;
+typedef struct ski_http_feed ski_http_feed;
+
 // A reply whose body comes in pieces, chunked: SSE, long exports. begin sends the head; write
 // queues bytes, copied, and says how many wait to be sent (ret_queued, may be NULL); beyond
 // write_bytes_max it takes nothing and is FULL: wait for drained. What is written while nothing
@@ -136,7 +147,7 @@ typedef struct ski_http_stream {
     bool (*goes_on)(void *context);
     // Of streams that follow a feed, on the loop. behind: it follows no more, what comes above
     // after is to be written to it; needed. given: frames of it went out. goes_on is asked first.
-    void (*behind)(void *context, uint64_t after);
+    void (*behind)(void *context, ski_feed_at after);
     void (*given)(void *context, size_t frames);
 } ski_http_stream;
 skald_err ski_http_stream_begin(ski_http *http, ski_http_request_id id, const ski_http_reply *head,
@@ -146,25 +157,25 @@ skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_st
 skald_err ski_http_stream_end(ski_http *http, ski_http_request_id id);
 
 // A feed is what many streams are given alike: written down once, and each costs one call of the
-// kernel for all that came meanwhile. What is put has a position, rising, or 0: none. A stream
-// follows it from a position on and is given what is above it, as long as the feed still has that:
-// a few hundred KiB. If it has not, now or later, since the client reads slowly, the stream is told
-// that it is behind, and may follow again once it has been written what it missed.
+// kernel for all that came meanwhile. What is put has a position, rising, or it is loose and has a
+// number, rising too; between the two there is no order. A stream follows it from a place on and is
+// given what is above that, as long as the feed still has it: a few hundred KiB. If it has not, now
+// or later, since the client reads slowly, the stream is told that it is behind, and may follow
+// again once it has been written what it missed.
 //
-// new: everything above position will be put. put: bytes are copied; more: another put follows at
-// once; FULL: wait for room, which is called on the loop; one client at a time puts. reaches:
-// whoever stands at position may follow. follow: nothing above after was written to the stream yet;
-// not twice without behind. end: nothing is put any more, on the loop; those that follow stay. Any
-// thread but for end. Fails: NOMEM, STALE, UNSUPPORTED (HTTP/1.0 has no frames).
-typedef struct ski_http_feed ski_http_feed;
-skald_err ski_http_feed_new(ski_http *http, uint64_t position, void (*room)(void *context),
+// new: everything above the place will be put. put: of at one is 0; bytes are copied; more: another
+// put follows at once; FULL: wait for room, which is called on the loop; one client at a time puts.
+// reaches: whoever stands at position may follow. follow: nothing above after was written to the
+// stream yet; not twice without behind. end: nothing is put any more, on the loop; those that
+// follow stay. Any thread but for end. Fails: NOMEM, STALE, UNSUPPORTED (HTTP/1.0 has no frames).
+skald_err ski_http_feed_new(ski_http *http, ski_feed_at at, void (*room)(void *context),
                             void *context, ski_http_feed **ret_feed) SKALD_CHECK;
 void ski_http_feed_end(ski_http_feed *feed); // NULL: nothing
-skald_err ski_http_feed_put(ski_http_feed *feed, uint64_t position, skald_str bytes, bool more)
+skald_err ski_http_feed_put(ski_http_feed *feed, ski_feed_at at, skald_str bytes, bool more)
     SKALD_CHECK;
 bool ski_http_feed_reaches(const ski_http_feed *feed, uint64_t position);
 skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_http_feed *feed,
-                                 uint64_t after) SKALD_CHECK;
+                                 ski_feed_at after) SKALD_CHECK;
 
 // ski_http_resume goes on reading the body of a streaming route. Any thread.
 void ski_http_resume(ski_http *http, ski_http_request_id id);

@@ -94,6 +94,32 @@ static void stream_gone(void *context)
     (void)context;
 }
 
+typedef struct fixture {
+    ski_http *http;
+    uint16_t port;
+    identity who;
+    SSL_CTX *client_context;
+    ski_http_feed *feed;
+    gate ended;
+} fixture;
+
+static void stream_behind(void *context, ski_feed_at after)
+{
+    (void)context;
+    fail_msg("behind %d", (int)after.position);
+}
+
+static skald_err handle_follow(ski_http_request *request, skald_error *error)
+{
+    const fixture *fix = request->context;
+    ski_http_reply head = {.status = 200, .content_type = "text/plain"};
+    ski_http_stream stream = {.gone = stream_gone, .behind = stream_behind, .heartbeat_ms = 60000};
+
+    (void)error;
+    SKALD_TRY(ski_http_stream_begin(request->http, request->id, &head, &stream));
+    return ski_http_stream_follow(request->http, request->id, fix->feed, (ski_feed_at){0});
+}
+
 static skald_err handle_stream(ski_http_request *request, skald_error *error)
 {
     ski_http_reply head = {.status = 200, .content_type = "text/plain"};
@@ -110,15 +136,9 @@ static const ski_http_route routes[] = {
     {.method = "POST", .path = "/echo", .handle = handle_echo},
     {.method = "GET", .path = "/large", .handle = handle_large},
     {.method = "GET", .path = "/stream", .handle = handle_stream},
+    {.method = "GET", .path = "/follow", .handle = handle_follow},
     {.method = NULL},
 };
-
-typedef struct fixture {
-    ski_http *http;
-    uint16_t port;
-    identity who;
-    SSL_CTX *client_context;
-} fixture;
 
 static int setup(void **state)
 {
@@ -126,6 +146,7 @@ static int setup(void **state)
 
     fix->who = identity_new("first");
     ski_http_options options = {.routes = routes,
+                                .context = fix,
                                 .take_tls = context_of(&fix->who),
                                 .header_timeout_ms = 300};
     fix->http = server_start(&options);
@@ -442,20 +463,65 @@ static void test_contexts_refused(void **state)
     identity_free(&other);
 }
 
+static void feed_ends(void *context)
+{
+    fixture *fix = context;
+
+    ski_http_feed_end(fix->feed);
+    gate_pass(&fix->ended);
+}
+
+// Streams that follow a feed are each given it through a session of their own, also in pieces
+// larger than one round of encryption, and than what a client that reads later lets the kernel
+// take.
+static void test_feed(void **state)
+{
+    enum { bytes = 150 * 1000 };
+    fixture *fix = *state;
+    char *text = ski_alloc(bytes);
+    secure all[2];
+
+    assert_int_equal(ski_http_feed_new(fix->http, (ski_feed_at){0}, NULL, NULL, &fix->feed),
+                     SKALD_OK);
+    for (int i = 0; i < 2; i++) {
+        all[i] = secure_open(fix);
+        secure_send(&all[i], "GET /follow HTTP/1.1\r\n" HOST "\r\n");
+        (void)secure_until(&all[i], "\r\n\r\n");
+    }
+    for (uint64_t n = 1; n <= 3; n++) {
+        memset(text, 'a' + (int)n, bytes);
+        assert_int_equal(ski_http_feed_put(fix->feed, (ski_feed_at){.position = n},
+                                           ski_str(text, bytes), n < 3),
+                         SKALD_OK);
+        assert_int_equal(ski_http_feed_put(fix->feed, (ski_feed_at){.loose = n}, SKALD_STR("loose"),
+                                           n < 3),
+                         SKALD_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        for (int n = 1; n <= 3; n++) {
+            skald_str got = secure_until(&all[i], "5\r\nloose\r\n");
+            assert_int_equal(got.len, strlen("249f0\r\n\r\n5\r\nloose\r\n") + bytes);
+            for (int at = 0; at < bytes; at++) assert_int_equal(got.ptr[7 + at], 'a' + n);
+        }
+        secure_close(&all[i]);
+    }
+    gate_init(&fix->ended);
+    assert_true(ski_http_post(fix->http, feed_ends, fix));
+    gate_wait(&fix->ended, 1);
+    gate_fini(&fix->ended);
+    ski_free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_requests),
-        TEST(test_large),
-        TEST(test_bodies),
-        TEST(test_versions),
-        TEST(test_alpn),
-        TEST(test_not_tls),
-        TEST(test_altered),
-        TEST(test_other_certificate),
-        cmocka_unit_test(test_contexts_refused),
+        TEST(test_requests), TEST(test_large),
+        TEST(test_bodies),   TEST(test_versions),
+        TEST(test_alpn),     TEST(test_not_tls),
+        TEST(test_altered),  TEST(test_other_certificate),
+        TEST(test_feed),     cmocka_unit_test(test_contexts_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,49 +254,64 @@ skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, b
     return skald_buf_put(out, SKALD_STR("\r\n"));
 }
 
-// date_line gives "Date: …\r\n" (RFC 9110 5.6.7), made once a second.
-static skald_str date_line(ski_http *http)
+// date_make writes "Date: …\r\n" (RFC 9110 5.6.7).
+static void date_make(ski_http *http, int64_t now_s)
 {
     static const char days[] = "ThuFriSatSunMonTueWed",
                       months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    int64_t now_s = http->kernel->now(http->kernel->context) / 1000000;
+    skald_buf line = {.ptr = http->date,
+                      .size = sizeof http->date - 1,
+                      .bytes_max = sizeof http->date - 1};
+    char text[SKALD_TIME_TEXT + 1]; // 2026-01-02T03:04:05.000006Z
 
-    if (now_s != http->date_s) {
-        skald_buf line = {.ptr = http->date,
-                          .size = sizeof http->date - 1,
-                          .bytes_max = sizeof http->date - 1};
-        char text[SKALD_TIME_TEXT + 1]; // 2026-01-02T03:04:05.000006Z
-        skald_time_print(now_s * 1000000, text);
-        unsigned month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0');
-        assert(month >= 1 && month <= 12);
-        skald_err err = ski_buf_print(&line, "Date: %.3s, %.2s %.3s %.4s %.8s GMT\r\n",
-                                      days + now_s / 86400 % 7 * 3, text + 8,
-                                      months + (month - 1) * 3, text, text + 11);
-        assert(err == SKALD_OK && line.len == sizeof http->date - 3);
-        http->date_s = now_s;
+    skald_time_print(now_s * 1000000, text);
+    unsigned month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0');
+    assert(month >= 1 && month <= 12);
+    skald_err err = ski_buf_print(&line, "Date: %.3s, %.2s %.3s %.4s %.8s GMT\r\n",
+                                  days + now_s / 86400 % 7 * 3, text + 8, months + (month - 1) * 3,
+                                  text, text + 11);
+    assert(err == SKALD_OK && line.len == sizeof http->date - 3);
+    http->date_s = now_s;
+}
+
+// date_line gives the Date, made once a second; the clock is asked when libuv's has moved.
+static skald_str date_line(ski_http *http)
+{
+    uint64_t loop_ms = uv_now(&http->loop);
+
+    if (loop_ms != http->date_seen_ms || http->date_s < 0) {
+        int64_t now_s = http->kernel->now(http->kernel->context) / 1000000;
+
+        if (now_s != http->date_s) date_make(http, now_s);
+        http->date_seen_ms = loop_ms;
     }
     return ski_str(http->date, sizeof http->date - 3);
 }
 
 void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close)
 {
-    char room[SKI_PREFIX_BYTES + 1];
-    skald_buf prefix = {.ptr = room, .size = SKI_PREFIX_BYTES, .bytes_max = SKI_PREFIX_BYTES};
-    const char *phrase = ski_status_phrase(exchange->status);
-    skald_err err = skald_buf_put(&prefix, SKALD_STR("HTTP/1.1 "));
+    enum { others_max = 9 + 4 + 2 + sizeof http->date + 24 }; // beside the phrase
+    char prefix[SKI_PREFIX_BYTES];
+    skald_str phrase = skald_str_of(ski_status_phrase(exchange->status));
+    unsigned status = exchange->status;
+    char *end = copied(prefix, SKALD_STR("HTTP/1.1 "));
 
-    if (!err) err = ski_buf_u64(&prefix, exchange->status);
-    if (!err) err = ski_buf_byte(&prefix, ' ');
-    if (!err) err = skald_buf_put(&prefix, skald_str_of(phrase));
-    if (!err) err = skald_buf_put(&prefix, SKALD_STR("\r\n"));
-    if (!err) err = skald_buf_put(&prefix, date_line(http));
-    if (!err && close) err = skald_buf_put(&prefix, SKALD_STR("Connection: close\r\n"));
-    if (!err && !close && exchange->http10) {
-        err = skald_buf_put(&prefix, SKALD_STR("Connection: keep-alive\r\n"));
+    assert(status >= status_min && status <= status_max);
+    assert(phrase.len + others_max <= sizeof prefix);
+    *end++ = (char)('0' + status / 100);
+    *end++ = (char)('0' + status / 10 % 10);
+    *end++ = (char)('0' + status % 10);
+    *end++ = ' ';
+    end = copied(end, phrase);
+    end = copied(end, SKALD_STR("\r\n"));
+    end = copied(end, date_line(http));
+    if (close) {
+        end = copied(end, SKALD_STR("Connection: close\r\n"));
+    } else if (exchange->http10) {
+        end = copied(end, SKALD_STR("Connection: keep-alive\r\n"));
     }
-    assert(err == SKALD_OK); // the longest of all fits
-    exchange->sent = SKI_PREFIX_BYTES - prefix.len;
-    memcpy(exchange->out.ptr + exchange->sent, prefix.ptr, prefix.len);
+    exchange->sent = SKI_PREFIX_BYTES - (size_t)(end - prefix);
+    memcpy(exchange->out.ptr + exchange->sent, prefix, (size_t)(end - prefix));
     exchange->prefixed = true;
 }
 

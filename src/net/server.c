@@ -16,6 +16,7 @@
 enum {
     posts_max = 65536, // waiting at once
     ready_at_once = 64,
+    reads_at_once = 32,     // of as many connections, before they are settled
     rounds_max = 32,        // of settling; then libuv has its turn
     stands_still_ms = 1000, // a client that takes nothing for so long makes way first
 };
@@ -56,10 +57,10 @@ static void turn_end(ski_http *http)
     if (http->options.turned) http->options.turned(http->options.context);
 }
 
-// turn_over: what was answered in turned leaves now.
+// turn_over: what was answered in this turn leaves now.
 static void turn_over(ski_http *http)
 {
-    if (!http->turn_due) return;
+    if (!http->turn_due && http->reads_due == 0) return;
     turn_end(http);
     ski_http_settle(http);
 }
@@ -76,6 +77,7 @@ static void turn_prepared(uv_prepare_t *prepare)
 {
     ski_http *http = prepare->data;
 
+    http->slice_left = SKI_FEED_SLICE;
     turn_over(http);
     ski_pool_flush(http->pool);
 }
@@ -219,15 +221,21 @@ static void settled_later(ski_http *http)
 // load of replies.
 static bool round_begins(ski_http *http)
 {
-    bool ready = ready_settled(http);
+    bool fed = ski_feeds_settle(http); // touched first, so written to behind replies
 
-    return ski_feeds_settle(http) || ready || http->flush != NULL;
+    return ready_settled(http) || fed || http->flush != NULL;
+}
+
+void ski_http_settle_soon(ski_http *http)
+{
+    if (++http->reads_due >= reads_at_once) ski_http_settle(http);
 }
 
 void ski_http_settle(ski_http *http)
 {
     unsigned rounds = 0;
 
+    http->reads_due = 0;
     if (http->finished) return;
     assert(!http->settling);
     http->settling = true;
@@ -243,7 +251,7 @@ void ski_http_settle(ski_http *http)
         slow_cut(http);
     }
     http->settling = false;
-    if (rounds == rounds_max) settled_later(http);
+    if (rounds == rounds_max || !http->slice_left) settled_later(http);
     if (http->draining && http->conns == NULL && http->exchanges_now == 0) {
         loop_ends(http);
     } else {

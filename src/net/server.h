@@ -51,7 +51,8 @@ enum {
     SKI_DECODERS_MAX = 64,          // coded bodies coming in at once; each may need 8 MiB
     SKI_PEER_TEXT = 56,
     SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
-    SKI_FEED_BLOCKS = 64,            // of a feed, each what came in one turn of the loop
+    SKI_FEED_BLOCKS = 64,            // of a feed, each what came between two passes
+    SKI_FEED_SLICE = 8, // streams that are written to from feeds in one turn of the loop
     SKI_TLS_BUFFER = SKI_READ_BYTES + SKI_TLS_RECORD,
 };
 
@@ -140,7 +141,7 @@ struct ski_stream {
     size_t queued;     // framed bytes in pending and out that the kernel has not got
     bool full;
     ski_http_feed *wanted; // the loop is to follow it; NULL: none
-    uint64_t wanted_after;
+    ski_feed_at wanted_after;
     // loop
     ski_exchange *exchange;
     ski_stream *prev, *next; // of the list of streams
@@ -149,21 +150,21 @@ struct ski_stream {
     // of a feed that it follows; NULL: none
     ski_http_feed *feed;
     ski_stream *feed_prev, *feed_next; // of its followers
-    uint64_t after;                    // the position it came with
+    ski_feed_at after;                 // what it came with: what is not above is passed over
     uint64_t place;                    // the block, and of that
     size_t mark;                       // the next frame
-    bool passes;                       // frames not above after may still come
 };
 
-// A frame of a block: where it ends, and the position it was put with; 0: none.
+// A frame of a block: where it ends, and what it was put with.
 typedef struct ski_mark {
-    uint64_t position;
+    ski_feed_at at;
     size_t end;
 } ski_mark;
 
-// What a feed was given in one turn of the loop.
+// What a feed was given between two passes.
 typedef struct ski_block {
-    uint64_t before, through; // the last position before it, and up to its end
+    ski_feed_at before, through; // the last before it, and up to its end
+    bool loose;                  // it holds such
     skald_buf text;
     ski_mark *marks;
     size_t mark_count, mark_size;
@@ -182,9 +183,11 @@ struct ski_http_feed {
     void (*room)(void *context);
     ski_block blocks[SKI_FEED_BLOCKS]; // by serial, modulo their number
     uint64_t first, next;              // serials: the oldest, and the one to come
-    uint64_t through;                  // the last position in it
+    ski_feed_at through;               // the last in it
     size_t bytes;
     ski_stream *followers;
+    ski_stream *turn; // whose it is in this pass; NULL: none is under way
+    uint64_t pass_began_ns, rests_until_ns;
 };
 
 struct ski_conn {
@@ -268,7 +271,7 @@ struct ski_http {
     uint64_t generation;
     uint32_t stop_timeout_ms, post_count;
     uint64_t streams_bytes; // queued in all streams, and pending in feeds
-    ski_http_feed *feeds_due;
+    ski_http_feed *feeds_due, *feeds_due_last;
     ski_tls_context *tls; // of connections to come; NULL: plain
     bool running;         // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
@@ -282,6 +285,7 @@ struct ski_http {
     uv_timer_t drain;
     uv_check_t check;     // the end of a turn:
     uv_prepare_t prepare; // whatever it consisted of
+    uint32_t reads_due;   // not settled yet
     bool turn_due;        // turned is to be called then
     uv_stream_t *shed_from;
     union {
@@ -292,7 +296,8 @@ struct ski_http {
     ski_exchange *pool_first;
     ski_conn *conns, *flush;
     ski_stream *streams;
-    size_t feeds_bytes; // of blocks
+    size_t feeds_bytes;  // of blocks
+    uint32_t slice_left; // of SKI_FEED_SLICE, in this turn of the loop
     ski_later *laters;
     ski_deadline deadlines[SKI_DEADLINES]; // heads of the lists
     uint32_t durations_ms[SKI_DEADLINES];
@@ -300,6 +305,7 @@ struct ski_http {
     uint32_t exchanges_now, pooled_count, refused_now, decoders_now;
     uint64_t heartbeat_at_ms;
     int64_t date_s;
+    uint64_t date_seen_ms; // of libuv's clock
     char date[40]; // "Date: …\r\n"
     bool draining, settling, finished;
     char *read_buffer;
@@ -309,7 +315,8 @@ struct ski_http {
 // server.c
 void ski_http_count(ski_http *http, ski_counter counter, int64_t more);
 bool ski_http_on_loop(const ski_http *http); // lock held
-void ski_http_settle(ski_http *http);        // the end of everything the loop does
+void ski_http_settle(ski_http *http);        // the end of everything the loop does, but for
+void ski_http_settle_soon(ski_http *http);   // reading: many connections' replies leave together
 void ski_http_wake(ski_http *http);          // lock held
 void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
 

@@ -195,6 +195,52 @@ static void followers_share_and_miss_nothing(void **state)
     test_free(text);
 }
 
+static void post_numbered(const api_world *world, int n, bool kept)
+{
+    char body[128];
+
+    (void)snprintf(body, sizeof body, "{\"type\":\"move.%s\",\"data\":{\"n\":%d}%s}",
+                   kept ? "kept" : "loose", n, kept ? "" : ",\"persistent\":false");
+    assert_int_equal(api_post(world, "/api/events", body)->status, 201);
+}
+
+// What is not kept comes once to a client that changes from a cursor of its own to what it shares
+// with others: of those from the first it was given, none is missed and none comes twice.
+static void changing_over_doubles_and_loses_nothing(void **state)
+{
+    enum { rounds = 30, before = 10, during = 8, size = 256 * 1024 };
+    const api_world *world = *state;
+    char *text = test_calloc(1, size), query[64], last[32];
+    int head = 0, several = 0;
+
+    for (int round = 0; round < rounds; round++) {
+        for (int i = 0; i < before; i++) post_numbered(world, ++head, true);
+        (void)snprintf(query, sizeof query, "?type=move.*&after=%d", head - before);
+        int fd = follow(world, query, "");
+        for (int i = 1; i <= during; i++) {
+            post_numbered(world, i, false);
+            post_numbered(world, ++head, true);
+        }
+        post_numbered(world, during + 1, false);
+        (void)snprintf(last, sizeof last, "id: %d\n", head);
+        text[0] = 0;
+        assert_true(api_read_until(fd, text, size, last));
+        assert_true(api_read_until(fd, text, size, "\"n\":9}"));
+        each_once(text, head - before - during + 1, head - 1);
+        const char *at = strstr(text, "move.loose");
+        for (int n = 0; at; at = strstr(at + 1, "move.loose")) {
+            int number = 0;
+            assert_int_equal(sscanf(strstr(at, "\"n\":"), "\"n\":%d", &number), 1);
+            if (n) assert_int_equal(number, n + 1);
+            n = number;
+            several += n > 1;
+        }
+        close(fd);
+    }
+    assert_in_range(several, rounds, rounds * (during + 1));
+    test_free(text);
+}
+
 static const char *const group =
     "{\"name\":\"mailer\",\"filter\":{\"types\":[\"order.*\"]},\"from\":\"start\","
     "\"order\":\"stream\",\"ackTimeoutMs\":60000,\"retry\":{\"firstMs\":1}}";
@@ -334,9 +380,13 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(streams_what_was_and_what_comes),  ROW(a_slow_client_lags_and_misses_nothing),
-        ROW(followers_share_and_miss_nothing), ROW(a_group_takes_in_order_and_acknowledges),
-        ROW(a_group_outlives_the_server),      ROW(a_poll_waits_for_what_comes),
+        ROW(streams_what_was_and_what_comes),
+        ROW(a_slow_client_lags_and_misses_nothing),
+        ROW(followers_share_and_miss_nothing),
+        ROW(changing_over_doubles_and_loses_nothing),
+        ROW(a_group_takes_in_order_and_acknowledges),
+        ROW(a_group_outlives_the_server),
+        ROW(a_poll_waits_for_what_comes),
         ROW(refuses_what_is_no_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
