@@ -111,6 +111,19 @@ test_openmetrics() {
     grep -qi '^content-type: text/plain; version=0.0.4; charset=utf-8' "$WORK/head" || fail "the type of the text"
 }
 
+# What 20,000 events in as many streams need, of which the promise is 10 MB for each thousand: much less, also of a program that is
+# checked as it runs.
+test_memory() {
+    local before each
+    before=$(metric skald_process_resident_memory_bytes)
+    seq 20000 | sed 's/.*/{"type":"memory.used","stream":"memory-&","data":{"number":&,"text":"a little of everything"}}/' |
+        curl -sS -o "$WORK/reply" -H 'Content-Type: application/x-ndjson' --data-binary @- "$URL/api/events"
+    expect_like "20,000 events" "$(cat "$WORK/reply")" '{"data":{"accepted":20000,"rejected":0,*'
+    each=$((($(metric skald_process_resident_memory_bytes) - before) / 20))
+    [ "$each" -lt 10000000 ] || fail "1000 events need $each bytes of memory"
+    echo "1000 events: $each bytes of memory"
+}
+
 # Paths that nobody has, and hundreds of subscriptions, add a bounded number of series.
 test_bounded() {
     local before after n
@@ -181,6 +194,7 @@ test_histograms
 test_document
 test_promtool
 test_openmetrics
+test_memory
 test_traceparent
 test_bounded
 test_ready
