@@ -163,10 +163,10 @@ skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now)
     uint64_t high, low;
 
     maker_step(maker, now);
-    high = maker->last_ms << 16 | maker->counter >> 30;
-    low = (maker->counter & ((UINT64_C(1) << 30) - 1)) << 32 | random_next(maker) >> 32;
+    high = maker->last_ms << 16 | UINT64_C(7) << 12 | maker->counter >> 30;
+    low = UINT64_C(1) << 63 | (maker->counter & ((UINT64_C(1) << 30) - 1)) << 32 |
+          random_next(maker) >> 32;
     half_put(uuid.bytes, high);
     half_put(uuid.bytes + 8, low);
-    uuid_mark(&uuid, 7);
     return uuid;
 }

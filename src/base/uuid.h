@@ -4,6 +4,7 @@
 #define SKI_BASE_UUID_H
 
 #include <skald/base.h>
+#include <string.h>
 
 // ski_uuid_maker: zero it, seed it with random bytes. One thread at a time. Within one millisecond
 // a 42-bit counter rises; the clock going back does not make ids fall.
@@ -14,6 +15,14 @@ typedef struct ski_uuid_maker {
 
 void ski_uuid_seed(ski_uuid_maker *maker, const uint8_t random[16]);
 skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now);
+
+static inline bool ski_uuid_is_given(skald_uuid uuid)
+{
+    uint64_t halves[2];
+
+    memcpy(halves, uuid.bytes, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+}
 
 static inline uint64_t ski_uuid_half(const uint8_t bytes[8])
 {

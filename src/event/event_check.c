@@ -80,6 +80,11 @@ static bool text_is_plain(skald_str text)
         memcpy(&word, text.ptr + i, sizeof(word));
         odd |= word | (word - ones * '!') | (word + ones); // a top bit: >= 0x80, < '!', 0x7f
     }
+    if (i && i < text.len) { // the end once more, with what lies before it
+        memcpy(&word, text.ptr + text.len - sizeof(word), sizeof(word));
+        odd |= word | (word - ones * '!') | (word + ones);
+        i = text.len;
+    }
     for (; i < text.len; i++) {
         unsigned char byte = (unsigned char)text.ptr[i];
         if (byte < '!' || byte >= 0x7f) return false;
@@ -216,11 +221,10 @@ skald_err ski_event_check_names(const skald_event *event, size_t data_bytes_max,
 
 static skald_err json_check(const char *field, skald_json json, skald_error *reterr_error)
 {
-    skald_error inner = {0};
-
     // A program's own: what comes from strangers went through the parser, whatever its length.
     if (!json.ptr || (json.len <= SKI_JSON_PLAIN_BYTES_MAX && ski_json_plain(json)))
         return SKALD_OK;
+    skald_error inner = {0};
     skald_err err = ski_json_door_check(json, false, &inner);
 
     return err ? skald_fail_at(reterr_error, err, field, "%s: %s", field, inner.text) : SKALD_OK;

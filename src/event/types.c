@@ -53,7 +53,10 @@ ski_name *ski_names_find(const skald_types *types, skald_str text)
 {
     const name_table *table =
         atomic_load_explicit(&((skald_types *)types)->table, memory_order_acquire);
-    uint64_t hash = name_hash(text);
+    uint64_t hash;
+
+    if (!ski_names_newest(types)) return NULL;
+    hash = name_hash(text);
 
     for (uint32_t at = (uint32_t)hash & table->mask;; at = (at + 1) & table->mask) {
         ski_name *name =
@@ -161,11 +164,15 @@ void skald_types_strict(skald_types *types, bool strict)
     atomic_store(&types->strict, strict);
 }
 
+bool ski_types_are_strict(const skald_types *types)
+{
+    return atomic_load_explicit(&((skald_types *)types)->strict, memory_order_relaxed);
+}
+
 skald_err ski_types_admit(const skald_types *types, skald_str name, skald_error *reterr_error)
 {
-    if (!atomic_load_explicit(&((skald_types *)types)->strict, memory_order_relaxed) ||
-        ski_names_find(types, name) || ski_str_begins(name, SKALD_STR("system.")) ||
-        ski_str_begins(name, SKALD_STR("audit.")))
+    if (!ski_types_are_strict(types) || ski_names_find(types, name) ||
+        ski_str_begins(name, SKALD_STR("system.")) || ski_str_begins(name, SKALD_STR("audit.")))
         return SKALD_OK;
     skald_str meant = skald_types_closest(types, name);
 

@@ -17,6 +17,8 @@ bool ski_types_look(const skald_types *types, skald_str name, ski_type_look *ret
 skald_err ski_types_admit(const skald_types *types, skald_str name, skald_error *reterr_error)
     SKALD_CHECK;
 
+bool ski_types_are_strict(const skald_types *types);
+
 // ski_types_change adds names to a type, as skald_types_put, in steps: when everything has been
 // checked, keep is called with what the type will be; only if it succeeds is it so. Other changes
 // wait meanwhile, looking does not.

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    segment_bytes_default = 128 * 1024 * 1024,
+    segment_bytes_default = 64 * 1024 * 1024,
     append_bytes_default = 64 * 1024 * 1024,
     dedup_events_default = 16 * 1000 * 1000,
     stream_metas_default = 250 * 1000,
@@ -259,11 +259,11 @@ void ski_store_ids_give(skald_store *store, skald_event *events, size_t count, s
 {
     size_t i = 0;
 
-    while (i < count && skald_uuid_given(events[i].id)) i++;
+    while (i < count && ski_uuid_is_given(events[i].id)) i++;
     if (i == count) return;
     ski_mutex_lock(&store->mutex);
     for (; i < count; i++)
-        if (!skald_uuid_given(events[i].id)) events[i].id = ski_uuid_v7(&store->ids, now);
+        if (!ski_uuid_is_given(events[i].id)) events[i].id = ski_uuid_v7(&store->ids, now);
     ski_mutex_unlock(&store->mutex);
 }
 

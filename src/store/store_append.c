@@ -38,20 +38,38 @@ static int id_compare_pointers(const void *a, const void *b)
     return id_compare(*(const skald_event *const *)a, *(const skald_event *const *)b);
 }
 
-// ids_rise: those that one maker gave do, and then none stands twice. Not given ones do not count.
-static bool ids_rise(const skald_store_batch *batch)
+static bool event_reserved(const skald_event *event)
 {
+    return ski_reserved(event->stream) || ski_reserved(event->type);
+}
+
+// What one look at the events of a batch tells.
+typedef struct events_look {
+    uint64_t bytes; // of their texts
+    bool reserved;  // a name is the store's own
+    bool given;     // every id is
+    bool rise;      // those given do, as one maker gives them, and then none stands twice
+} events_look;
+
+static events_look events_look_at(const skald_store_batch *batch)
+{
+    events_look look = {.given = true, .rise = true};
     const skald_event *last = NULL;
 
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
 
-        if (!skald_uuid_given(event->id)) continue;
-        if (last && memcmp(last->id.bytes, event->id.bytes, sizeof(event->id.bytes)) >= 0)
-            return false;
+        assert(!event->transient);
+        look.bytes += ski_event_text_bytes(event);
+        look.reserved |= event_reserved(event);
+        if (!ski_uuid_is_given(event->id)) {
+            look.given = false;
+            continue;
+        }
+        if (last && ski_uuid_order(last->id, event->id) >= 0) look.rise = false;
         last = event;
     }
-    return true;
+    return look;
 }
 
 static const skald_event *twice_by_pairs(const skald_store_batch *batch)
@@ -71,7 +89,6 @@ static skald_err batch_twice(const skald_store_batch *batch, const skald_event *
     size_t count = 0;
 
     *ret_event = NULL;
-    if (ids_rise(batch)) return SKALD_OK;
     if (batch->event_count <= twice_by_pairs_max) {
         *ret_event = twice_by_pairs(batch);
         return SKALD_OK;
@@ -101,27 +118,21 @@ static skald_err expects_check(const skald_store_batch *batch)
     return SKALD_OK;
 }
 
-static bool event_reserved(const skald_event *event)
-{
-    return ski_reserved(event->stream) || ski_reserved(event->type);
-}
-
 // batch_check: what can be said without the driver. Events have been checked, each, by the caller.
 static skald_err batch_check(const skald_store *store, const skald_store_batch *batch,
-                             bool reserved)
+                             bool reserved, events_look *ret_look)
 {
-    const skald_event *twice;
-    uint64_t bytes = 0;
+    const skald_event *twice = NULL;
+    events_look look;
+    uint64_t bytes;
 
     if (!batch->event_count && !batch->value_count) return SKALD_EINVALID;
     if ((unsigned)batch->durability > SKALD_MEMORY) return SKALD_EINVALID;
     if (batch->event_count > SKALD_APPEND_EVENTS_MAX) return SKALD_ETOOBIG;
     if (batch->value_count > SKI_STORE_VALUES_MAX) return SKALD_ETOOBIG;
-    for (size_t i = 0; i < batch->event_count; i++) {
-        assert(!batch->events[i].transient);
-        if (!reserved && event_reserved(&batch->events[i])) return SKALD_EINVALID;
-        bytes += ski_event_text_bytes(&batch->events[i]);
-    }
+    look = events_look_at(batch);
+    bytes = look.bytes;
+    if (look.reserved && !reserved) return SKALD_EINVALID;
     for (size_t i = 0; i < batch->value_count; i++) {
         const skald_store_value *value = &batch->values[i];
 
@@ -133,19 +144,24 @@ static skald_err batch_check(const skald_store *store, const skald_store_batch *
     if (bytes > SKALD_APPEND_BYTES_MAX || bytes > store->options.append_bytes_max)
         return SKALD_ETOOBIG;
     SKALD_TRY(expects_check(batch));
-    SKALD_TRY(batch_twice(batch, &twice));
-    return twice ? SKALD_EINVALID : SKALD_OK;
+    if (!look.rise) SKALD_TRY(batch_twice(batch, &twice));
+    if (twice) return SKALD_EINVALID;
+    *ret_look = look;
+    return SKALD_OK;
 }
 
-static void batch_stamp(skald_store *store, skald_store_batch *batch)
+static void batch_stamp(skald_store *store, skald_store_batch *batch, const events_look *look)
 {
-    skald_time now = ski_store_now(store);
+    skald_time now = 0; // asked for once, and only where it is wanted
 
-    ski_store_ids_give(store, batch->events, batch->event_count, now);
+    if (!look->given) {
+        now = ski_store_now(store);
+        ski_store_ids_give(store, batch->events, batch->event_count, now);
+    }
     for (size_t i = 0; i < batch->event_count; i++) {
         skald_event *event = &batch->events[i];
 
-        if (!event->occurred_at) event->occurred_at = now;
+        if (!event->occurred_at) event->occurred_at = now ? now : (now = ski_store_now(store));
         if (!event->version) event->version = 1;
         if (!event->data.len) event->data = SKALD_STR("null");
         if (!event->tenant.ptr) event->tenant = SKALD_STR("");
@@ -275,11 +291,13 @@ static skald_err batch_swap(skald_store *store, skald_store_batch *batch, bool *
 static skald_err batch_prepare(skald_store *store, skald_store_batch *batch, bool reserved,
                                bool *ret_swapped)
 {
+    events_look look;
+
     assert(batch->done);
     *ret_swapped = false;
     if (store->options.read_only) return SKALD_EREADONLY;
-    SKALD_TRY(batch_check(store, batch, reserved));
-    batch_stamp(store, batch);
+    SKALD_TRY(batch_check(store, batch, reserved, &look));
+    batch_stamp(store, batch, &look);
     if (!atomic_load(&store->rules_count)) return SKALD_OK;
     SKALD_TRY(batch_tombstoned(store, batch));
     return batch_swap(store, batch, ret_swapped);

@@ -9,6 +9,7 @@
 #include "store/memory/memory_store.h"
 
 #include "base/alloc.h"
+#include "base/uuid.h"
 #include "store/content.h"
 
 #include <string.h>
@@ -40,8 +41,10 @@ static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
 
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
-        uint64_t position = ski_memory_ids_find(memory, event->tenant, event->id);
         skald_event first;
+
+        if (ski_uuid_order(event->id, memory->ids.highest) > 0) continue; // most are
+        uint64_t position = ski_memory_ids_find(memory, event->tenant, event->id);
 
         if (!position) continue;
         ski_memory_slot_get(ski_memory_slot_at(memory, position), position, &first);
@@ -167,9 +170,28 @@ static void texts_link(ski_memory *memory, ski_memory_texts *texts)
     memory->texts_bytes += texts->size;
 }
 
-// events_store copies the events behind the others and indexes them; count is not moved yet.
+// event_store puts an event at position and tells it, and the indexes, so.
+static skald_err event_store(ski_memory *memory, uint64_t position, skald_event *event,
+                             ski_memory_texts *texts, char **at)
+{
+    ski_memory_slot *slot = ski_memory_slot_at(memory, position);
+
+    if (position % SKI_MEMORY_CHUNK_EVENTS == 1)
+        memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]->highest_before =
+            memory->ids.highest;
+    *at = ski_memory_slot_put(slot, event, texts, *at);
+    slot->recorded_at = memory->recorded_last;
+    SKALD_TRY(event_index(memory, position));
+    event->position = position;
+    event->stream_version = slot->stream_version;
+    event->recorded_at = slot->recorded_at;
+    return SKALD_OK;
+}
+
+// events_store copies the events behind the others; count is not moved yet.
 static skald_err events_store(ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
 {
+    skald_time now = memory->host->clock->now(memory->host->clock->context);
     uint64_t position = memory->count;
     ski_memory_texts *texts;
     char *at;
@@ -181,57 +203,38 @@ static skald_err events_store(ski_memory *memory, const skald_store_batch *batch
     texts->size = bytes;
     texts->events = (uint32_t)batch->event_count;
     at = texts->bytes;
-    for (size_t i = 0; i < batch->event_count; i++) {
-        if (position++ % SKI_MEMORY_CHUNK_EVENTS == 0)
-            memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]->highest_before =
-                memory->ids.highest;
-        at =
-            ski_memory_slot_put(ski_memory_slot_at(memory, position), &batch->events[i], texts, at);
-        if (event_index(memory, position)) goto nomem;
-    }
+    if (now > memory->recorded_last) memory->recorded_last = now;
+    for (size_t i = 0; i < batch->event_count; i++)
+        if (event_store(memory, ++position, &batch->events[i], texts, &at)) goto nomem;
     texts_link(memory, texts);
     return SKALD_OK;
 
 nomem:
-    while (--position > memory->count) event_unindex(memory, position);
+    while (--position > memory->count) {
+        skald_event *event = &batch->events[position - memory->count - 1];
+
+        event_unindex(memory, position);
+        event->position = event->stream_version = 0;
+        event->recorded_at = 0;
+    }
     ski_free(texts);
     return SKALD_ENOMEM;
 }
 
-// batch_give tells the batch its numbers; nothing here can fail.
-static void batch_give(ski_memory *memory, skald_store_batch *batch)
-{
-    skald_time now = memory->host->clock->now(memory->host->clock->context);
-
-    if (now < memory->recorded_last) now = memory->recorded_last;
-    memory->recorded_last = now;
-    for (size_t i = 0; i < batch->event_count; i++) {
-        uint64_t position = memory->count + 1 + i;
-        ski_memory_slot *stored = ski_memory_slot_at(memory, position);
-
-        stored->recorded_at = now;
-        batch->events[i].position = position;
-        batch->events[i].stream_version = stored->stream_version;
-        batch->events[i].recorded_at = now;
-    }
-    memory->count += batch->event_count;
-}
-
-static skald_err batch_store(ski_memory *memory, skald_store_batch *batch)
+static skald_err batch_store(ski_memory *memory, const skald_store_batch *batch,
+                             const brought *bytes)
 {
     ski_memory_change *plan = NULL;
-    brought bytes;
     skald_err err;
 
-    SKALD_TRY(batch_measure(batch, &bytes));
-    if (!has_room(memory, batch, bytes.all)) return SKALD_EFULL;
+    if (!has_room(memory, batch, bytes->all)) return SKALD_EFULL;
     SKALD_TRY(ski_memory_values_plan(&memory->values, batch->values, batch->value_count, &plan));
-    err = events_store(memory, batch, bytes.texts);
+    err = events_store(memory, batch, bytes->texts);
     if (err) {
         ski_memory_values_cancel(&memory->values, plan, batch->value_count);
         return err;
     }
-    batch_give(memory, batch);
+    memory->count += batch->event_count;
     ski_memory_values_apply(&memory->values, plan, batch->value_count);
     return SKALD_OK;
 }
@@ -249,13 +252,15 @@ skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
     ski_memory *memory = driver;
     skald_err told, err = SKALD_OK;
     bool stored = false;
+    brought bytes;
 
+    SKALD_TRY(batch_measure(batch, &bytes));
     ski_mutex_lock(&memory->order);
     ski_mutex_lock(&memory->data);
     told = batch_known(memory, batch);
     if (!told && !batch->appended.repeated) told = batch_expects(memory, batch);
     if (!told && !batch->appended.repeated) {
-        err = batch_store(memory, batch);
+        err = batch_store(memory, batch, &bytes);
         stored = !err && batch->event_count;
     }
     if (!told && !err) batch_sum_up(batch);

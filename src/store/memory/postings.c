@@ -95,6 +95,7 @@ static const ski_memory_list *list_new(ski_memory_postings *postings, uint64_t h
                               .hash = hash,
                               .positions = positions,
                               .count = 1,
+                              .last = position,
                               .size = positions_first};
     if (ski_map_put(&postings->map, hash, slot, list_hash, postings)) goto nomem;
     postings->count++;
@@ -116,7 +117,7 @@ const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, sk
 
     if (slot == SKI_MAP_NONE) return list_new(postings, hash, tenant, name, position);
     list = &postings->lists[slot];
-    assert(!list->count || list->positions[list->count - 1] < position);
+    assert(list->last < position);
     if (list->count == list->size) {
         uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
 
@@ -126,6 +127,7 @@ const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, sk
         list->size *= 2;
     }
     list->positions[list->count++] = position;
+    list->last = position;
     return list;
 }
 
@@ -136,7 +138,8 @@ void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, s
 
     assert(slot != SKI_MAP_NONE);
     list = &postings->lists[slot];
-    if (--list->count || list->swept) return;
+    list->last = --list->count ? list->positions[list->count - 1] : 0;
+    if (list->count || list->swept) return;
     assert(slot == postings->count - 1);
     ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
     postings->bytes -= sizeof(*list) + tenant.len + name.len + list->size * sizeof(uint32_t);

@@ -14,6 +14,7 @@ typedef struct ski_memory_list {
     uint64_t hash;
     uint32_t *positions;
     uint32_t count, size; // a list comes with its first position; swept, it may hold none
+    uint32_t last;        // the highest there ever was: the end of positions lies far away
     bool swept;           // positions were taken out: it stays, also when nothing is in it
 } ski_memory_list;
 
