@@ -36,7 +36,6 @@ static void conn_closed(uv_handle_t *handle)
     if (conn->touched) touch_dropped(conn);
     ski_tls_free(conn->tls);
     ski_free(conn->cipher);
-    ski_free(conn->rest);
     ski_free(conn);
     ski_http_count(http, SKI_COUNT_CONNECTIONS, -1);
     ski_http_settle(http);
@@ -70,6 +69,7 @@ void ski_conn_cut(ski_conn *conn)
     ski_deadline_clear(&conn->read_deadline);
     ski_deadline_clear(&conn->write_deadline);
     exchanges_dropped(conn);
+    ski_conn_drop_rest(conn);
     if (conn->refused) http->refused_now--;
     uv_close((uv_handle_t *)&conn->stream, conn_closed);
 }
@@ -211,9 +211,7 @@ void ski_conn_goodbye(ski_conn *conn)
 {
     ski_conn_read_no_more(conn);
     exchanges_dropped(conn);
-    ski_free(conn->rest);
-    conn->rest = NULL;
-    conn->rest_len = conn->rest_at = 0;
+    ski_conn_drop_rest(conn);
     conn->lingering = true;
     if (conn->tls) ski_secure_goodbye(conn);
     if (conn->closing) return;

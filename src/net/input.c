@@ -545,8 +545,17 @@ void ski_conn_feed(ski_conn *conn, skald_str bytes)
         return;
     }
     conn->rest_at = 0;
-    conn->rest_len = bytes.len - took;
+    conn->rest_len = conn->rest_charged = bytes.len - took;
+    ski_http_count(conn->http, SKI_COUNT_UNSENT, (int64_t)conn->rest_charged);
     memcpy(conn->rest, bytes.ptr + took, conn->rest_len);
+}
+
+void ski_conn_drop_rest(ski_conn *conn)
+{
+    ski_http_count(conn->http, SKI_COUNT_UNSENT, -(int64_t)conn->rest_charged);
+    ski_free(conn->rest);
+    conn->rest = NULL;
+    conn->rest_len = conn->rest_at = conn->rest_charged = 0;
 }
 
 void ski_conn_take_rest(ski_conn *conn)
@@ -562,8 +571,5 @@ void ski_conn_take_rest(ski_conn *conn)
         conn->rest_len -= took;
     }
     if (conn->rest_len < had) head_grew(conn);
-    if (conn->rest_len > 0 && !conn->last_reply) return;
-    ski_free(conn->rest);
-    conn->rest = NULL;
-    conn->rest_len = 0;
+    if (conn->rest_len == 0 || conn->last_reply) ski_conn_drop_rest(conn);
 }

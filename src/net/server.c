@@ -168,6 +168,12 @@ static void slow_conn_cut(ski_conn *conn)
     ski_conn_cut(conn);
 }
 
+// lies: whole replies of it are counted, or what came behind.
+static bool lies(const ski_conn *conn)
+{
+    return conn->unsent_bytes > 0 || conn->rest_charged > 0;
+}
+
 // writers_cut cuts those whose clients have taken nothing for stood_ms, who stood for longest
 // first. Who has taken something goes to the end, so is met again behind all others. What only
 // streams is let be: none of it is counted here.
@@ -179,7 +185,7 @@ static void writers_cut(ski_http *http, uint64_t stood_ms)
     for (ski_deadline *at = list->next; at != list && unsent_beyond(http); at = next) {
         next = at->next;
         if (at->at_ms + stood_ms > until_ms) return;
-        if (at->conn->unsent_bytes == 0) continue;
+        if (!lies(at->conn)) continue;
         if (!ski_conn_progressed(at->conn)) {
             slow_conn_cut(at->conn);
         } else if (next == list) {
@@ -188,14 +194,15 @@ static void writers_cut(ski_http *http, uint64_t stood_ms)
     }
 }
 
-// waiting_cut cuts those who let replies lie behind a request of theirs that is not over.
+// waiting_cut cuts those who let replies, or more requests, lie behind one that is not over.
 static void waiting_cut(ski_http *http)
 {
     ski_conn *next;
 
     for (ski_conn *conn = http->conns; conn != NULL && unsent_beyond(http); conn = next) {
         next = conn->next;
-        if (conn->unsent_bytes > 0 && !conn->first->answered) slow_conn_cut(conn);
+        if (!lies(conn) || !conn->first || conn->first->answered) continue;
+        slow_conn_cut(conn);
     }
 }
 

@@ -206,7 +206,7 @@ struct ski_conn {
     size_t unsent_bytes;                 // of whole replies in line
     size_t unsettled_bytes;              // of those made since the loop settled last
     char *rest;                          // read but not fed yet
-    size_t rest_len, rest_at;
+    size_t rest_len, rest_at, rest_charged;
     uint64_t discarded_bytes; // while lingering
     size_t progress_bytes;    // of the body since its deadline was set
     size_t unsent_seen;       // libuv's queue when the write deadline was set
@@ -306,7 +306,7 @@ struct ski_http {
     uint64_t heartbeat_at_ms;
     int64_t date_s;
     uint64_t date_seen_ms; // of libuv's clock
-    char date[40]; // "Date: …\r\n"
+    char date[40];         // "Date: …\r\n"
     bool draining, settling, finished;
     char *read_buffer;
     char *tls_buffer; // what one read decrypts to; NULL: without TLS
@@ -369,6 +369,7 @@ extern const ski_codec_sink ski_conn_sink;    // what the codec tells of a conne
 bool ski_conn_can_take(const ski_conn *conn); // more input
 void ski_conn_feed(ski_conn *conn, skald_str bytes);
 void ski_conn_take_rest(ski_conn *conn); // goes on with what waits in rest
+void ski_conn_drop_rest(ski_conn *conn);
 // ski_conn_refuse_last answers what is being read with a problem, and the connection ends with
 // that. Also while a handler is being fed: that one then holds an orphan.
 void ski_conn_refuse_last(ski_conn *conn, const skald_error *error);
