@@ -30,6 +30,16 @@ export async function publishes_in_every_way(page, url) {
   await page.getByRole('button', {name: 'Publish', exact: true}).click();
   await page.getByText(/sent to live readers, and not kept/).waitFor();
   assert.equal((await api(url, 'GET', '/api/streams/crate-1')).body.data.length, 2);
+  await page.getByLabel(/^Keep it/).check();
+  await page.getByLabel('Say that it is done when').selectOption('memory');
+  await page.getByRole('button', {name: 'Publish', exact: true}).click();
+  await page.getByText(/crate-1 is now at version 3/).waitFor();
+  const lines = '{"type": "crate.counted", "data": 1}\n{"tpe": "crate.counted"}\n{"type": "crate.counted", "data": 3}\n';
+  await page.getByRole('button', {name: 'A file', exact: true}).click();
+  await page.getByLabel(/^A file with an event/).setInputFiles({name: 'crates.ndjson', mimeType: 'application/x-ndjson', buffer: Buffer.from(lines)});
+  await page.getByRole('button', {name: 'Publish', exact: true}).click();
+  await page.getByText(/2 events stored, up to position .*; 1 line rejected/).waitFor();
+  await page.getByText(/line 2: .*did you mean 'type'/).waitFor();
 }
 
 export async function keeps_what_it_is_told(page, url) {
@@ -37,8 +47,10 @@ export async function keeps_what_it_is_told(page, url) {
   await page.goto(`${url}/#/streams/till-1?version=2`);
   await page.getByRole('button', {name: 'Keep one of version 2'}).click();
   await page.getByLabel('The state at version 2').fill('{"step": 2, "counted": true}');
+  await page.getByLabel('Form').fill('3');
   await page.getByRole('button', {name: 'Keep it'}).click();
   await page.getByText('A snapshot of version 2 is kept.').waitFor();
+  assert.equal((await api(url, 'GET', '/api/streams/till-1/snapshot')).body.data.schemaVersion, 3);
   await page.locator('.state-table').getByText('counted').waitFor();
   await page.getByLabel('Newest events kept').fill('1');
   await page.getByRole('button', {name: 'Save', exact: true}).click();
@@ -52,6 +64,15 @@ export async function keeps_what_it_is_told(page, url) {
   await sure.getByRole('button', {name: 'Delete'}).click();
   await page.getByText('till-1 is deleted.').waitFor();
   assert.equal((await api(url, 'POST', '/api/events', {type: 'till.counted', stream: 'till-1'})).status, 409);
+  await page.goto(`${url}/#/streams/till-1`);
+  await page.getByText('Closed for ever').waitFor();
+  await page.goto(`${url}/#/streams/till-2`);
+  await page.getByText('No such stream').waitFor();
+  await page.getByLabel('Newest events kept').fill('7'); // before there are any
+  await page.getByRole('button', {name: 'Save', exact: true}).click();
+  await page.getByRole('dialog').getByRole('button', {name: 'Save'}).click();
+  await page.getByText('What is kept is changed.').first().waitFor();
+  assert.equal((await api(url, 'GET', '/api/streams/till-2/metadata')).body.data.maxCount, 7);
 }
 
 // The work of a pull group by hand, then its end.
@@ -67,6 +88,7 @@ export async function works_by_hand(page, url) {
   await hand.locator('li', {hasText: 'door-1'}).getByRole('button', {name: 'Acknowledge'}).click();
   await page.getByText('Acknowledged.').waitFor();
   await hand.getByLabel(/^Reason/).fill('the key is lost');
+  await hand.getByLabel('Comes again after, s').fill('0.2');
   await hand.locator('li', {hasText: 'door-2'}).getByRole('button', {name: 'Give back'}).click();
   await page.getByText('Given back: it comes again.').waitFor();
   await page.getByText(/the key is lost/).waitFor();
@@ -115,6 +137,9 @@ export async function names_types(page, url) {
   await page.getByRole('dialog').getByRole('button', {name: 'Never keep them'}).click();
   await page.getByText('boat.seen is not kept any more.').waitFor();
   assert.equal((await publish(url, [{type: 'boat.seen'}]))[0].position, null);
+  await page.getByRole('button', {name: 'Keep them'}).click();
+  await page.getByText('boat.seen is kept from now on.').waitFor();
+  assert.ok((await publish(url, [{type: 'boat.seen'}]))[0].position);
   await page.goto(`${url}/#/types`);
   await page.getByRole('button', {name: 'For other programs'}).click();
   await page.getByRole('region', {name: 'The contract'}).getByText(/interface/).waitFor();
@@ -246,4 +271,7 @@ export async function operates(page, url) {
     await documents.getByLabel('Show').selectOption(path);
     await documents.getByRole('region', {name: 'The document'}).getByText(shown).first().waitFor();
   }
+  await documents.getByLabel('Or what the API has at').fill('/api/events?type=system.startup&limit=1');
+  await documents.getByRole('button', {name: 'Read'}).click();
+  await documents.getByRole('region', {name: 'The document'}).getByText('"$platform"').waitFor();
 }

@@ -89,6 +89,8 @@ async function deletes_a_stream(page, url) {
   await sure.getByRole('button', {name: 'Delete'}).click();
   await page.getByText('draft-1 is deleted.').waitFor();
   assert.equal((await api(url, 'GET', '/api/streams/draft-1')).status, 404);
+  await page.goto(`${url}/#/streams/draft-1`);
+  await page.getByText('Deleted', {exact: true}).waitFor();
 }
 
 async function replays(page, url) {

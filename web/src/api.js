@@ -60,7 +60,7 @@ async function send(method, path, {query, body, headers, signal: abort, media} =
   try {
     reply = await fetch(path + query_of(query), {
       method, headers: all, signal: abort, cache: 'no-store', credentials: 'omit',
-      body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+      body: body === undefined || typeof body === 'string' || body instanceof Blob ? body : JSON.stringify(body),
     });
   } catch (error) {
     if (error.name === 'AbortError' || error.name === 'TimeoutError') throw error;

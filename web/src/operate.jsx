@@ -8,6 +8,7 @@ import {attempt, Check, Choice, confirm, copy, Dialog, Empty, Input, Json, Panel
 import {bytes_text, count_text, instant_of, plural} from './text.js';
 
 const scopes = [['events:read', 'read events'], ['events:publish', 'publish events'], ['metrics', 'read metrics'], ['admin', 'everything: subscriptions, streams, schemas, keys']];
+const hour_ms = 3_600_000; // what the server knows of a key's last use
 const words_of = (text) => text.split(/[\s,]+/).filter(Boolean);
 
 function NewKey({close, first}) {
@@ -83,7 +84,7 @@ export function Keys() {
                     <td>{one.name || <code>{one.id}</code>}</td>
                     <td>{one.scopes.map((scope) => <span key={scope} class="chip">{scope}</span>)}</td>
                     <td class="faint">{[one.tenantId && `tenant ${one.tenantId}`, ...(one.types ?? []), ...(one.streams ?? [])].filter(Boolean).join(', ') || 'nothing'}</td>
-                    <td>{one.usedAt ? <Time at={one.usedAt} ago /> : <span class="faint">never</span>}</td>
+                    <td>{one.usedAt ? Date.now() - new Date(one.usedAt) < hour_ms ? 'within the hour' : <Time at={one.usedAt} ago /> : <span class="faint">never</span>}</td>
                     <td>{one.expiresAt ? <Time at={one.expiresAt} /> : <span class="faint">—</span>}</td>
                     <td>{one.revokedAt ? <span class="faint">revoked</span> : <button class="danger" onClick={() => revoke(one)}>Revoke</button>}</td>
                   </tr>
@@ -223,10 +224,17 @@ const documents = [
 // Documents: what the server says as JSON, for those who will read it by program.
 export function Documents() {
   const [path, set_path] = useState(documents[0][0]);
+  const [text, set_text] = useState(path);
+  const choose = (next) => { set_path(next); set_text(next); };
   const {data, error} = useLoad((signal) => get(path, {}, signal), [path]);
+  const known = documents.some(([one]) => one === path);
   return (
     <Panel title="Documents" side={<button onClick={() => copy(curl_of(path), 'The curl command')}>Copy as curl</button>}>
-      <Choice label="Show" value={path} set={set_path} options={documents} />
+      <form class="bar inline" onSubmit={(e) => { e.preventDefault(); choose(text.trim()); }}>
+        <Choice label="Show" value={path} set={choose} options={known ? documents : [...documents, [path, 'another']]} />
+        <Input label="Or what the API has at" value={text} set={set_text} required pattern="/.*" placeholder="/api/streams?limit=5" />
+        <button type="submit">Read</button>
+      </form>
       <Problem error={error} what="this document" />
       {data && <Json value={data} label="The document" />}
     </Panel>

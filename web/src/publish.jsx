@@ -2,15 +2,15 @@
 // Publish by hand: an event by its parts, one or many as JSON, or a test event that business handlers are
 // not given.
 import {useEffect, useState} from 'preact/hooks';
-import {call, get, path_of} from './api.js';
+import {call, get, path_of, query_of} from './api.js';
 import {curl_of} from './event.jsx';
 import {route, to} from './route.js';
-import {Area, attempt, Check, Choice, copy, Head, Input, Panel, Problem, Switch, Time, Type, TypeInput, useLoad} from './ui.jsx';
+import {Area, attempt, Check, Choice, copy, Field, Head, Input, Panel, Problem, Switch, Time, Type, TypeInput, useLoad} from './ui.jsx';
 import {instant_of, parse_json, plural} from './text.js';
 
 const empty = {
   type: '', stream: '', data: '{\n  "total": 99\n}', expected: '', correlation: '', causation: '', tags: '', metadata: '', later: '',
-  until: '', version: '', priority: '', tenant: '', kept: true,
+  until: '', version: '', priority: '', tenant: '', ack: '', kept: true,
 };
 const waiting_max = 1000; // of one reply
 const waiting_every_ms = 2000; // they go when their time comes, and are there a moment after they were published
@@ -89,6 +89,7 @@ function Parts({form, set, test}) {
             <Input label="Tenant" value={form.tenant} set={set('tenant')} hint="nothing: your key’s" />
             <Input label="Version of the schema" inputmode="numeric" pattern="[0-9]*" value={form.version} set={set('version')} hint="nothing: 1" />
             <Area label="Metadata" value={form.metadata} set={set('metadata')} rows={4} error={form.metadata && metadata.problem} />
+            <Choice label="Say that it is done when" value={form.ack} set={set('ack')} options={answers} />
             <div class="wide"><Check label="Keep it (else only who follows now is given it)" value={form.kept} set={set('kept')} /></div>
           </div>
         </details>}
@@ -96,7 +97,24 @@ function Parts({form, set, test}) {
   );
 }
 
-const ways = [['event', 'An event'], ['json', 'As JSON'], ['test', 'A test event']];
+// Lines: a file with an event on each line, as `skald export` writes it. It is sent as it is, however long.
+function Lines({set_file, done}) {
+  return (
+    <>
+      <Field label="A file with an event as JSON on each line" hint="as skald export writes it" wide>
+        {(id) => <input id={id} type="file" required accept=".ndjson,.jsonl,.json,.txt,application/x-ndjson" onChange={(e) => set_file(e.currentTarget.files[0])} data-search />}
+      </Field>
+      {done &&
+        <div class="wide">
+          <p class={done.rejected ? 'warning' : 'published'} role="status">{plural(done.accepted, 'event')} stored{done.lastPosition ? `, up to position ${done.lastPosition}` : ''}; {plural(done.rejected, 'line')} rejected.</p>
+          {done.errors.length > 0 && <ul class="problem">{done.errors.map((one) => <li key={one.line}>line {one.line}: {one.message}</li>)}</ul>}
+        </div>}
+    </>
+  );
+}
+
+const ways = [['event', 'An event'], ['json', 'As JSON'], ['file', 'A file'], ['test', 'A test']];
+const answers = [['', 'it is on the disk'], ['written', 'it is written, and soon on the disk'], ['memory', 'it is in memory']];
 
 export function PublishView() {
   const {query} = route.value;
@@ -116,14 +134,18 @@ export function PublishView() {
     }), set_error);
   }, [like]);
   const test = way === 'test';
+  const [file, set_file] = useState(null);
+  const [lines, set_lines] = useState(null); // what became of a file
   const whole = parse_json(text);
-  const bad = way === 'json' ? whole.problem : parse_json(form.data || 'null').problem || (!test && parse_json(form.metadata || 'null').problem);
+  const bad = way === 'file' ? false : way === 'json' ? whole.problem : parse_json(form.data || 'null').problem || (!test && parse_json(form.metadata || 'null').problem);
   const path = test ? '/api/events/test' : '/api/events';
-  const body = bad ? null : way === 'json' ? whole.value : body_of(form, test);
+  const body = bad || way === 'file' ? null : way === 'json' ? whole.value : body_of(form, test);
+  const ack = way === 'event' ? form.ack : '';
   const choose = (next) => {
     if (next === 'json' && form.type) set_text(JSON.stringify([body_of(form, false)], null, 2));
     set_way(next);
     set_done(null);
+    set_lines(null);
     set_error(null);
   };
   const publish = async (e) => {
@@ -132,27 +154,30 @@ export function PublishView() {
     set_busy(true);
     set_error(null);
     set_done(null);
+    set_lines(null);
     try {
-      const reply = await call('POST', path, {body});
-      set_done(test ? {many: 1, one: {id: reply.eventId, position: reply.position, correlationId: reply.correlationId}}
+      const reply = way === 'file' ? await call('POST', path, {body: file, media: 'application/x-ndjson', signal: new AbortController().signal}) : await call('POST', path, {body, query: {ack}});
+      if (way === 'file') set_lines(reply.data);
+      else set_done(test ? {many: 1, one: {id: reply.eventId, position: reply.position, correlationId: reply.correlationId}}
         : {many: reply.data.length, one: reply.data[0], later: Boolean(body.deliverAt), tenant: [body].flat()[0].tenantId});
     } catch (caught) {
       set_error(caught);
     }
     set_busy(false);
   };
-  const about = {event: 'One event, by hand.', json: 'An event, or an array of them that is stored as a whole or not at all.', test: 'Live readers see it; business handlers are not given it.'}[way];
+  const about = {event: 'One event, by hand.', json: 'An event, or an array of them that is stored as a whole or not at all.', file: 'Many events at once: what is wrong is refused by its line, the rest is stored.', test: 'Live readers see it; business handlers are not given it.'}[way];
   return (
     <>
       <Head title="Publish" about={about} />
       <Panel>
         <form class="grid publish" onSubmit={publish}>
           <div class="wide"><Switch label="What to publish" options={ways} value={way} set={choose} /></div>
-          {way === 'json' ? <Area label="Events as JSON" value={text} set={set_text} rows={14} error={whole.problem} /> : <Parts form={form} set={set} test={test} />}
+          {way === 'json' ? <Area label="Events as JSON" value={text} set={set_text} rows={14} error={whole.problem} />
+            : way === 'file' ? <Lines set_file={set_file} done={lines} /> : <Parts form={form} set={set} test={test} />}
           {error && <div class="wide"><Problem error={error} /></div>}
           <div class="actions wide">
             <button type="submit" class="main" disabled={Boolean(bad) || busy}>{test ? 'Publish the test event' : 'Publish'}</button>
-            <button type="button" disabled={Boolean(bad)} onClick={() => copy(curl_of(path, 'POST', body), 'The curl command')}>Copy as curl</button>
+            {way !== 'file' && <button type="button" disabled={Boolean(bad)} onClick={() => copy(curl_of(path + query_of({ack}), 'POST', body), 'The curl command')}>Copy as curl</button>}
           </div>
         </form>
         {done && <Done {...done} />}

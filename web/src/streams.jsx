@@ -203,10 +203,11 @@ function Metadata({stream, again}) {
 function Snapshot({stream, version, now, again}) {
   const kept = stream.snapshot;
   const [text, set_text] = useState(null); // null: nobody edits
+  const [form, set_form] = useState(String(kept?.schemaVersion ?? 1));
   const parsed = parse_json(text ?? 'null');
   const save = async (e) => {
     e.preventDefault();
-    const body = {streamVersion: version, data: parsed.value};
+    const body = {streamVersion: version, schemaVersion: Number(form), data: parsed.value};
     if (!parsed.problem && await attempt(`A snapshot of version ${version} is kept.`, () => call('PUT', path_of('api', 'streams', stream.name, 'snapshot'), {body, query: {tenantId: stream.tenantId}}))) {
       set_text(null);
       again();
@@ -223,6 +224,7 @@ function Snapshot({stream, version, now, again}) {
         : <form onSubmit={save}>
             <Area label={`The state at version ${version}`} value={text} set={set_text} rows={8} error={parsed.problem}
                   hint="Programs that keep snapshots believe it: give what they would have made." />
+            <Input label="Form" inputmode="numeric" pattern="[1-9][0-9]*" required value={form} set={set_form} hint="the version of what it is made of, which readers ask for" />
             <div class="actions end"><button type="button" onClick={() => set_text(null)}>Cancel</button>
               <button type="submit" class="main" disabled={Boolean(parsed.problem)}>Keep it</button></div>
           </form>}
@@ -264,6 +266,22 @@ function Delete({stream, close}) {
   );
 }
 
+// Missing: a stream without events, which may have been deleted, and may have been told what to keep.
+function Missing({name, tenantId}) {
+  const {data, again} = useLoad((signal) => get(path_of('api', 'streams', name, 'metadata'), {tenantId}, signal), [name, tenantId]);
+  const {deleted, tombstoned} = data?.data ?? {};
+  return (
+    <>
+      <Empty title={tombstoned ? 'Closed for ever' : deleted ? 'Deleted' : 'No such stream'}>
+        <p>{tombstoned ? 'It was deleted, and nobody can write to it again.' : deleted ? 'Its events are hidden. Who writes to it again begins at the next version.'
+          : 'It has no events, or they belong to another tenant.'} <a href={to('streams')}>All streams</a></p>
+        {!tombstoned && <p><a class="button" href={to('publish', {stream: name, tenant: tenantId})}>Append an event</a></p>}
+      </Empty>
+      {data && !tombstoned && <Panel title="What is kept"><Metadata key={JSON.stringify(data)} stream={{name, tenantId, metadata: data.data}} again={again} /></Panel>}
+    </>
+  );
+}
+
 export function StreamView({parts}) {
   const name = parts[0];
   const {query} = route.value;
@@ -284,7 +302,7 @@ export function StreamView({parts}) {
     return (
       <>
         <Head title={name} />
-        {error.status === 404 ? <Empty title="No such stream"><p>It has no events: perhaps they were deleted, or belong to another tenant. <a href={to('streams')}>All streams</a></p></Empty> : <Problem error={error} />}
+        {error.status === 404 ? <Missing name={name} tenantId={tenant} /> : <Problem error={error} />}
       </>
     );
   }

@@ -9,6 +9,7 @@ export function Take({name, again}) {
   const [taken, set_taken] = useState([]);
   const [count, set_count] = useState('1');
   const [reason, set_reason] = useState('');
+  const [delay, set_delay] = useState('0');
   const path = (what) => path_of('api', 'subscriptions', name, what);
   const take = async (e) => {
     e.preventDefault();
@@ -36,6 +37,7 @@ export function Take({name, again}) {
         <Input label="Deliveries" inputmode="numeric" pattern="[1-9][0-9]{0,2}" required value={count} set={set_count} />
         <button type="submit">Take</button>
         {taken.length > 0 && <Input label="Reason, when given back" value={reason} set={set_reason} placeholder="the printer is out of paper" />}
+        {taken.length > 0 && <Input label="Comes again after, s" inputmode="decimal" pattern="[0-9]+([.][0-9]+)?" value={delay} set={set_delay} />}
       </form>
       {taken.length > 0
         ? <ul class="cards">
@@ -48,7 +50,7 @@ export function Take({name, again}) {
                 </div>
                 <div class="actions">
                   <button class="main" onClick={() => end(one, 'ack', {}, 'Acknowledged.')}>Acknowledge</button>
-                  <button onClick={() => end(one, 'nack', {delayMs: 0, ...(reason.trim() ? {reason: reason.trim()} : {})}, 'Given back: it comes again.')}>Give back</button>
+                  <button onClick={() => end(one, 'nack', {delayMs: Math.round(Number(delay) * 1000) || 0, ...(reason.trim() ? {reason: reason.trim()} : {})}, 'Given back: it comes again.')}>Give back</button>
                 </div>
               </li>
             ))}

@@ -156,12 +156,15 @@ export function TypeView({parts}) {
     const sure = await confirm({title: `Never keep ${one.type}?`, danger: true, action: 'Never keep them', text: 'From now on its events reach who follows at that moment, and nobody else: they are not stored.'});
     if (sure && await attempt(`${one.type} is not kept any more.`, () => call('PUT', path_of('api', 'types', one.type), {body: {persistent: false}}))) again();
   };
+  const kept = async () => {
+    if (await attempt(`${one.type} is kept from now on.`, () => call('PUT', path_of('api', 'types', one.type), {body: {persistent: true}}))) again();
+  };
   return (
     <>
       <Head title={one.type} about={`${plural(one.count ?? 0, 'event')}${one.persistent === false ? ', never kept: live readers only' : ''}`}>
         <a class="button" href={to('events', {type: one.type})}>Its events</a>
         <a class="button" href={to('publish', {type: one.type})}>Publish one</a>
-        {one.persistent !== false && <button class="danger" onClick={unkept}>Keep none</button>}
+        {one.persistent !== false ? <button class="danger" onClick={unkept}>Keep none</button> : <button onClick={kept}>Keep them</button>}
       </Head>
       <Problem error={types.error} what="types" />
       <Panel title="Names">
