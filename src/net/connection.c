@@ -28,6 +28,20 @@ static void touch_dropped(ski_conn *conn)
     *at = conn->flush_next;
 }
 
+static void rest_uncharge(ski_conn *conn)
+{
+    ski_http_count(conn->http, SKI_COUNT_UNSENT, -(int64_t)conn->rest_charged);
+    conn->rest_charged = 0;
+}
+
+void ski_conn_drop_rest(ski_conn *conn)
+{
+    rest_uncharge(conn);
+    ski_free(conn->rest);
+    conn->rest = NULL;
+    conn->rest_len = conn->rest_at = 0;
+}
+
 static void conn_closed(uv_handle_t *handle)
 {
     ski_conn *conn = (ski_conn *)handle;
@@ -36,6 +50,7 @@ static void conn_closed(uv_handle_t *handle)
     if (conn->touched) touch_dropped(conn);
     ski_tls_free(conn->tls);
     ski_free(conn->cipher);
+    ski_conn_drop_rest(conn);
     ski_free(conn);
     ski_http_count(http, SKI_COUNT_CONNECTIONS, -1);
     ski_http_settle(http);
@@ -69,7 +84,7 @@ void ski_conn_cut(ski_conn *conn)
     ski_deadline_clear(&conn->read_deadline);
     ski_deadline_clear(&conn->write_deadline);
     exchanges_dropped(conn);
-    ski_conn_drop_rest(conn);
+    rest_uncharge(conn); // the codec may be reading it: it is freed later
     if (conn->refused) http->refused_now--;
     uv_close((uv_handle_t *)&conn->stream, conn_closed);
 }

@@ -225,9 +225,10 @@ typedef struct ski_http_options {
     uint64_t bodies_bytes_max;       // 256 MiB of all buffered bodies together; 503
     uint64_t heads_bytes_max;   // 128 MiB of all heads together, whole or not; beyond it the oldest
                                 // of those that are not are cut, then 503
-    uint64_t unsent_bytes_max;  // 256 MiB of whole replies that wait for their clients to read;
-                                // beyond it those are cut who have not read for longest, then
-                                // who lets them lie behind a request that is not over
+    uint64_t unsent_bytes_max;  // 256 MiB of whole replies that wait for their clients to read, and
+                                // of requests that wait for those before them; beyond it those are
+                                // cut who have not read for longest, then who lets them lie behind
+                                // a request that is not over
     uint64_t streams_bytes_max; // 128 MiB that wait in all streams; a write then fails with FULL
     uint32_t header_timeout_ms; // 10000 from the first byte to the last of a head; 408
     uint32_t body_timeout_ms;   // 30000 without progress; 408

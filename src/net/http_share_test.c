@@ -326,6 +326,16 @@ static void unsent_wait(fixture *fix, uint64_t min)
     assert_true(counters.unsent_bytes_now >= min);
 }
 
+static void unsent_gone(fixture *fix)
+{
+    uint64_t until = now_ms() + client_wait_s * 1000;
+    ski_http_counters counters;
+
+    do ski_http_counters_get(fix->http, &counters);
+    while (counters.unsent_bytes_now && now_ms() < until);
+    assert_int_equal(counters.unsent_bytes_now, 0);
+}
+
 // client_pass reads that many bytes at least, or to the end.
 static size_t client_pass(client *one, size_t min)
 {
@@ -400,6 +410,41 @@ static void test_unsent_behind(void **state)
     fixture_stop(&fix);
 }
 
+// Requests that wait behind one that is not over are as what is not read: counted together, and
+// beyond the limit they make way. Who asks for one thing at a time is served.
+static void test_rest_together(void **state)
+{
+    (void)state;
+    enum { limit = 256 * 1024, clients_max = 64, behind = 48 * 1024 };
+    static char text[behind] = "POST /keep HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n";
+    client many[clients_max];
+    fixture fix;
+    ski_http_counters counters;
+    unsigned count = 0;
+
+    for (size_t len = strlen(text); len + 40 < sizeof text; len += strlen(text + len))
+        (void)snprintf(text + len, 40, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    fixture_start(&fix, (ski_http_options){.unsent_bytes_max = limit});
+    do {
+        assert_true(count < clients_max);
+        many[count] = client_open(fix.port);
+        client_send_bytes(&many[count++], text, strlen(text));
+        gate_wait(&fix.arrived, count);
+        client one = client_open(fix.port); // its answer comes behind the count
+        client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        client_expect(&one, 200, "hello");
+        client_close(&one);
+        ski_http_counters_get(fix.http, &counters);
+        assert_true(counters.unsent_bytes_now <= limit);
+    } while (counters.timeouts < 2);
+    for (unsigned i = 0; i < count; i++) {
+        client_close(&many[i]);
+        answer(&fix, i);
+    }
+    unsent_gone(&fix);
+    fixture_stop(&fix);
+}
+
 static void loop_blocks(void *context)
 {
     fixture *fix = context;
@@ -471,10 +516,11 @@ static void test_never_settled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heads_together),   cmocka_unit_test(test_heads_under_way),
-        cmocka_unit_test(test_heads_of_rest),    cmocka_unit_test(test_unsent_together),
-        cmocka_unit_test(test_unsent_others),    cmocka_unit_test(test_unsent_behind),
-        cmocka_unit_test(test_answers_in_order), cmocka_unit_test(test_never_settled),
+        cmocka_unit_test(test_heads_together), cmocka_unit_test(test_heads_under_way),
+        cmocka_unit_test(test_heads_of_rest),  cmocka_unit_test(test_unsent_together),
+        cmocka_unit_test(test_unsent_others),  cmocka_unit_test(test_unsent_behind),
+        cmocka_unit_test(test_rest_together),  cmocka_unit_test(test_answers_in_order),
+        cmocka_unit_test(test_never_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -550,14 +550,6 @@ void ski_conn_feed(ski_conn *conn, skald_str bytes)
     memcpy(conn->rest, bytes.ptr + took, conn->rest_len);
 }
 
-void ski_conn_drop_rest(ski_conn *conn)
-{
-    ski_http_count(conn->http, SKI_COUNT_UNSENT, -(int64_t)conn->rest_charged);
-    ski_free(conn->rest);
-    conn->rest = NULL;
-    conn->rest_len = conn->rest_at = conn->rest_charged = 0;
-}
-
 void ski_conn_take_rest(ski_conn *conn)
 {
     if (conn->held && !must_wait(conn, conn->reading)) reading_begins(conn);

@@ -338,6 +338,7 @@ void ski_conn_touch(ski_conn *conn);    // to be continued when the loop settles
 void ski_conn_continue(ski_conn *conn); // writes what can be written, reads on, sets deadlines
 void ski_conn_cut(ski_conn *conn);      // closes at once; its exchanges go, or become orphans
 void ski_conn_goodbye(ski_conn *conn);  // the last reply is out
+void ski_conn_drop_rest(ski_conn *conn);
 void ski_conn_expired(ski_conn *conn, ski_deadline_kind kind);
 // progressed: its client took something since the write deadline was set, which is set anew.
 bool ski_conn_progressed(ski_conn *conn);
@@ -369,7 +370,6 @@ extern const ski_codec_sink ski_conn_sink;    // what the codec tells of a conne
 bool ski_conn_can_take(const ski_conn *conn); // more input
 void ski_conn_feed(ski_conn *conn, skald_str bytes);
 void ski_conn_take_rest(ski_conn *conn); // goes on with what waits in rest
-void ski_conn_drop_rest(ski_conn *conn);
 // ski_conn_refuse_last answers what is being read with a problem, and the connection ends with
 // that. Also while a handler is being fed: that one then holds an orphan.
 void ski_conn_refuse_last(ski_conn *conn, const skald_error *error);
