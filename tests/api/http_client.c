@@ -57,6 +57,12 @@ void api_world_open_with(api_world *world, const ski_api_options *options)
     begin(world);
 }
 
+void api_world_open_over(api_world *world, skald_store *take_store)
+{
+    *world = (api_world){.store = take_store};
+    begin(world);
+}
+
 void api_world_close(api_world *world)
 {
     end(world);

@@ -16,6 +16,8 @@ typedef struct api_world {
 
 void api_world_open(api_world *world);
 void api_world_open_with(api_world *world, const ski_api_options *options);
+// api_world_open_over is api_world_open over another store, which is the world's from then on.
+void api_world_open_over(api_world *world, skald_store *take_store);
 void api_world_close(api_world *world);
 // api_world_reopen ends API and bus and begins them anew over the same store, as a restart does.
 void api_world_reopen(api_world *world);
