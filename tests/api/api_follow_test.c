@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Following the log over HTTP: Server-Sent Events, and pull groups.
 #include "api/http_client.h"
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "bus/bus.h"
 
@@ -195,6 +196,58 @@ static void followers_share_and_miss_nothing(void **state)
     test_free(text);
 }
 
+// One publish of more than a feed takes at once: its audience waits for room, in the middle of it.
+static void a_burst_is_larger_than_the_feed(void **state)
+{
+    enum { count = 40, bytes = 64 * 1024, size = 10 * 1024 * 1024 };
+    char *text = test_calloc(1, size);
+    skald_buf body = {.bytes_max = size};
+    int fd = follow(*state, "?type=big.*", "");
+
+    assert_true(api_read_until(fd, text, size, "id: 0\n"));
+    for (int i = 0; i < count; i++)
+        assert_false(ski_buf_print(&body, "%s{\"type\":\"big.made\",\"data\":\"%0*d\"}",
+                                   i ? "," : "[", bytes, 7));
+    assert_false(skald_buf_put(&body, SKALD_STR("]")));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(api_ask(*state, "POST", "/api/events", "application/json",
+                                 ski_buf_str(&body), NULL)
+                             ->status,
+                         201);
+    assert_true(api_read_until(fd, text, size, "id: 120\n"));
+    each_once(text, 1, 3 * count - 1);
+    close(fd);
+    skald_buf_fini(&body);
+    test_free(text);
+}
+
+// Memory that is refused while a client begins or is given what was: it is told, cut, or given it
+// all the same; an event is never passed over.
+static void without_memory_nothing_is_passed_over(void **state)
+{
+    enum { count = 5, size = 64 * 1024, tries = 50 };
+    const api_world *world = *state;
+    char *text = test_calloc(1, size);
+    int whole = 0, told = 0;
+
+    publish(world, count);
+    for (uint64_t n = 1; n <= tries; n++) {
+        text[0] = 0;
+        ski_alloc_fail_at(n);
+        int fd = follow(world, "?after=0", "Connection: close\r\n");
+        bool all = api_read_until(fd, text, size, "id: 5\n");
+        ski_alloc_fail_at(0);
+        close(fd);
+        each_once(text, 1, all ? count - 1 : 0);
+        whole += all;
+        told += !all;
+    }
+    assert_int_equal(whole + told, tries);
+    assert_in_range(whole, 1, tries);
+    assert_in_range(told, 1, tries);
+    test_free(text);
+}
+
 static void post_numbered(const api_world *world, int n, bool kept)
 {
     char body[128];
@@ -382,6 +435,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(streams_what_was_and_what_comes),
         ROW(a_slow_client_lags_and_misses_nothing),
+        ROW(a_burst_is_larger_than_the_feed),
+        ROW(without_memory_nothing_is_passed_over),
         ROW(followers_share_and_miss_nothing),
         ROW(changing_over_doubles_and_loses_nothing),
         ROW(a_group_takes_in_order_and_acknowledges),
