@@ -273,5 +273,5 @@ export async function operates(page, url) {
   }
   await documents.getByLabel('Or what the API has at').fill('/api/events?type=system.startup&limit=1');
   await documents.getByRole('button', {name: 'Read'}).click();
-  await documents.getByRole('region', {name: 'The document'}).getByText('"$platform"').waitFor();
+  await documents.getByRole('region', {name: 'The document'}).getByText('"nextCursor"').first().waitFor();
 }
