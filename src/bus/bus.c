@@ -44,17 +44,21 @@ void ski_bus_lock(skald_bus *bus)
     ski_mutex_lock(&bus->lock);
 }
 
+void ski_bus_timer_at(skald_bus *bus, ski_timer *timer, uint64_t due_ns)
+{
+    if (ski_timers_set(&bus->timers, timer, due_ns)) ski_bus_stir(bus);
+}
+
 void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms)
 {
-    if (ski_timers_set(&bus->timers, timer, ski_bus_now_ns(bus) + delay_ms * SKI_NS_PER_MS))
-        ski_bus_stir(bus);
+    ski_bus_timer_at(bus, timer, ski_bus_now_ns(bus) + delay_ms * SKI_NS_PER_MS);
 }
 
 skald_err ski_bus_timers_reserve(skald_bus *bus, uint32_t deliveries_more, uint32_t asides)
 {
     uint32_t deliveries = bus->chunk_count * SKI_CHUNK_DELIVERIES + deliveries_more;
 
-    return ski_timers_reserve(&bus->timers, deliveries + bus->subscriptions_max + asides);
+    return ski_timers_reserve(&bus->timers, deliveries + 2 * bus->subscriptions_max + asides);
 }
 
 static void ready_tell(skald_bus *bus)
@@ -129,7 +133,7 @@ static void bus_locks_init(skald_bus *bus)
 {
     ski_mutex_init(&bus->wake_lock);
     ski_cond_init(&bus->wake);
-    ski_cond_init(&bus->ended);
+    ski_gate_init(&bus->publishes);
     ski_mutex_init(&bus->lock);
     ski_cond_init(&bus->work);
     ski_cond_init(&bus->read);
@@ -165,6 +169,7 @@ static void bus_options(skald_bus *bus, const skald_bus_options *options)
     bus->began_ns = ski_bus_now_ns(bus);
     bus->stepped = options->stepped || !kernel->spawn;
     bus->allowed = bus->threads_max;
+    bus->processors = ski_processors();
     bus->workers_limit = bus->threads_max * (1 + SKI_THREADS_SPARE);
     // Ids must not be those of an earlier run: half of what a generation holds is random.
     kernel->random(kernel->context, &bus->generation_base, sizeof(bus->generation_base));
@@ -192,7 +197,7 @@ static void bus_memory_free(skald_bus *bus)
     ski_cond_fini(&bus->read);
     ski_cond_fini(&bus->work);
     ski_mutex_fini(&bus->lock);
-    ski_cond_fini(&bus->ended);
+    ski_gate_fini(&bus->publishes);
     ski_cond_fini(&bus->wake);
     ski_mutex_fini(&bus->wake_lock);
     ski_free(bus);
@@ -208,7 +213,7 @@ static skald_err bus_memory(skald_bus *bus, const skald_bus_options *options)
     if (!bus->source || !bus->subs || !bus->workers) return SKALD_ENOMEM;
     SKALD_TRY(ski_bus_types_open(bus));
     SKALD_TRY(ski_bus_schemas_open(bus));
-    return ski_timers_reserve(&bus->timers, bus->subscriptions_max);
+    return ski_timers_reserve(&bus->timers, 2 * bus->subscriptions_max);
 }
 
 skald_err skald_bus_new(skald_store *store, const skald_bus_options *options, skald_bus **ret_bus)
@@ -257,18 +262,9 @@ skald_store *ski_bus_store(skald_bus *bus)
 
 static void publishes_end(skald_bus *bus)
 {
-    ski_mutex_lock(&bus->wake_lock);
-    bus->publish_closed = true;
-    while (bus->publishes) {
-        if (bus->kernel->spawn) {
-            ski_cond_wait(&bus->ended, &bus->wake_lock);
-            continue;
-        }
-        ski_mutex_unlock(&bus->wake_lock);
-        ski_store_step(bus->store);
-        ski_mutex_lock(&bus->wake_lock);
-    }
-    ski_mutex_unlock(&bus->wake_lock);
+    ski_gate_shut(&bus->publishes);
+    while (!bus->kernel->spawn && !ski_gate_is_empty(&bus->publishes)) ski_store_step(bus->store);
+    ski_gate_wait(&bus->publishes);
 }
 
 // saves_end waits for checkpoints on their way; no new one is begun.
@@ -356,12 +352,13 @@ void ski_bus_drop(skald_bus *bus)
 
         if (!sub) continue;
         ski_timers_clear(&bus->timers, &sub->timer);
+        ski_timers_clear(&bus->timers, &sub->pending_timer);
         if (sub->source) ski_hold_drop(sub->source);
         ski_delivery_drop_all(sub);
         ski_asides_fini(sub);
         ski_subscription_free(sub);
     }
-    ski_page_unref(bus, bus->tail_page);
+    ski_tail_pages_drop(bus);
     ski_pages_free(bus, bus->dead_pages);
     ski_mutex_unlock(&bus->lock);
     // Whoever told of an end last may still hold the wake lock.

@@ -290,6 +290,38 @@ static void a_reset_has_all_of_it_come_again(void **state)
     quick_close(&in, &to);
 }
 
+// One processor, and the thread that is at something quick does not come back.
+static void a_quick_one_that_sticks_is_not_counted_on(void **state)
+{
+    static quick to, other;
+    hall in;
+
+    skald_subscription made = quick_begin(&in, &to, 1, *state);
+
+    hall_wait(&in, &to.at.inside, 1);
+    memset(&other, 0, sizeof(other));
+    other.at.in = &in;
+    ski_bus_lock(in.bus);
+    in.bus->processors = 1;
+    ski_bus_leave(in.bus);
+    skald_subscription beside =
+        hall_subscribe(&in, (skald_subscription_options){
+                                .name = "other",
+                                .paused = true,
+                                .handler = {.fn = be_quick, .context = &other, .end = quick_end}});
+
+    ski_bus_lock(in.bus);
+    ski_subscription_find(in.bus, beside.id)->burst = SKI_CLAIMS_MAX;
+    assert_true(ski_subscription_find(in.bus, made.id)->callers == 1);
+    ski_bus_leave(in.bus);
+    assert_int_equal(skald_subscription_resume(in.bus, beside, NULL), SKALD_OK);
+    hall_wait(&in, &other.count, events);
+    assert_int_equal(quick_count(&to), 0);
+    gate_open(&to.at);
+    hall_wait(&in, &to.count, events);
+    quick_close(&in, &to);
+}
+
 static void how_many_is_found_out(void **state)
 {
     static quick to;
@@ -330,6 +362,7 @@ int main(void)
         BOTH(nothing_begins_after_a_pause),
         BOTH(what_was_had_back_comes_to_the_next),
         BOTH(a_reset_has_all_of_it_come_again),
+        BOTH(a_quick_one_that_sticks_is_not_counted_on),
         cmocka_unit_test_prestate(how_many_is_found_out, &claims),
     };
 

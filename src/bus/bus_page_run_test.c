@@ -225,6 +225,7 @@ static skald_outcome end_early(story *of, const skald_delivery *delivery)
     behind.id += UINT64_C(1) << SKI_DELIVERY_BITS;
     assert_int_equal(skald_delivery_end(bus, before, SKALD_RETRY, 0, NULL), SKALD_ESTALE);
     assert_int_equal(skald_delivery_end(bus, behind, SKALD_RETRY, 0, NULL), SKALD_ESTALE);
+    assert_non_null(followed(of)->run); // nothing of it has come to that
     assert_int_equal(skald_delivery_end(bus, delivery->id, SKALD_RETRY, 5, "no"), SKALD_OK);
     assert_int_equal(skald_delivery_end(bus, delivery->id, SKALD_ACK, 0, NULL), SKALD_ESTALE);
     return SKALD_ACK; // the first answer stands

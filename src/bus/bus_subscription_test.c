@@ -497,6 +497,62 @@ static void checkpoints_do_not_keep_the_tail_busy(void **state)
     rig_close(&on);
 }
 
+static uint32_t pages_kept(const skald_bus *bus)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) count += bus->tail_pages[i].page != NULL;
+    return count;
+}
+
+// One that is just behind goes on with what the tail has read; what lies further back it reads.
+static void pages_of_the_tail_serve_those_just_behind(void **state)
+{
+    static notes quick, narrow;
+    rig in;
+
+    (void)state;
+    rig_open(&in);
+    memset(&quick, 0, sizeof(quick));
+    memset(&narrow, 0, sizeof(narrow));
+    narrow.outcome = SKALD_PENDING;
+    skald_subscription_options options = rig_options("quick", &quick);
+
+    rig_subscribe(&in, &options);
+    options = rig_options("narrow", &narrow);
+    options.in_flight_max = 1;
+    rig_subscribe(&in, &options);
+    const ski_subscription *sub = ski_name_find(in.bus, SKALD_STR("narrow"));
+
+    for (uint32_t i = 0; i < 3; i++) {
+        rig_publish(&in, "a.made", NULL);
+        rig_run(&in);
+        // A turn at which there is something to do, as there is while events come.
+        in.bus->busy = 1;
+    }
+    assert_int_equal(narrow.count, 1);
+    assert_int_equal(pages_kept(in.bus), 2); // those of the turns
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(narrow.count, i);
+        assert_int_equal(skald_delivery_end(in.bus, narrow.ids[i - 1], SKALD_ACK, 0, NULL),
+                         SKALD_OK);
+        bool served = sub->in_flight == 1; // at once: nothing had to be read
+        assert_true(served == (i < 3));
+        rig_run(&in);
+    }
+    NOTED(&narrow, 1, 2, 3);
+    assert_true(sub->live);
+    for (uint32_t i = 0; i < 3 * SKI_TAIL_PAGES; i++) {
+        rig_publish(&in, "a.made", NULL);
+        rig_run(&in);
+    }
+    assert_int_equal(pages_kept(in.bus), SKI_TAIL_PAGES);
+    in.bus->busy = 0;
+    rig_run(&in);
+    assert_int_equal(pages_kept(in.bus), 0);
+    rig_close(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +571,7 @@ int main(void)
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(checkpoints_do_not_keep_the_tail_busy),
+        cmocka_unit_test(pages_of_the_tail_serve_those_just_behind),
     };
 
     return cmocka_run_group_tests(tests, arena_made, arena_gone);

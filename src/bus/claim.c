@@ -3,10 +3,10 @@
 //
 // Of a subscription whose handler is quick a worker takes several deliveries under one hold of the
 // lock, calls the handler for each, and tells how all of them ended under the next. How many is
-// found out: burst doubles while that many took no more than quick_ns, and falls to one when they
-// did. What was claimed and does not run can be had back at any moment, by a subscription that
-// stops, and by the dispatcher when a call takes long (workers_look): what has not begun is ready
-// again, what is done is ended. So a handler that sticks holds up nothing but its own delivery.
+// found out: burst doubles while that many took no more than quick_ns, and falls when they did.
+// What was claimed and does not run can be had back at any moment, by a subscription that stops,
+// and by the dispatcher when a call takes long (workers_look): what has not begun is ready again,
+// what is done is ended. So a handler that sticks holds up nothing but its own delivery.
 //
 // Invariants:
 //   1. turn of a claim goes from CLAIMED to BEGUN (by its worker, without the lock) or to RETURNED
@@ -24,7 +24,7 @@
 
 enum { CLAIMED, BEGUN, DONE, ENDED, RETURNED };
 
-enum { quick_ns = 100000 };
+enum { quick_ns = 100000, slow_ns = 1000000 };
 
 static void claims_take(ski_worker *worker, ski_delivery *first)
 {
@@ -33,6 +33,7 @@ static void claims_take(ski_worker *worker, ski_delivery *first)
 
     worker->claim_count = 0;
     do {
+        assert(worker->claim_count < SKI_CLAIMS_MAX);
         ski_call *call = &worker->claims[worker->claim_count++];
 
         ski_call_begin(call, delivery, sub->handler.context, worker->scratch);
@@ -51,28 +52,32 @@ static bool claim_begins(ski_call *call)
 }
 
 // claim_end ends a call that is done, if nobody has. With the lock.
-static bool claim_end(ski_call *call)
+static bool claim_end(ski_call *call, uint64_t now_ns)
 {
     uint8_t turn = DONE;
     bool ends = atomic_compare_exchange_strong(&call->turn, &turn, ENDED);
 
-    if (ends) ski_call_end(call);
+    if (ends) ski_call_end(call, now_ns);
     return ends;
 }
 
 static void burst_set(ski_subscription *sub, uint32_t count, uint64_t took_ns)
 {
-    if (took_ns > quick_ns || sub->internal || sub->once)
+    if (took_ns > slow_ns || sub->internal || sub->once)
         sub->burst = 1;
+    else if (took_ns > quick_ns)
+        sub->burst = (count + 1) / 2;
     else if (count >= sub->burst && sub->burst < SKI_CLAIMS_MAX)
         sub->burst = sub->burst ? sub->burst * 2 : 2;
+    if (sub->burst > SKI_CLAIMS_MAX) sub->burst = SKI_CLAIMS_MAX;
 }
 
 void ski_worker_returns(ski_worker *worker, ski_subscription *sub)
 {
     sub->callers--;
     sub->slow -= worker->slow;
-    worker->slow = false;
+    worker->bus->quick -= worker->quick;
+    worker->slow = worker->quick = false;
 }
 
 void ski_claims_run(ski_worker *worker, ski_delivery *first)
@@ -96,12 +101,12 @@ void ski_claims_run(ski_worker *worker, ski_delivery *first)
         assert(!call->later || count == 1);
         atomic_store_explicit(&call->turn, DONE, memory_order_release);
     }
-    uint64_t took_ns = ski_bus_now_ns(bus) - worker->busy_since_ns;
+    uint64_t now_ns = ski_bus_now_ns(bus), took_ns = now_ns - worker->busy_since_ns;
 
     ski_mutex_lock(&bus->lock);
     ski_worker_returns(worker, sub);
     worker->claim_count = 0;
-    for (uint32_t i = 0; i < count; i++) (void)claim_end(&worker->claims[i]);
+    for (uint32_t i = 0; i < count; i++) (void)claim_end(&worker->claims[i], now_ns);
     burst_set(sub, count, took_ns);
     ski_calls_after(sub);
     skald_arena_reset(worker->scratch);
@@ -124,6 +129,7 @@ static bool runs_break(skald_bus *bus, ski_subscription *sub)
 
 bool ski_claims_return(skald_bus *bus, ski_subscription *sub)
 {
+    uint64_t now_ns = ski_bus_now_ns(bus);
     bool ended = runs_break(bus, sub);
 
     for (uint32_t i = 0; i < bus->worker_count; i++) {
@@ -135,7 +141,7 @@ bool ski_claims_return(skald_bus *bus, ski_subscription *sub)
         for (uint32_t j = 0; j < worker->claim_count && worker->claim_count > 1; j++) {
             uint8_t turn = CLAIMED;
 
-            if (claim_end(&worker->claims[j]))
+            if (claim_end(&worker->claims[j], now_ns))
                 ended = true;
             else if (atomic_compare_exchange_strong(&worker->claims[j].turn, &turn, RETURNED))
                 ski_call_undo(&worker->claims[j]);

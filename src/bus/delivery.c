@@ -458,6 +458,8 @@ void ski_delivery_lose(ski_subscription *sub)
     if (sub->buckets) memset(sub->buckets, 0, (sub->bucket_mask + 1) * sizeof(*sub->buckets));
     ski_delivery_each(sub, lose_one);
     sub->pending = sub->retrying = sub->ready_count = 0;
+    sub->pending_first = sub->pending_last = NULL;
+    ski_timers_clear(&sub->bus->timers, &sub->pending_timer);
     memset(sub->ready, 0, sizeof(sub->ready));
 }
 
@@ -479,5 +481,7 @@ void ski_delivery_drop_all(ski_subscription *sub)
     ski_delivery_each(sub, window_leave);
     assert(!sub->in_flight);
     sub->ready_count = sub->retrying = 0;
+    sub->pending_first = sub->pending_last = NULL;
+    ski_timers_clear(&sub->bus->timers, &sub->pending_timer);
     memset(sub->ready, 0, sizeof(sub->ready));
 }

@@ -11,7 +11,8 @@
 //   1. In the ring of runnables: exactly those with something ready, or a page to be run, a free
 //      place among their workers_max, and neither pulled, halted, ended, stopped nor in a run.
 //   2. If something may run and a thread is idle, one has been signalled: whoever takes a delivery
-//      calls the next.
+//      calls the next. Or it is quick, and each processor has a thread at something quick, which
+//      takes it next; one that proves slow is not counted on (workers_look).
 #include "bus/engine.h"
 
 #include "base/alloc.h"
@@ -70,10 +71,12 @@ static void worker_start(skald_bus *bus)
                  skald_err_name(err), NULL);
 }
 
-// worker_call finds a thread for what is runnable.
-static void worker_call(skald_bus *bus)
+// worker_call finds a thread for what is runnable. What is quick waits for a thread that is at
+// something quick, if all processors have one: more of them would only be in each other's way.
+static void worker_call(skald_bus *bus, const ski_subscription *sub)
 {
     if (bus->stepped || bus->quit) return;
+    if (bus->quick >= bus->processors && sub->burst >= SKI_CLAIMS_QUICK) return;
     if (bus->idle_workers) {
         if (!bus->called) ski_cond_signal(&bus->work);
         bus->called = true; // one is enough: it calls the next
@@ -97,7 +100,7 @@ void ski_runnable_look(ski_subscription *sub)
         ski_link_leave(&sub->runnable);
     } else {
         ski_link_append(&sub->bus->runnable, &sub->runnable);
-        if (may_run(sub)) worker_call(sub->bus);
+        if (may_run(sub)) worker_call(sub->bus, sub);
     }
 }
 
@@ -136,8 +139,12 @@ static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delive
     worker->busy_with = sub;
     worker->busy_since_ns = ski_bus_now_ns(bus);
     worker->reported = false;
+    worker->quick = sub->burst >= SKI_CLAIMS_QUICK;
+    bus->quick += worker->quick;
     bus->busy++;
-    if (runnable_first(bus)) worker_call(bus);
+    ski_subscription *next = runnable_first(bus);
+
+    if (next) worker_call(bus, next);
     if (delivery)
         ski_claims_run(worker, delivery);
     else
@@ -192,6 +199,8 @@ static void call_is_slow(ski_worker *worker)
 
     worker->slow = true;
     sub->slow += first;
+    worker->bus->quick -= worker->quick; // it does not come back soon
+    worker->quick = false;
     if (first || returned) ski_calls_after(sub);
 }
 
@@ -211,7 +220,9 @@ static void workers_look(skald_bus *bus)
     }
     bus->allowed = bus->threads_max + stuck;
     if (bus->allowed > bus->workers_limit) bus->allowed = bus->workers_limit;
-    if (runnable_first(bus)) worker_call(bus);
+    const ski_subscription *next = runnable_first(bus);
+
+    if (next) worker_call(bus, next);
 }
 
 static void subscription_due(ski_subscription *sub)
@@ -233,6 +244,8 @@ static bool timers_run(skald_bus *bus)
         if (!timer) return false;
         if (timer->kind == SKI_TIMER_SUBSCRIPTION)
             subscription_due(SKI_LINKED(timer, ski_subscription, timer));
+        else if (timer->kind == SKI_TIMER_PENDING)
+            ski_pending_due(SKI_LINKED(timer, ski_subscription, pending_timer));
         else if (timer->kind == SKI_TIMER_ASIDE)
             ski_aside_due(SKI_LINKED(timer, ski_aside, timer));
         else

@@ -23,7 +23,7 @@
 #include "bus/match.h"
 #include "bus/timer.h"
 #include "bus/types.h"
-#include "os/thread.h"
+#include "os/gate.h"
 
 #include <stdatomic.h>
 
@@ -39,6 +39,7 @@ enum {
     SKI_CHUNK_DELIVERIES = 64,                   // made at a time, kept for reuse
     SKI_HELD_BYTES_MAX = 8 << 20,    // pages one subscription may hold, beyond which it lags
     SKI_PAGES_BYTES_MAX = 256 << 20, // pages of all; then only those holding nothing read
+    SKI_TAIL_PAGES = 8, // kept for those just behind the tail while there is something to do
     SKI_NAME_BYTES_MAX = 200,
     SKI_FILTER_ITEMS_MAX = 1024, // of each list
     SKI_REASON_BYTES_MAX = 200,
@@ -47,7 +48,8 @@ enum {
     SKI_SCRATCH_BYTES_MAX = 64 << 20, // of a delivery: the largest event, upcast and decoded
     SKI_THREADS_LIMIT = 1024,         // threads_max
     SKI_THREADS_SPARE = 3,            // times threads_max: what may stand in for stuck ones
-    SKI_CLAIMS_MAX = 32,              // deliveries a worker takes at once
+    SKI_CLAIMS_MAX = 128,             // deliveries a worker takes at once
+    SKI_CLAIMS_QUICK = 32,            // so many tell a quick handler
     SKI_RUNS_AFTER = 64,              // calls answered ACK at once, in a row: then runs
 };
 
@@ -69,6 +71,12 @@ typedef struct ski_page {
     struct ski_page *next; // of those to be freed
 } ski_page;
 
+// A page the tail has read, for those just behind it, and what it began after.
+typedef struct ski_tail_page {
+    ski_page *page;
+    uint64_t after;
+} ski_tail_page;
+
 // One subscription's share of a page: what it may hold is counted by these.
 typedef struct ski_hold {
     ski_page *page;
@@ -79,7 +87,7 @@ typedef struct ski_hold {
 // Checkpoints are written; none is begun before the last, that of stop; none any more.
 enum { SKI_SAVES_OPEN, SKI_SAVES_CLOSED, SKI_SAVES_OVER };
 
-enum { SKI_TIMER_DELIVERY, SKI_TIMER_SUBSCRIPTION, SKI_TIMER_ASIDE };
+enum { SKI_TIMER_DELIVERY, SKI_TIMER_SUBSCRIPTION, SKI_TIMER_PENDING, SKI_TIMER_ASIDE };
 
 typedef enum ski_delivery_state {
     SKI_FREE,
@@ -87,14 +95,14 @@ typedef enum ski_delivery_state {
     SKI_READY,
     SKI_STANDS,   // in for the calls of a run
     SKI_RUNNING,  // its handler has been called
-    SKI_PENDING,  // and said that the end comes later; the timer is its timeout
+    SKI_PENDING,  // and said that the end comes later: one of those its subscription waits for
     SKI_RETRYING, // the timer is the next attempt
 } ski_delivery_state;
 
 struct ski_delivery {
     // What every delivery needs comes first: two cache lines.
     const skald_event *event;
-    ski_delivery *next; // in a ready queue, or on the free list
+    ski_delivery *next; // in a ready queue, among the pending, or on the free list
     ski_subscription *subscription;
     ski_hold *hold;
     ski_delivery *older, *newer; // of its subscription, by position
@@ -113,11 +121,12 @@ struct ski_delivery {
     bool exhausted; // it halted its subscription
     bool lost;      // set back while it ran: what it answers is not heard
     uint8_t state;
-    char *early_reason;   // may be NULL
-    ski_aside *aside;     // is released; NULL: from the log
-    char *key_made;       // may be NULL
-    skald_time failed_at; // first; 0: not yet
-    ski_timer timer;
+    char *early_reason;          // may be NULL
+    ski_aside *aside;            // is released; NULL: from the log
+    char *key_made;              // may be NULL
+    skald_time failed_at;        // first; 0: not yet
+    ski_delivery *pended_before; // among the pending
+    ski_timer timer;             // pending: only its time
 };
 
 typedef struct ski_queue {
@@ -201,6 +210,10 @@ struct ski_subscription {
     uint32_t dense;    // events in a row, of those it was offered, that lay close
     uint64_t dense_at; // the last of them
     bool slow_run;     // its last run was slow
+    // Those that are pending, by when they time out, which is the order they came in. The timer is
+    // due no later than the first.
+    ski_delivery *pending_first, *pending_last;
+    ski_timer pending_timer;
     ski_ready ready[SKI_PRIORITIES];
     uint32_t ready_count;
     ski_delivery **buckets; // by key; NULL: no order
@@ -297,6 +310,7 @@ typedef struct ski_worker {
     ski_subscription *busy_with; // its handler runs
     uint64_t busy_since_ns;
     bool slow;     // is counted in slow of its subscription
+    bool quick;    // is counted in quick of the bus
     bool reported; // that it runs longer than it should
 } ski_worker;
 
@@ -324,14 +338,12 @@ struct skald_bus {
     _Atomic uint64_t parked, dead, expired, transient_published, transient_dropped;
     _Atomic uint64_t notices_dropped;
     ski_histogram attempts; // how long they took
+    ski_gate publishes;     // under way; shut when the bus is stopping
 
     // The wake lock.
     ski_mutex wake_lock;
     ski_cond wake;          // the dispatcher's sleep
-    ski_cond ended;         // publishes that end
     ski_subscription *mail; // whose checkpoint append has ended
-    uint32_t publishes;     // under way
-    bool publish_closed;
 
     // The engine lock: the rest.
     ski_mutex lock;
@@ -356,8 +368,8 @@ struct skald_bus {
     uint64_t tail_epoch;   // changes when tail was set anew
     uint64_t tail_checked; // the head at which nothing more was found
     uint64_t tail_swept;   // when checkpoints were last looked through
-    ski_page *tail_page;   // the last one, with what it began after
-    uint64_t tail_page_after;
+    ski_tail_page tail_pages[SKI_TAIL_PAGES]; // the last it read; tail_pages_next: the oldest
+    uint32_t tail_pages_next;
     _Atomic uint32_t live_count; // changed under the lock; watch_head reads it without
 
     size_t page_bytes;
@@ -378,6 +390,8 @@ struct skald_bus {
 
     ski_worker *workers;
     uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
+    uint32_t processors;
+    uint32_t quick;  // workers busy with quick handlers, which come back soon
     bool called;     // a worker has been woken and has not looked yet
     uint32_t active; // deliveries running or pending, runs
     uint64_t runs;   // that have been made
@@ -394,6 +408,7 @@ void ski_bus_lock(skald_bus *bus);
 void ski_bus_leave(skald_bus *bus);   // errands, then unlocks
 void ski_bus_errands(skald_bus *bus); // what must be called without the lock
 void ski_bus_timer_set(skald_bus *bus, ski_timer *timer, uint64_t delay_ms);
+void ski_bus_timer_at(skald_bus *bus, ski_timer *timer, uint64_t due_ns);
 // ski_bus_timers_reserve: room in the heap when there are so many more deliveries, so many records.
 skald_err ski_bus_timers_reserve(skald_bus *bus, uint32_t deliveries_more, uint32_t asides);
 uint64_t ski_bus_now_ns(const skald_bus *bus);
@@ -461,13 +476,14 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
 // ski_call_make: what was to be upcast and cannot be is an outcome without a call.
 void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald_arena *scratch);
 void ski_call_make(ski_call *call, skald_handler_fn *fn);
-void ski_call_end(ski_call *call);
+void ski_call_end(ski_call *call, uint64_t now_ns);
 void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
 void ski_call_passed(ski_call *call, const ski_subscription *sub,
                      const skald_event *event); // acked in a run
 void ski_active_less(skald_bus *bus);
 void ski_delivery_due(ski_delivery *delivery); // its timer
+void ski_pending_due(ski_subscription *sub);   // its timer of those
 // ski_delivery_later is returned by a handler of the bus's own: the delivery is set aside until
 // about->due_at, whose texts are copied when the handler has returned.
 skald_outcome ski_delivery_later(const skald_delivery *delivery, const ski_aside_about *about);
@@ -570,7 +586,9 @@ void ski_live_leave(ski_subscription *sub);
 void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
 
 // tail.c
-bool ski_tail_step(skald_bus *bus);     // one page; false: nothing to do
+bool ski_tail_step(skald_bus *bus);                                // one page; false: nothing to do
+ski_page *ski_tail_page_at(const skald_bus *bus, uint64_t cursor); // one to go on with, or NULL
+void ski_tail_pages_drop(skald_bus *bus);
 bool ski_catch_up_step(skald_bus *bus); // one page of one that lags
 
 // save.c

@@ -90,23 +90,32 @@ static size_t page_index(const ski_page *page, uint64_t position)
     return low;
 }
 
-// live_join goes live if it may. The page the tail read last serves those just behind it, so that
-// catching up ends however fast events come.
+// at_tail: nobody is live, but it is where the tail has just come to.
+static bool at_tail(const ski_subscription *sub)
+{
+    return sub->cursor == sub->bus->tail && sub->cursor &&
+           ski_tail_page_at(sub->bus, sub->cursor - 1);
+}
+
+// live_join goes live if it may. The pages the tail read last serve those just behind it, so that
+// they are read once, and catching up ends however fast events come.
 static bool live_join(ski_subscription *sub)
 {
     skald_bus *bus = sub->bus;
-    const ski_page *page = bus->tail_page;
 
     if (resumes(sub)) return false;
-    if (!bus->live_count) {
-        if (!sub->at_end) return false;
+    bool joins = bus->live_count ? sub->cursor >= bus->tail : at_tail(sub);
+
+    if (!joins && !bus->live_count && sub->at_end) {
         bus->tail = bus->tail_swept = sub->cursor;
         bus->tail_epoch++;
         bus->tail_checked = 0;
-    } else if (sub->cursor < bus->tail) {
-        if (page && sub->cursor >= bus->tail_page_after &&
-            sub->cursor < page->store_page.position_next)
-            ski_source_set(sub, bus->tail_page, page_index(page, sub->cursor), false);
+        joins = true;
+    }
+    if (!joins) {
+        ski_page *page = ski_tail_page_at(bus, sub->cursor);
+
+        if (page) ski_source_set(sub, page, page_index(page, sub->cursor), false);
         return false;
     }
     ski_link_leave(&sub->catching);

@@ -273,7 +273,35 @@ void ski_active_less(skald_bus *bus)
     if (--bus->active == 0 && bus->closing) ski_cond_broadcast(&bus->idle);
 }
 
-static void attempt_pending(ski_delivery *delivery)
+// pending_enter has it wait for its end. As all of a subscription wait as long, a list in the order
+// they came is one by time, and one timer does for it.
+static void pending_enter(ski_delivery *delivery, uint64_t now_ns)
+{
+    ski_subscription *sub = delivery->subscription;
+    ski_delivery *last = sub->pending_last;
+
+    delivery->state = SKI_PENDING;
+    delivery->timer.due_ns = now_ns + sub->retry.timeout_ms * SKI_NS_PER_MS;
+    delivery->next = NULL;
+    delivery->pended_before = last;
+    *(last ? &last->next : &sub->pending_first) = delivery;
+    sub->pending_last = delivery;
+    sub->pending++;
+    if (!last) ski_bus_timer_at(sub->bus, &sub->pending_timer, delivery->timer.due_ns);
+}
+
+static void pending_leave(ski_delivery *delivery)
+{
+    ski_subscription *sub = delivery->subscription;
+    ski_delivery *before = delivery->pended_before, *behind = delivery->next;
+
+    *(before ? &before->next : &sub->pending_first) = behind;
+    *(behind ? &behind->pended_before : &sub->pending_last) = before;
+    sub->pending--;
+    if (!sub->pending_first) ski_timers_clear(&sub->bus->timers, &sub->pending_timer);
+}
+
+static void attempt_pending(ski_delivery *delivery, uint64_t now_ns)
 {
     ski_subscription *sub = delivery->subscription;
 
@@ -282,9 +310,7 @@ static void attempt_pending(ski_delivery *delivery)
         ski_active_less(sub->bus);
         return;
     }
-    delivery->state = SKI_PENDING;
-    sub->pending++;
-    ski_bus_timer_set(sub->bus, &delivery->timer, sub->retry.timeout_ms);
+    pending_enter(delivery, now_ns);
 }
 
 // attempt_lost ends a call of before a reset.
@@ -310,7 +336,7 @@ static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
         delivery_wait(delivery, again_ms);
 }
 
-void ski_call_end(ski_call *noted)
+void ski_call_end(ski_call *noted, uint64_t now_ns)
 {
     ski_delivery *delivery = noted->delivery;
     ski_subscription *sub = delivery->subscription;
@@ -333,7 +359,7 @@ void ski_call_end(ski_call *noted)
                        early_reason);
         ski_free(early_reason);
     } else if (noted->outcome == SKALD_PENDING) {
-        attempt_pending(delivery);
+        attempt_pending(delivery, now_ns);
     } else {
         ski_active_less(sub->bus);
         attempt_settle(delivery, noted->outcome, noted->delay_ms, noted->reason);
@@ -416,7 +442,7 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
     ski_call_make(&call, fn);
     ski_mutex_lock(&bus->lock);
     sub->callers--;
-    ski_call_end(&call);
+    ski_call_end(&call, ski_bus_now_ns(bus));
     ski_calls_after(sub);
     skald_arena_reset(scratch);
 }
@@ -433,12 +459,22 @@ void ski_delivery_due(ski_delivery *delivery)
     }
     assert(delivery->state == SKI_PENDING);
     count(&sub->bus->timed_out, &sub->timed_out);
-    sub->pending--;
+    pending_leave(delivery);
     ski_active_less(sub->bus);
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
     ski_attempt_ends(delivery, reason);
     delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
     ski_calls_after(sub);
+}
+
+void ski_pending_due(ski_subscription *sub)
+{
+    uint64_t now_ns = ski_bus_now_ns(sub->bus);
+
+    if (sub->pending_first && sub->pending_first->timer.due_ns <= now_ns)
+        ski_delivery_due(sub->pending_first);
+    if (sub->pending_first)
+        ski_bus_timer_at(sub->bus, &sub->pending_timer, sub->pending_first->timer.due_ns);
 }
 
 // early_end keeps an answer that came before the handler returned. Fails: STALE (answered already).
@@ -466,8 +502,7 @@ static void answer_pending(ski_delivery *delivery, const answer *with)
 {
     skald_bus *bus = delivery->subscription->bus;
 
-    ski_timers_clear(&bus->timers, &delivery->timer);
-    delivery->subscription->pending--;
+    pending_leave(delivery);
     ski_active_less(bus);
     attempt_settle(delivery, with->outcome, with->delay_ms, with->reason);
 }

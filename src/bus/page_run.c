@@ -71,7 +71,7 @@ static bool plain(const ski_subscription *sub, const skald_event *event)
 static bool smooth(const ski_subscription *sub)
 {
     if (sub->smooth < sub->bus->runs_after || sub->pull || sub->once || sub->internal) return false;
-    if (!sub->bus->stepped && sub->burst < SKI_CLAIMS_MAX) return false;
+    if (!sub->bus->stepped && sub->burst < SKI_CLAIMS_QUICK) return false;
     return !sub->retrying && !sub->pending && !sub->slow && !sub->parked_count &&
            !sub->source_resumes && !ski_held(sub);
 }
@@ -283,7 +283,7 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
     sub->callers++;
     ski_mutex_unlock(&bus->lock);
     run_calls(run, call, calls_max < calls_most ? calls_max : calls_most);
-    uint64_t took_ns = ski_bus_now_ns(bus) - worker->busy_since_ns;
+    uint64_t now_ns = ski_bus_now_ns(bus), took_ns = now_ns - worker->busy_since_ns;
 
     ski_mutex_lock(&bus->lock);
     if (sub->run == run) (void)ski_page_run_break(run);
@@ -291,7 +291,7 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
 
     ski_worker_returns(worker, sub);
     run_pace(sub, calls, took_ns);
-    if (run->calls_on) ski_call_end(call);
+    if (run->calls_on) ski_call_end(call, now_ns);
     ski_page_unref(bus, run->page);
     run->page = NULL;
     ski_calls_after(sub);

@@ -33,26 +33,6 @@ typedef struct inherited {
     skald_str correlation_id, causation_id, tenant, user, role, traceparent;
 } inherited;
 
-// A bus that stops waits for what has entered.
-
-static skald_err publish_enter(skald_bus *bus)
-{
-    ski_mutex_lock(&bus->wake_lock);
-    bool closed = bus->publish_closed;
-
-    if (!closed) bus->publishes++;
-    ski_mutex_unlock(&bus->wake_lock);
-    return closed ? SKALD_ECLOSED : SKALD_OK;
-}
-
-static void publish_leave(skald_bus *bus)
-{
-    ski_mutex_lock(&bus->wake_lock);
-    bus->publishes--;
-    if (bus->publish_closed) ski_cond_broadcast(&bus->ended);
-    ski_mutex_unlock(&bus->wake_lock);
-}
-
 static void publish_count(skald_bus *bus, const skald_store_batch *batch, skald_err err)
 {
     if (err)
@@ -215,7 +195,7 @@ static void publish_done(skald_store_batch *batch, skald_err err)
     if (err) (void)ski_store_batch_fail(batch, err, &published.error);
     made->done(made->context, &published);
     publish_free(made);
-    publish_leave(bus);
+    ski_gate_leave(&bus->publishes); // a bus that stops waits for it
 }
 
 static publish *publish_new(skald_bus *bus, const skald_event *events, size_t count,
@@ -241,7 +221,7 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
     inherited from = inherit(made, options->cause);
     skald_time now = ski_bus_now(bus);
 
-    ski_store_ids_give(bus->store, made->events, count, ski_store_now(bus->store));
+    ski_store_ids_give(bus->store, made->events, count, now);
     for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &from, now);
     return made;
 }
@@ -299,7 +279,7 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
     if (!err && options->append.expect_count > SKALD_APPEND_EXPECTS_MAX)
         err = skald_fail_at(reterr_error, SKALD_ETOOBIG, "expect", "at most %d are possible",
                             (int)SKALD_APPEND_EXPECTS_MAX);
-    if (!err && publish_enter(bus))
+    if (!err && !ski_gate_enter(&bus->publishes))
         err = skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
     if (!err) {
         publish *made = publish_new(bus, events, count, options);
@@ -314,7 +294,7 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
             err = publish_special(made, options);
         if (!err) return SKALD_OK;
         if (made) publish_free(made);
-        publish_leave(bus);
+        ski_gate_leave(&bus->publishes);
     }
     atomic_fetch_add_explicit(&bus->publish_failed, count, memory_order_relaxed);
     return err;
@@ -329,7 +309,7 @@ static skald_err publish_refused(publish *made, skald_err err, skald_error *rete
     ski_publish_spans_end(bus, made->spans, made->events, err);
     err = ski_store_batch_fail(&made->batch, err, reterr_error);
     publish_free(made);
-    publish_leave(bus);
+    ski_gate_leave(&bus->publishes);
     return err;
 }
 
@@ -403,7 +383,7 @@ skald_err skald_publish_all(skald_bus *bus, const skald_event *events, size_t co
     else if (ret_appended)
         *ret_appended = made->batch.appended;
     publish_free(made);
-    publish_leave(bus);
+    ski_gate_leave(&bus->publishes);
     return err;
 }
 

@@ -204,6 +204,7 @@ static void sub_settings(ski_subscription *sub, const skald_subscription_options
     if (in_sequence || sub->once) sub->workers_max = 1;
     if (sub->once) sub->in_flight_max = 1; // the first one acked is the only one
     sub->timer.kind = SKI_TIMER_SUBSCRIPTION;
+    sub->pending_timer.kind = SKI_TIMER_PENDING;
     sub->key = options->key;
     sub->internal = options->handler.fn == ski_schedule_take;
     sub->paused = options->paused;

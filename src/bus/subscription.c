@@ -273,6 +273,8 @@ static void deliveries_stop(ski_subscription *sub)
 
     ski_delivery_each(sub, delivery_stop);
     sub->pending = sub->retrying = sub->ready_count = 0;
+    sub->pending_first = sub->pending_last = NULL;
+    ski_timers_clear(&bus->timers, &sub->pending_timer);
     memset(sub->ready, 0, sizeof(sub->ready));
     if (bus->closing && !bus->active) ski_cond_broadcast(&bus->idle);
 }

@@ -3,8 +3,8 @@
 //
 // Invariants:
 //   1. The tail never waits for a subscription: one without room leaves it.
-//   2. tail grows by events offered; it is set anew only while nobody is live, and then tail_epoch
-//      changes, so that a page read meanwhile is thrown away.
+//   2. tail grows by events offered, or that nobody is live for; it is set anew only while nobody
+//      is live, and then tail_epoch changes, so that a page read meanwhile is thrown away.
 //   3. A head at which nothing was found is not looked at again: what moves without events (a
 //      checkpoint is an append too) cannot keep the tail busy.
 #include "bus/engine.h"
@@ -28,24 +28,50 @@ static bool tail_wanted(const skald_bus *bus, uint64_t head)
 
 static void tail_keep(skald_bus *bus, ski_page *page, uint64_t after)
 {
-    if (page) page->refs++;
-    ski_page_unref(bus, bus->tail_page);
-    bus->tail_page = page;
-    bus->tail_page_after = after;
+    ski_tail_page *kept = &bus->tail_pages[bus->tail_pages_next++ % SKI_TAIL_PAGES];
+
+    page->refs++;
+    ski_page_unref(bus, kept->page);
+    *kept = (ski_tail_page){page, after};
+}
+
+ski_page *ski_tail_page_at(const skald_bus *bus, uint64_t cursor)
+{
+    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) {
+        const ski_tail_page *kept = &bus->tail_pages[i];
+
+        if (kept->page && cursor >= kept->after && cursor < kept->page->store_page.position_next)
+            return kept->page;
+    }
+    return NULL;
+}
+
+void ski_tail_pages_drop(skald_bus *bus)
+{
+    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) {
+        ski_page_unref(bus, bus->tail_pages[i].page);
+        bus->tail_pages[i].page = NULL;
+    }
+}
+
+// quiet: nobody is about to ask for a page.
+static bool quiet(const skald_bus *bus)
+{
+    return !bus->busy && ski_link_alone(&bus->runnable) && ski_link_alone(&bus->catching);
 }
 
 static void tail_offer(skald_bus *bus, ski_page *page, uint64_t epoch)
 {
     const skald_store_page *read = &page->store_page;
 
-    for (size_t i = 0; i < read->count; i++) {
+    for (size_t i = 0; i < read->count && bus->live_count; i++) {
         ski_offer_each(bus, page, i, ski_offer);
         bus->tail = read->events[i].position;
         if (i % offered_at_once != offered_at_once - 1) continue;
         ski_bus_errands(bus);
         ski_mutex_unlock(&bus->lock);
         ski_mutex_lock(&bus->lock);
-        if (epoch != bus->tail_epoch || !bus->live_count || bus->closing) return;
+        if (epoch != bus->tail_epoch || bus->closing) return;
     }
     if (read->position_next > bus->tail) bus->tail = read->position_next;
 }
@@ -70,7 +96,7 @@ bool ski_tail_step(skald_bus *bus)
     skald_error error = {0};
 
     if (!tail_wanted(bus, head)) {
-        tail_keep(bus, NULL, 0);
+        if (quiet(bus)) ski_tail_pages_drop(bus);
         return false;
     }
     ski_mutex_unlock(&bus->lock);

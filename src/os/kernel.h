@@ -16,8 +16,9 @@ enum {
     SKI_OPEN_WRITE = 1,  // else read only
     SKI_OPEN_CREATE = 2, // if it is not there
     SKI_OPEN_NEW = 4,    // with CREATE: EXISTS if it is there
-    // What is written bypasses the cache where the file system can do that; then memory, length and
-    // offset of every write are multiples of SKI_DIRECT_BYTES.
+    // What is written and read bypasses the cache where the file system can do that; then memory,
+    // length and offset of every write and read are multiples of SKI_DIRECT_BYTES. The same file
+    // opened without this sees what is written, and the other way round.
     SKI_OPEN_DIRECT = 8,
 };
 

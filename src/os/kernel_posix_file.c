@@ -26,6 +26,7 @@ enum {
 
 struct ski_file {
     int fd;
+    bool direct; // SKI_OPEN_DIRECT
 };
 
 static int open_flags(unsigned flags)
@@ -62,6 +63,7 @@ skald_err ski_posix_open(void *context SKALD_UNUSED, const char *path, unsigned 
         // It may have been made before that was found out.
         file->fd = descriptor_open(path, open_flags(flags & ~(unsigned)(SKI_OPEN_DIRECT)));
     }
+    file->direct = flags & SKI_OPEN_DIRECT;
     if (file->fd < 0) {
         skald_err err = ski_posix_fail(reterr_error, path, errno);
 
@@ -92,6 +94,7 @@ skald_err ski_posix_pread(void *context SKALD_UNUSED, ski_file *file, void *buf,
         if (got < 0) return ski_posix_err(errno);
         if (got == 0) break; // the end of the file
         done += (size_t)got;
+        if (file->direct && got % SKI_DIRECT_BYTES) break; // the same: no place to go on from
     }
     *ret_read = done;
     return SKALD_OK;

@@ -79,6 +79,30 @@ static skald_err open_err(const char *path, unsigned flags, skald_error *ret_err
     return err;
 }
 
+// Past the cache: whole pages only, but for the end of a file; and both ways see the same.
+static void past_the_cache_and_through_it(void **state)
+{
+    uint8_t *pages = ski_alloc_aligned(SKI_DIRECT_BYTES, 3 * SKI_DIRECT_BYTES);
+    ski_file *file = opened("a", SKI_OPEN_WRITE | SKI_OPEN_CREATE);
+    ski_file *direct = opened("a", SKI_OPEN_WRITE | SKI_OPEN_DIRECT);
+    char bytes[8];
+    size_t got = 0;
+
+    (void)state;
+    memset(pages, 'a', 3 * SKI_DIRECT_BYTES);
+    assert_int_equal(kernel->pwrite(NULL, direct, pages, 2 * SKI_DIRECT_BYTES, 0), SKALD_OK);
+    assert_int_equal(kernel->pread(NULL, file, bytes, 2, SKI_DIRECT_BYTES - 1, &got), SKALD_OK);
+    assert_memory_equal(bytes, "aa", 2);
+    assert_int_equal(kernel->pwrite(NULL, file, "bcd", 3, 2 * SKI_DIRECT_BYTES - 1), SKALD_OK);
+    assert_int_equal(kernel->pread(NULL, direct, pages, 3 * SKI_DIRECT_BYTES, 0, &got), SKALD_OK);
+    assert_int_equal(got, 2 * SKI_DIRECT_BYTES + 2);
+    assert_memory_equal(pages + 2 * SKI_DIRECT_BYTES - 2, "abcd", 4);
+    assert_int_equal(kernel->sync(NULL, file), SKALD_OK);
+    kernel->close(NULL, direct);
+    kernel->close(NULL, file);
+    ski_free(pages);
+}
+
 static void what_is_written_is_read(void **state)
 {
     char bytes[100];
@@ -459,6 +483,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(past_the_cache_and_through_it, place_make, place_remove),
         cmocka_unit_test_setup_teardown(flags_say_how_it_is_opened, place_make, place_remove),
         cmocka_unit_test_setup_teardown(without_memory_nothing_is_opened, place_make, place_remove),
         cmocka_unit_test(a_full_disk_is_read_only),

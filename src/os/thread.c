@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ns_per_s = 1000000000 };
 
@@ -81,4 +82,11 @@ void ski_cond_signal(ski_cond *cond)
 void ski_cond_broadcast(ski_cond *cond)
 {
     must(pthread_cond_broadcast(&cond->native));
+}
+
+uint32_t ski_processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count > 1 ? (uint32_t)count : 1;
 }

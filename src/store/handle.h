@@ -4,7 +4,7 @@
 #define SKI_STORE_HANDLE_H
 
 #include "base/uuid.h"
-#include "os/thread.h"
+#include "os/gate.h"
 #include "store/retention.h"
 #include "store/rules.h"
 #include "store/store.h"
@@ -19,10 +19,10 @@ struct skald_store {
     skald_store_options options; // with every default filled in
     skald_store_host host;       // lent to the driver
 
+    ski_gate calls; // in progress; shut when it is closing
+
     ski_mutex mutex; // over what follows
-    ski_cond idle;   // calls became 0 while closing
     bool closing;
-    uint64_t calls; // in progress
     ski_uuid_maker ids;
 
     // Held while the watcher is called: so it is called by one thread at a time with rising

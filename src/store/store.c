@@ -5,7 +5,7 @@
 //
 // Invariants:
 //   1. A driver is given complete options, a clock and a log: no default is decided twice.
-//   2. Between enter and leave the driver's instance exists: close waits until calls is 0.
+//   2. Between enter and leave the driver's instance exists: close waits until calls is empty.
 //   3. The watcher is told rising positions, each at most once, by one thread at a time.
 #include "store/handle.h"
 
@@ -84,7 +84,7 @@ static void store_equip(skald_store *store, const ski_kernel *kernel,
     ski_uuid_seed(&store->ids, random);
     ski_mutex_init(&store->mutex);
     ski_mutex_init(&store->watch_mutex);
-    ski_cond_init(&store->idle);
+    ski_gate_init(&store->calls);
     ski_mutex_init(&store->change);
     ski_mutex_init(&store->rules_mutex);
     kernel->random(kernel->context, &store->rules.seed, sizeof(store->rules.seed));
@@ -98,7 +98,7 @@ static void store_free(skald_store *store)
     ski_rules_fini(&store->rules);
     ski_mutex_fini(&store->rules_mutex);
     ski_mutex_fini(&store->change);
-    ski_cond_fini(&store->idle);
+    ski_gate_fini(&store->calls);
     ski_mutex_fini(&store->watch_mutex);
     ski_mutex_fini(&store->mutex);
     ski_free(store);
@@ -165,9 +165,10 @@ void skald_store_close(skald_store *store)
     if (!store) return;
     ski_mutex_lock(&store->mutex);
     assert(!store->closing);
+    ski_gate_shut(&store->calls);
     store->closing = true;
-    while (store->calls) ski_cond_wait(&store->idle, &store->mutex);
     ski_mutex_unlock(&store->mutex);
+    ski_gate_wait(&store->calls);
     ski_store_compactor_stop(store);
     store->driver->close(store->instance);
     store_free(store);
@@ -175,21 +176,12 @@ void skald_store_close(skald_store *store)
 
 skald_err ski_store_enter(skald_store *store)
 {
-    bool closing;
-
-    ski_mutex_lock(&store->mutex);
-    closing = store->closing;
-    if (!closing) store->calls++;
-    ski_mutex_unlock(&store->mutex);
-    return closing ? SKALD_ECLOSED : SKALD_OK;
+    return ski_gate_enter(&store->calls) ? SKALD_OK : SKALD_ECLOSED;
 }
 
 void ski_store_leave(skald_store *store)
 {
-    ski_mutex_lock(&store->mutex);
-    assert(store->calls);
-    if (!--store->calls && store->closing) ski_cond_signal(&store->idle);
-    ski_mutex_unlock(&store->mutex);
+    ski_gate_leave(&store->calls);
 }
 
 void ski_store_watch(skald_store *store, void (*fn)(void *context, uint64_t durable_position),

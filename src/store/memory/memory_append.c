@@ -71,6 +71,8 @@ static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batc
         if (expect->expected == SKALD_NONE && !actual) continue;
         if (expect->expected == SKALD_PRESENT && actual) continue;
         if (expect->expected == SKALD_AT && actual == expect->version) continue;
+        if ((unsigned)expect->expected == SKALD_STORE_AT_LEAST && actual >= expect->version)
+            continue;
         batch->actual_version = actual;
         batch->conflict = i;
         return SKALD_ECONFLICT;
