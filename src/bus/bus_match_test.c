@@ -157,6 +157,7 @@ static void each_field_finds_its_own(void **state)
     for (int i = 0; i < 5; i++) ski_match_remove(&match, &filters[i], &items[i]);
     for (int i = 0; i < 5; i++) assert_int_equal(times(&match, &event, &items[i]), 0);
     for (int i = 0; i < SKI_MATCH_FIELDS; i++) assert_int_equal(match.used[i], 0);
+    for (int i = 0; i < SKI_MATCH_FIELDS; i++) assert_int_equal(match.looks[i], 0);
     ski_match_fini(&match);
 }
 

@@ -3,7 +3,8 @@
 //
 // Invariants:
 //   1. A name is in the map exactly while its list is not empty; its slot is reused afterwards.
-//   2. An item stands once under a name, also when its filter has the name twice.
+//   2. looks has the bit of every name in the map, so that what it has not is not there.
+//   3. An item stands once under a name, also when its filter has the name twice.
 #include "bus/match.h"
 
 #include "base/alloc.h"
@@ -104,6 +105,14 @@ static uint64_t name_hash(uint8_t field, skald_str text)
     return ski_hash64(field, text.ptr, text.len);
 }
 
+// name_look is one bit, by which most names of events differ from those that are asked for.
+static uint64_t name_look(skald_str text)
+{
+    unsigned char end = text.len ? (unsigned char)text.ptr[text.len - 1] : 0;
+
+    return UINT64_C(1) << ((text.len * 11 + end) & 63);
+}
+
 static uint64_t slot_hash(void *context, uint32_t slot)
 {
     const ski_match *match = context;
@@ -200,6 +209,7 @@ static skald_err name_new(ski_match *match, uint8_t field, skald_str text, void 
     err = ski_map_put(&match->map, name_hash(field, text), slot, slot_hash, match);
     if (err) goto fail;
     match->used[field]++;
+    match->looks[field] |= name_look(text);
     return SKALD_OK;
 
 fail:
@@ -221,7 +231,7 @@ static void standing_remove(ski_match *match, const standing *of, size_t from, s
         if (match->names[slot].list.count) continue;
         ski_map_remove(&match->map, name_hash(field, text), slot, slot_hash, match);
         name_drop(match, slot);
-        match->used[field]--;
+        if (!--match->used[field]) match->looks[field] = 0;
     }
 }
 
@@ -280,7 +290,7 @@ typedef struct finding {
 
 static void look(finding *in, uint8_t field, skald_str text)
 {
-    if (!in->match->used[field]) return;
+    if (!(in->match->looks[field] & name_look(text))) return;
     uint32_t slot = name_slot(in->match, field, text);
 
     if (slot != SKI_MAP_NONE) in->lists[in->count++] = &in->match->names[slot].list;

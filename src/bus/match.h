@@ -36,7 +36,9 @@ typedef struct ski_match {
     ski_match_list others;
     ski_match_name *names; // slots of map; an empty one is on the free list
     uint32_t name_count, name_size, name_free;
-    uint32_t used[SKI_MATCH_FIELDS]; // how many names: what none has is not looked up
+    uint32_t used[SKI_MATCH_FIELDS];  // how many names: what none has is not looked up
+    uint64_t looks[SKI_MATCH_FIELDS]; // a bit for each length and last byte that names have, or
+                                      // had: nor is what looks like none of them
     ski_map map;
 } ski_match;
 
