@@ -2,11 +2,12 @@
 // Audiences: matching and dispatch are done once for all who follow alike. A member that lags is
 // given what it missed by a subscription of its own (api_sse.c): the feed has no past.
 //
-// An audience joins the log as every subscription does (bus/feed.c), and a member joins the audience
-// by the same rule: it follows once its position is not before what the feed still has, and what is
-// not above it is passed over. The bus cannot do that for it. A member that follows has no cursor
-// there, for how far it got is known where its socket takes a part of a frame, on the loop; to give
-// it one would be a delivery for each member and event, which costs more than to write it.
+// An audience joins the log as every subscription does (bus/feed.c), and a member joins the
+// audience by the same rule: it follows once its position is not before what the feed still has,
+// and what is not above it is passed over. The bus cannot do that for it. A member that follows has
+// no cursor there, for how far it got is known where its socket takes a part of a frame, on the
+// loop; to give it one would be a delivery for each member and event, which costs more than to
+// write it.
 //
 // Invariants:
 //   1. An audience has two owners, its members together and its subscription (until end); the last
