@@ -553,6 +553,67 @@ static void pages_of_the_tail_serve_those_just_behind(void **state)
     rig_close(&in);
 }
 
+// Who wants little reads far in one page, and is before the tail when it goes live.
+static void one_before_the_tail_is_not_given_anything_twice(void **state)
+{
+    static notes all, few;
+    static char large[70 << 10];
+    const skald_str type = SKALD_STR("a.made");
+    skald_event event = {.data = {large, sizeof(large)}};
+    rig in;
+
+    (void)state;
+    rig_open(&in);
+    memset(&all, 0, sizeof(all));
+    memset(&few, 0, sizeof(few));
+    memset(large, 'x', sizeof(large));
+    large[0] = large[sizeof(large) - 1] = '"';
+    skald_subscription_options options = rig_options(NULL, &all);
+
+    rig_subscribe(&in, &options);
+    rig_publish(&in, "a.made", NULL);
+    rig_run(&in);
+    for (uint32_t i = 0; i < 20; i++) {
+        event.type = SKALD_STR("b.made");
+        assert_int_equal(skald_publish(in.bus, event, NULL), SKALD_OK);
+        rig_publish(&in, "a.made", NULL);
+    }
+    options = rig_options(NULL, &few);
+    options.from = SKALD_FROM_START;
+    options.filter.types = (skald_texts){&type, 1};
+    rig_subscribe(&in, &options);
+    rig_run(&in);
+    assert_int_equal(all.count, 41);
+    assert_int_equal(few.count, 21);
+    for (uint32_t i = 1; i < few.count; i++) assert_true(few.positions[i - 1] < few.positions[i]);
+    rig_close(&in);
+}
+
+static void what_is_read_for_one_that_wants_all_does_for_others(void **state)
+{
+    static notes seen[3];
+    const skald_str type = SKALD_STR("a.made");
+    rig in;
+
+    (void)state;
+    rig_open(&in);
+    memset(seen, 0, sizeof(seen));
+    for (uint32_t i = 0; i < 100; i++) rig_publish(&in, i % 2 ? "a.made" : "b.made", NULL);
+    in.bus->busy = 1; // there is something to do
+    for (uint32_t i = 0; i < 3; i++) {
+        skald_subscription_options options = rig_options(NULL, &seen[i]);
+
+        options.from = SKALD_FROM_START;
+        if (i == 2) options.filter.types = (skald_texts){&type, 1};
+        rig_subscribe(&in, &options);
+    }
+    rig_run(&in);
+    assert_int_equal(pages_kept(in.bus), 1);
+    for (uint32_t i = 0; i < 3; i++) assert_int_equal(seen[i].count, i == 2 ? 50 : 100);
+    in.bus->busy = 0;
+    rig_close(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +633,8 @@ int main(void)
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(checkpoints_do_not_keep_the_tail_busy),
         cmocka_unit_test(pages_of_the_tail_serve_those_just_behind),
+        cmocka_unit_test(one_before_the_tail_is_not_given_anything_twice),
+        cmocka_unit_test(what_is_read_for_one_that_wants_all_does_for_others),
     };
 
     return cmocka_run_group_tests(tests, arena_made, arena_gone);

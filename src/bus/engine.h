@@ -39,7 +39,7 @@ enum {
     SKI_CHUNK_DELIVERIES = 64,                   // made at a time, kept for reuse
     SKI_HELD_BYTES_MAX = 8 << 20,    // pages one subscription may hold, beyond which it lags
     SKI_PAGES_BYTES_MAX = 256 << 20, // pages of all; then only those holding nothing read
-    SKI_TAIL_PAGES = 8, // kept for those just behind the tail while there is something to do
+    SKI_TAIL_PAGES = 16,             // kept for those just behind while there is something to do
     SKI_NAME_BYTES_MAX = 200,
     SKI_FILTER_ITEMS_MAX = 1024, // of each list
     SKI_REASON_BYTES_MAX = 200,
@@ -71,7 +71,7 @@ typedef struct ski_page {
     struct ski_page *next; // of those to be freed
 } ski_page;
 
-// A page the tail has read, for those just behind it, and what it began after.
+// A page of all that the log holds behind after, for those just behind whoever had it read.
 typedef struct ski_tail_page {
     ski_page *page;
     uint64_t after;
@@ -368,7 +368,7 @@ struct skald_bus {
     uint64_t tail_epoch;   // changes when tail was set anew
     uint64_t tail_checked; // the head at which nothing more was found
     uint64_t tail_swept;   // when checkpoints were last looked through
-    ski_tail_page tail_pages[SKI_TAIL_PAGES]; // the last it read; tail_pages_next: the oldest
+    ski_tail_page tail_pages[SKI_TAIL_PAGES]; // the last that were read; next: the oldest
     uint32_t tail_pages_next;
     _Atomic uint32_t live_count; // changed under the lock; watch_head reads it without
 

@@ -151,6 +151,16 @@ static void catch_up_failed(ski_subscription *sub, skald_err err, const skald_er
     ski_bus_timer_set(sub->bus, &sub->timer, delay_ms < again_max_ms ? delay_ms : again_max_ms);
 }
 
+// asks_for_all: what is read for it does for everybody.
+static bool asks_for_all(const ski_subscription *sub)
+{
+    const skald_filter *filter = &sub->filter;
+
+    return !filter->types.count && !filter->streams.count && !filter->categories.count &&
+           !filter->tenant.ptr && !filter->correlation_id.len &&
+           filter->priority_min <= SKALD_NORMAL;
+}
+
 static void catch_up_done(ski_subscription *sub, const skald_store_page *store_page, uint64_t after)
 {
     skald_bus *bus = sub->bus;
@@ -166,6 +176,7 @@ static void catch_up_done(ski_subscription *sub, const skald_store_page *store_p
         return;
     }
     sub->read_failures = 0;
+    if (!resumed && asks_for_all(sub)) tail_keep(bus, page, after);
     if (!ski_held(sub)) {
         ski_source_set(sub, page, 0, end);
         sub->source_resumes = resumed;
@@ -182,6 +193,11 @@ bool ski_catch_up_step(skald_bus *bus)
 
     if (!sub) return false;
     bool resumes = sub->resume_index < sub->resume_count;
+
+    if (!resumes && ski_tail_page_at(bus, sub->cursor)) { // read for another meanwhile
+        ski_feed(sub);
+        return true;
+    }
     skald_read read = {.filter = sub->filter, .after = sub->cursor};
 
     if (resumes) {
