@@ -246,6 +246,70 @@ static void an_index_is_made_when_it_is_asked_for(void **state)
     skald_store_close(store);
 }
 
+// Some append while others ask by type: each sees every event up to where its read ends.
+enum { beside_events = 8000, beside_batch = 50 };
+
+static void *append_beside(void *context)
+{
+    skald_event events[beside_batch];
+
+    for (int i = 0; i < beside_batch; i++) events[i] = event_of("t.x", i % 2 ? "s-1" : NULL);
+    for (int i = 0; i < beside_events; i += beside_batch)
+        if (skald_store_append(context, events, beside_batch, NULL, NULL, NULL)) return context;
+    return NULL;
+}
+
+static uint64_t read_by_type(skald_store *store)
+{
+    skald_str type = SKALD_STR("t.x");
+    skald_read read = {.filter = {.tenant = SKALD_STR(""), .types = {&type, 1}}};
+    skald_store_page page = {0};
+    uint64_t last = 0;
+
+    while (!page.end) {
+        assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+        for (size_t i = 0; i < page.count; i++) assert_int_equal(page.events[i].position, ++last);
+        assert_true(!page.end || page.position_next == last);
+        read.after = page.position_next;
+        bool end = page.end;
+
+        ski_store_page_free(store, &page);
+        page.end = end;
+    }
+    return last;
+}
+
+static void *read_beside(void *context)
+{
+    uint64_t seen = 0;
+
+    while (seen < beside_events) {
+        uint64_t last = read_by_type(context);
+
+        if (last < seen) return context;
+        seen = last;
+    }
+    return NULL;
+}
+
+static void an_index_is_made_beside_appends(void **state)
+{
+    skald_store *store = store_new("memory:");
+    pthread_t threads[3];
+    void *failed;
+
+    (void)state;
+    assert_int_equal(pthread_create(&threads[0], NULL, read_beside, store), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, read_beside, store), 0);
+    assert_int_equal(pthread_create(&threads[2], NULL, append_beside, store), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(read_by_type(store), beside_events);
+    skald_store_close(store);
+}
+
 // What was erased before the index was made does not come into it.
 static void the_erased_are_not_indexed(void **state)
 {
@@ -502,6 +566,7 @@ int main(void)
         cmocka_unit_test(full_is_told),
         cmocka_unit_test(failed_append_leaves_nothing),
         cmocka_unit_test(an_index_is_made_when_it_is_asked_for),
+        cmocka_unit_test(an_index_is_made_beside_appends),
         cmocka_unit_test(the_erased_are_not_indexed),
         cmocka_unit_test(an_envelope_has_its_limits),
         cmocka_unit_test(a_read_without_memory_fails),
