@@ -489,6 +489,36 @@ static void test_answers_in_order(void **state)
     assert_int_equal(fix.post_at, first);
 }
 
+// More connections with something to read than are settled together: each has its answer, also who
+// sent more than one request, and who ended behind it.
+static void test_reads_together(void **state)
+{
+    (void)state;
+    enum { clients = 80 };
+    client many[clients];
+    fixture fix;
+
+    fixture_start(&fix, (ski_http_options){.port = 0});
+    for (int i = 0; i < clients; i++) {
+        many[i] = client_open(fix.port);
+        client_send(&many[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        client_expect(&many[i], 200, "hello"); // it is accepted
+    }
+    assert_true(ski_http_post(fix.http, loop_blocks, &fix));
+    gate_wait(&fix.blocked, 1);
+    for (int i = 0; i < clients; i++) {
+        client_repeat(&many[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n", 1 + i % 2);
+        if (i % 3 == 0) assert_int_equal(shutdown(many[i].fd, SHUT_WR), 0);
+    }
+    gate_pass(&fix.go);
+    for (int i = 0; i < clients; i++) {
+        for (int n = 0; n < 1 + i % 2; n++) client_expect(&many[i], 200, "hello");
+        if (i % 3 == 0) assert_true(client_closed(&many[i]));
+        client_close(&many[i]);
+    }
+    fixture_stop(&fix);
+}
+
 // What always has something to settle does not keep the loop from everybody else.
 static void test_never_settled(void **state)
 {
@@ -520,7 +550,7 @@ int main(void)
         cmocka_unit_test(test_heads_of_rest),  cmocka_unit_test(test_unsent_together),
         cmocka_unit_test(test_unsent_others),  cmocka_unit_test(test_unsent_behind),
         cmocka_unit_test(test_rest_together),  cmocka_unit_test(test_answers_in_order),
-        cmocka_unit_test(test_never_settled),
+        cmocka_unit_test(test_reads_together), cmocka_unit_test(test_never_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,11 +111,12 @@ static const api_answer *same_answers(fixture *fix, const char *path, const char
 static void nobody_can_tell(void **state)
 {
     fixture *fix = *state;
-    const api_answer *answer = api_posts(
-        &fix->world, "/api/events",
-        "{\"type\":\"order.created\",\"stream\":\"order-1\",\"priority\":\"high\",\"correlationId\":"
-        "\"c\",\"data\":{\"text\":\"\\u00e6 \\n\",\"n\":1.50},\"metadata\":{\"k\":\"v\"}}",
-        201);
+    const api_answer *answer =
+        api_posts(&fix->world, "/api/events",
+                  "{\"type\":\"order.created\",\"stream\":\"order-1\",\"priority\":\"high\","
+                  "\"correlationId\":\"c\",\"data\":{\"text\":\"\\u00e6 \\n\",\"n\":1.50},"
+                  "\"metadata\":{\"k\":\"v\"}}",
+                  201);
     const char *id = strstr(answer->body, "\"id\":\"");
     char path[128], matches[128];
 

@@ -255,6 +255,48 @@ static void names_the_tenant_of_a_stream(void **state)
     has(api_get(*state, "/api/streams?tenantId=acme"), "{\"data\":[{\"stream\":\"a-1\"");
 }
 
+// A page that ends between streams of one name, of several tenants, is gone on from with the next.
+static void pages_go_on_between_equal_names(void **state)
+{
+    static const char *const tenants[] = {"", "acme", "zeta 1.é"};
+    char path[256] = "/api/streams?limit=1", body[160], due[160];
+
+    for (int i = 2; i >= 0; i--) {
+        (void)snprintf(body, sizeof body,
+                       "{\"type\":\"a.b\",\"stream\":\"a-1\",\"tenantId\":\"%s\"}", tenants[i]);
+        assert_int_equal(api_post(*state, "/api/events", body)->status, 201);
+    }
+    for (int i = 0; i < 3; i++) {
+        const api_answer *answer = api_get(*state, path);
+
+        if (i) (void)snprintf(due, sizeof due, "\"tenantId\":\"%s\"}]", tenants[i]);
+        has(answer, i ? due : "{\"data\":[{\"stream\":\"a-1\",");
+        (void)snprintf(due, sizeof due, "\"nextCursor\":\"%zu.%sa-1\"}", strlen(tenants[i]),
+                       tenants[i]);
+        has(answer, due);
+        (void)snprintf(path, sizeof path, "/api/streams?limit=1&afterName=%zu.%sa-1",
+                       strlen(tenants[i]), i == 2 ? "zeta%201.%C3%A9" : tenants[i]);
+    }
+    has(api_get(*state, path), "{\"data\":[],\"pagination\":{\"limit\":1,\"nextCursor\":null}}");
+    has(api_get(*state, "/api/streams?tenantId=acme&afterName=0.a-1"), "{\"data\":[{\"stream\"");
+    has(api_get(*state, "/api/streams?tenantId=acme&afterName=4.acmea-1"), "{\"data\":[],");
+}
+
+static void refuses_what_is_no_cursor(void **state)
+{
+    static const char *const cursors[] = {"a-1",  "0.",     "4.acme",  "5.acme", ".a-1",
+                                          "-1.a", "0x0.a1", "4acme-1", "65.a-1", "1"};
+    char path[64];
+
+    for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
+        (void)snprintf(path, sizeof path, "/api/streams?afterName=%s", cursors[i]);
+        const api_answer *answer = api_get(*state, path);
+        assert_int_equal(answer->status, 400);
+        has(answer, "\"field\":\"query.afterName\"");
+        has(answer, "must be the nextCursor of the page before");
+    }
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -267,6 +309,8 @@ int main(void)
         ROW(says_when_a_snapshot_is_no_json),
         ROW(shows_a_stream_as_of_a_time),
         ROW(names_the_tenant_of_a_stream),
+        ROW(pages_go_on_between_equal_names),
+        ROW(refuses_what_is_no_cursor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
