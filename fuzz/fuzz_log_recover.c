@@ -197,8 +197,8 @@ static void store_ask(skald_store *store)
     check(skald_arena_new(1 << 20, &arena) == SKALD_OK);
     store_read(store, false);
     store_read(store, true);
-    (void)!skald_store_streams(store, (skald_str){0}, (skald_str){0}, (skald_str){0}, 100, arena,
-                               &names, &count);
+    (void)!skald_store_streams(store, (skald_str){0}, (skald_str){0}, NULL, 100, arena, &names,
+                               &count);
     (void)!skald_store_types(store, (skald_str){0}, arena, &names, &count);
     (void)!skald_stream_version(store, SKALD_STR(""), SKALD_STR("a"), &version);
     if (skald_store_verify(store, NULL, &verified, &error) == SKALD_ECORRUPT)

@@ -56,7 +56,7 @@ typedef struct skald_store_options {
     const skald_clock *clock;
     const skald_log *log;
     uint32_t event_bytes_max;   // of one event's data: 1 MiB
-    uint64_t segment_bytes;     // log driver: 128 MiB
+    uint64_t segment_bytes;     // log driver: 64 MiB
     uint64_t append_bytes_max;  // taken but not yet stored, then FULL: 64 MiB
     uint64_t dedup_events_max;  // ids remembered: 16 million
     bool read_only;             // nothing is written, not even to recover; no lock is taken over
@@ -147,14 +147,15 @@ typedef struct skald_counted {
     skald_str tenant;       // whose it is; NULL ptr: that of the one asked for
 } skald_counted;
 
-// skald_store_streams gives the streams of a tenant whose name begins with prefix and comes after
-// after, by name, at most count_max (1 to 100,000); skald_store_types the types, all of them.
-// tenant {NULL, 0}: every tenant (names may then repeat). A stream of which nothing can be read is
-// left out. What is given lives in arena. Waits: types, for as long as it takes to look at what is
-// hidden and not yet compacted, 100,000 events at most: hidden ones beyond that are still in the
-// counts. Fails: INVALID (count_max), NOMEM.
+// skald_store_streams gives the streams of a tenant whose name begins with prefix, by tenant and
+// name, at most count_max (1 to 100,000), from behind after on, the last of the page before, of
+// which only these two are looked at; NULL: from the first on. skald_store_types gives the types,
+// all of them. tenant {NULL, 0}: every tenant. A stream of which nothing can be read is left out.
+// What is given lives in arena. Waits: types, for as long as it takes to look at what is hidden and
+// not yet compacted, 100,000 events at most: hidden ones beyond that are still in the counts.
+// Fails: INVALID (count_max), NOMEM.
 SKALD_API SKALD_CHECK skald_err skald_store_streams(skald_store *store, skald_str tenant,
-                                                    skald_str prefix, skald_str after,
+                                                    skald_str prefix, const skald_counted *after,
                                                     size_t count_max, skald_arena *arena,
                                                     const skald_counted **ret_streams,
                                                     size_t *ret_count);

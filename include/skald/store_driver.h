@@ -36,6 +36,10 @@ typedef struct skald_store_value {
     skald_str bytes; // not given: removes it
 } skald_store_value;
 
+// What a driver is asked for beside what a caller may expect of a stream: that it stands at version
+// or further on.
+enum { SKALD_STORE_AT_LEAST = SKALD_AT + 1 };
+
 // One atomic unit. In this order: are its ids known (all with the same content: repeated, nothing
 // is stored, no value either; else EXISTS)? Do all expects hold as the streams stand before it
 // (else CONFLICT)? Then all of it is stored. What content is: src/store/content.h. recorded_at
@@ -157,12 +161,13 @@ typedef struct skald_store_driver {
     skald_err (*find_id)(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position);
     skald_err (*stream_version)(void *driver, skald_str tenant, skald_str stream,
                                 uint64_t *ret_version);
-    // streams_each: the streams whose name begins with prefix and is greater than after, each once;
-    // in runs that are sorted by tenant and name, as many as the driver likes. A stream's count
-    // is its version, and its tenant is said. The visitor returns
-    // false when it wants none that is greater: that ends the run being visited, not the others. It
-    // must not call back in.
-    skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix, skald_str after,
+    // streams_each: the streams whose name begins with prefix and that come behind after by tenant
+    // and name (NULL: all of them), each once; in runs that are sorted by tenant and name, as many
+    // as the driver likes. A stream's count is its version, and its tenant is said. The visitor
+    // returns false when it wants none that is greater: that ends the run being visited, not the
+    // others. It must not call back in.
+    skald_err (*streams_each)(void *driver, skald_str tenant, skald_str prefix,
+                              const skald_counted *after,
                               bool (*visit)(void *context, const skald_counted *stream),
                               void *context);
     // types_each: in no order; the visitor returns false to stop and must not call back in.

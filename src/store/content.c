@@ -4,6 +4,7 @@
 #include "store/content.h"
 
 #include "base/hash.h"
+#include "base/str.h"
 
 static uint64_t text_hash(uint64_t seed, skald_str text)
 {
@@ -40,4 +41,11 @@ bool ski_read_matches(const skald_read *read, const skald_event *event)
     if (read->version_from && event->stream_version < read->version_from) return false;
     if (read->version_to && event->stream_version > read->version_to) return false;
     return skald_filter_matches(&read->filter, event);
+}
+
+bool ski_stream_behind(skald_str tenant, skald_str name, const skald_counted *after)
+{
+    int order = after ? ski_str_compare(tenant, after->tenant) : 1;
+
+    return (order ? order : ski_str_compare(name, after->name)) > 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // store/content.h - what the waist and the drivers must see alike: what makes two events the same,
-// how big one is, and which ones a read means. Any thread.
+// how big one is, which ones a read means, and the order of streams. Any thread.
 #ifndef SKI_STORE_CONTENT_H
 #define SKI_STORE_CONTENT_H
 
@@ -17,5 +17,9 @@ size_t ski_event_text_bytes(const skald_event *event); // of all its texts toget
 // ski_read_matches says whether a read means this event: positions, versions, times and the filter.
 // The number of events asked for is for the caller to count.
 bool ski_read_matches(const skald_read *read, const skald_event *event);
+
+// ski_stream_behind says whether a stream comes behind that one in a listing, which is by tenant
+// and then by name; NULL: any does.
+bool ski_stream_behind(skald_str tenant, skald_str name, const skald_counted *after);
 
 #endif

@@ -174,35 +174,20 @@ static void batch_stamp(skald_store *store, skald_store_batch *batch, const even
     batch->next = NULL;
 }
 
-// batch_known: every id of it is stored. Where it cannot be said it is not.
-static bool batch_known(skald_store *store, const skald_store_batch *batch)
+// batch_tombstoned finds the first event for a stream that is deleted for ever; event_count: none.
+static size_t batch_tombstoned(skald_store *store, const skald_store_batch *batch)
 {
-    uint64_t position;
-
-    for (size_t i = 0; i < batch->event_count; i++)
-        if (store->driver->find_id(store->instance, batch->events[i].tenant, batch->events[i].id,
-                                   &position))
-            return false;
-    return true;
-}
-
-// batch_tombstoned refuses a batch for a stream that is deleted for ever, unless it is the
-// repetition of one from before. batch->conflict says which event.
-static skald_err batch_tombstoned(skald_store *store, skald_store_batch *batch)
-{
+    size_t i = 0;
     ski_rule rule;
 
-    for (size_t i = 0; i < batch->event_count; i++) {
+    for (; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
 
         if (!event->stream.len || !ski_rule_get(store, event->tenant, event->stream, &rule))
             continue;
-        if (!rule.tombstoned) continue;
-        if (batch_known(store, batch)) return SKALD_OK;
-        batch->conflict = i;
-        return SKALD_ESTATE;
+        if (rule.tombstoned) break;
     }
-    return SKALD_OK;
+    return i;
 }
 
 // What is expected of deleted streams, in versions, and what it stands for until done.
@@ -210,6 +195,9 @@ typedef struct expect_swap {
     void (*done)(skald_store_batch *batch, skald_err err);
     void *context;
     const skald_expect *given;
+    size_t given_count;
+    size_t tombstoned; // an event for such a stream; event_count: there is none
+    size_t added;      // expectations before those given
     skald_expect expects[];
 } expect_swap;
 
@@ -220,70 +208,81 @@ static void swap_undo(skald_store_batch *batch)
     batch->done = swap->done;
     batch->context = swap->context;
     batch->expect = swap->given;
+    batch->expect_count = swap->given_count;
     ski_free(swap);
-}
-
-static bool never_holds(const skald_expect *expect)
-{
-    return expect->expected == SKALD_AT && expect->version == UINT64_MAX;
 }
 
 static void swap_done(skald_store_batch *batch, skald_err err)
 {
     const expect_swap *swap = batch->context;
 
-    if (err == SKALD_ECONFLICT && batch->conflict < batch->expect_count &&
-        never_holds(&swap->expects[batch->conflict]))
-        batch->actual_version = 0; // a deleted stream does not exist
+    if (err == SKALD_ECONFLICT && batch->conflict < swap->added) {
+        err = SKALD_ESTATE;
+        batch->conflict = swap->tombstoned;
+        batch->actual_version = 0;
+    } else if (err == SKALD_ECONFLICT) {
+        if ((unsigned)swap->expects[batch->conflict].expected == SKALD_STORE_AT_LEAST)
+            batch->actual_version = 0; // a deleted stream does not exist
+        batch->conflict -= swap->added;
+    }
     swap_undo(batch);
     batch->done(batch, err);
 }
 
 // expect_versions says in versions what is expected of a deleted stream: that it does not exist is
-// that nothing was appended since; that it exists cannot hold while nothing was. False: as it is.
+// that nothing was appended since; that it exists, that something was. False: as it is.
 static bool expect_versions(skald_store *store, const skald_expect *expect,
                             skald_expect *ret_expect)
 {
     bool none =
         expect->expected == SKALD_NONE || (expect->expected == SKALD_AT && !expect->version);
-    uint64_t version = 0;
     ski_rule rule;
 
     if (!none && expect->expected != SKALD_PRESENT) return false;
     if (!ski_rule_get(store, expect->tenant, expect->stream, &rule)) return false;
     if (!rule.deleted_before) return false;
     *ret_expect = *expect;
-    ret_expect->expected = SKALD_AT;
-    ret_expect->version = rule.deleted_before - 1;
-    if (none) return true;
-    if (store->driver->stream_version(store->instance, expect->tenant, expect->stream, &version))
-        return false;
-    ret_expect->version = UINT64_MAX;
-    return version < rule.deleted_before;
+    ret_expect->expected = none ? SKALD_AT : (skald_expected)SKALD_STORE_AT_LEAST;
+    ret_expect->version = none ? rule.deleted_before - 1 : rule.deleted_before;
+    return true;
 }
 
+// batch_swap puts what is expected of deleted streams into the words of a driver. Of one that is
+// deleted for ever something that never holds, before all else: so the driver refuses the batch,
+// unless it is the repetition of one from before.
 static skald_err batch_swap(skald_store *store, skald_store_batch *batch, bool *ret_swapped)
 {
+    size_t tombstoned = batch_tombstoned(store, batch), count = batch->expect_count;
+    bool dead = tombstoned < batch->event_count, changed = dead;
     expect_swap *swap = NULL;
-    skald_expect changed;
+    skald_expect *expects = NULL;
 
     *ret_swapped = false;
-    for (size_t i = 0; i < batch->expect_count; i++) {
-        if (!expect_versions(store, &batch->expect[i], &changed)) continue;
-        if (!swap) {
-            swap = ski_alloc(sizeof(*swap) + batch->expect_count * sizeof(swap->expects[0]));
-            if (!swap) return SKALD_ENOMEM;
-            memcpy(swap->expects, batch->expect, batch->expect_count * sizeof(swap->expects[0]));
-        }
-        swap->expects[i] = changed;
+    if (!dead && !count) return SKALD_OK;
+    swap = ski_alloc(sizeof(*swap) + (count + 1) * sizeof(swap->expects[0]));
+    if (!swap) return SKALD_ENOMEM;
+    expects = swap->expects + dead;
+    if (dead)
+        swap->expects[0] = (skald_expect){batch->events[tombstoned].tenant,
+                                          batch->events[tombstoned].stream, SKALD_AT, UINT64_MAX};
+    for (size_t i = 0; i < count; i++) {
+        expects[i] = batch->expect[i];
+        changed |= expect_versions(store, &batch->expect[i], &expects[i]);
     }
-    if (!swap) return SKALD_OK;
+    if (!changed) {
+        ski_free(swap);
+        return SKALD_OK;
+    }
     swap->done = batch->done;
     swap->context = batch->context;
     swap->given = batch->expect;
+    swap->given_count = count;
+    swap->tombstoned = tombstoned;
+    swap->added = dead;
     batch->done = swap_done;
     batch->context = swap;
     batch->expect = swap->expects;
+    batch->expect_count = count + dead;
     *ret_swapped = true;
     return SKALD_OK;
 }
@@ -299,7 +298,6 @@ static skald_err batch_prepare(skald_store *store, skald_store_batch *batch, boo
     SKALD_TRY(batch_check(store, batch, reserved, &look));
     batch_stamp(store, batch, &look);
     if (!atomic_load(&store->rules_count)) return SKALD_OK;
-    SKALD_TRY(batch_tombstoned(store, batch));
     return batch_swap(store, batch, ret_swapped);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listings: streams, types, named values. A driver visits sorted runs of what may be millions of
-// streams; of those the count_max smallest names are kept in a heap, so memory is bounded by what
-// was asked for, and a run ends as soon as nothing greater is wanted.
+// streams; of those the count_max first by tenant and name are kept in a heap, so memory is bounded
+// by what was asked for, and a run ends as soon as nothing greater is wanted.
 #include "store/handle.h"
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "store/content.h"
 #include "store/sight.h"
 #include "store/tally.h"
 
@@ -21,14 +22,14 @@ typedef struct listed {
     char tenant[SKALD_TENANT_BYTES_MAX];
 } listed;
 
-// A heap with the greatest name on top: the first to go.
+// A heap with the greatest on top: the first to go.
 typedef struct listing {
     skald_store *store;
     const ski_sight *sight;
-    skald_str tenant, prefix, after;
+    skald_str tenant, prefix;
+    skald_counted after; // its name is empty: from the first on
     listed *items;
     size_t count, size, count_max;
-    bool many; // tenants
     bool nomem;
 } listing;
 
@@ -37,9 +38,16 @@ static skald_str listed_name(const listed *item)
     return ski_str(item->name, item->len);
 }
 
+static skald_str listed_tenant(const listed *item)
+{
+    return ski_str(item->tenant, item->tenant_len);
+}
+
 static int listed_compare(const listed *a, const listed *b)
 {
-    return ski_str_compare(listed_name(a), listed_name(b));
+    int order = ski_str_compare(listed_tenant(a), listed_tenant(b));
+
+    return order ? order : ski_str_compare(listed_name(a), listed_name(b));
 }
 
 static void listed_swap(listed *a, listed *b)
@@ -95,6 +103,13 @@ static void listed_set(listed *item, const skald_counted *stream, skald_time max
     memcpy(item->name, stream->name.ptr, stream->name.len);
 }
 
+static bool listed_before(const skald_counted *stream, const listed *item)
+{
+    int order = ski_str_compare(stream->tenant, listed_tenant(item));
+
+    return (order ? order : ski_str_compare(stream->name, listed_name(item))) < 0;
+}
+
 static bool listing_visit(void *context, const skald_counted *given)
 {
     listing *list = context;
@@ -106,11 +121,9 @@ static bool listing_visit(void *context, const skald_counted *given)
     if (visited.tenant.len > SKALD_TENANT_BYTES_MAX) return true;
     if (!stream->name.len || stream->name.len > SKALD_STREAM_BYTES_MAX) return true;
     if (!ski_str_begins(stream->name, list->prefix)) return true;
-    if (list->after.len && ski_str_compare(stream->name, list->after) <= 0) return true;
-    // Nothing greater is wanted; but with every tenant the names of a run begin anew with each.
-    if (list->count == list->count_max &&
-        ski_str_compare(stream->name, listed_name(&list->items[0])) >= 0)
-        return list->many;
+    if (!ski_stream_behind(stream->tenant, stream->name, &list->after)) return true;
+    if (list->count == list->count_max && !listed_before(stream, &list->items[0]))
+        return false; // nothing greater is wanted
     if (ski_sight_stream_gone(list->store, list->sight, visited.tenant, stream, &max_age))
         return true;
     if (list->count == list->count_max) {
@@ -184,8 +197,19 @@ static skald_err listing_give(const listing *list, skald_arena *arena, skald_cou
     return SKALD_OK;
 }
 
-// listing_run collects streams by name, in rounds: what turns out too old is made up for by the
-// names that follow.
+// listing_on goes on behind the last of a round.
+static skald_err listing_on(listing *list, skald_arena *arena)
+{
+    const listed *last = &list->items[list->count - 1];
+
+    list->after.name = skald_arena_copy(arena, listed_name(last));
+    list->after.tenant = SKALD_STR("");
+    if (last->tenant_len) list->after.tenant = skald_arena_copy(arena, listed_tenant(last));
+    return list->after.name.ptr && list->after.tenant.ptr ? SKALD_OK : SKALD_ENOMEM;
+}
+
+// listing_run collects streams in order, in rounds: what turns out too old is made up for by those
+// that follow.
 static skald_err listing_run(listing *list, skald_arena *arena, skald_counted **ret_streams,
                              size_t *ret_count)
 {
@@ -198,7 +222,7 @@ static skald_err listing_run(listing *list, skald_arena *arena, skald_counted **
         list->count = 0;
         list->count_max = wanted - count;
         SKALD_TRY(driver->streams_each(list->store->instance, list->tenant, list->prefix,
-                                       list->after, listing_visit, list));
+                                       &list->after, listing_visit, list));
         if (list->nomem) return SKALD_ENOMEM;
         listing_sort(list);
         full = list->count == list->count_max;
@@ -208,8 +232,7 @@ static skald_err listing_run(listing *list, skald_arena *arena, skald_counted **
         }
         SKALD_TRY(listing_give(list, arena, streams, &count));
         if (!full) break;
-        list->after = skald_arena_copy(arena, listed_name(&list->items[list->count - 1]));
-        if (!list->after.ptr) return SKALD_ENOMEM;
+        SKALD_TRY(listing_on(list, arena));
     }
     *ret_streams = streams;
     *ret_count = count;
@@ -217,7 +240,7 @@ static skald_err listing_run(listing *list, skald_arena *arena, skald_counted **
 }
 
 skald_err skald_store_streams(skald_store *store, skald_str tenant, skald_str prefix,
-                              skald_str after, size_t count_max, skald_arena *arena,
+                              const skald_counted *after, size_t count_max, skald_arena *arena,
                               const skald_counted **ret_streams, size_t *ret_count)
 {
     ski_sight sight;
@@ -225,15 +248,14 @@ skald_err skald_store_streams(skald_store *store, skald_str tenant, skald_str pr
                     .sight = &sight,
                     .tenant = tenant,
                     .prefix = prefix,
-                    .after = after,
-                    .count_max = count_max,
-                    .many = tenant.ptr == NULL};
+                    .count_max = count_max};
     skald_counted *streams = NULL;
     size_t count = 0;
     skald_err err;
 
     if (!prefix.ptr) list.prefix = SKALD_STR("");
-    if (!after.ptr) list.after = SKALD_STR("");
+    if (after) list.after = *after;
+    if (!list.after.tenant.ptr) list.after.tenant = tenant.ptr ? tenant : SKALD_STR("");
     if (!count_max || count_max > SKI_STORE_LIST_MAX) return SKALD_EINVALID;
     SKALD_TRY(ski_store_enter(store));
     err = ski_sight_take(store, false, &sight, NULL);

@@ -32,7 +32,7 @@ struct skald_cursor {
     bool held;    // page is to be freed
     bool bounded; // events_max was given: left counts down
     uint64_t left;
-    uint64_t position; // of the last event given
+    uint64_t position; // of the last event given, unless that is in page
 };
 
 static skald_err read_check(const skald_read *read, skald_error *reterr_error)
@@ -62,20 +62,43 @@ static void page_cut(const skald_read *read, skald_store_page *page)
     page->end = false;
 }
 
+// read_plain: a read that asks for nothing but positions and a tenant, as one of all events does.
+static bool read_plain(const skald_read *read)
+{
+    const skald_filter *filter = &read->filter;
+
+    return !read->from && !read->to && !read->version_from && !read->version_to &&
+           !filter->types.count && !filter->streams.count && !filter->categories.count &&
+           !filter->correlation_id.len && filter->priority_min <= SKALD_NORMAL;
+}
+
+// plain_matches is ski_read_matches of a plain read.
+static inline bool plain_matches(const skald_read *read, const skald_event *event)
+{
+    skald_str tenant = read->filter.tenant;
+
+    if (event->position <= read->after) return false;
+    if (read->before && event->position >= read->before) return false;
+    if (!tenant.ptr || (!tenant.len && !event->tenant.len)) return true;
+    return skald_str_equal(event->tenant, tenant);
+}
+
 // page_filter keeps what the read means and shows, in place, and cuts the page at events_max.
 static skald_err page_filter(skald_store *store, const ski_sight *sight, const skald_read *read,
                              skald_store_page *page)
 {
-    bool reserved = false;
+    bool reserved = false, plain = read_plain(read);
     size_t kept = 0;
 
     for (size_t i = 0; i < page->count; i++) {
-        if (!ski_read_matches(read, &page->events[i])) continue;
-        if (ski_reserved(page->events[i].stream) || ski_reserved(page->events[i].type)) {
-            if (ski_reserved_hidden(&read->filter, &page->events[i])) continue;
-            reserved = reserved || ski_reserved(page->events[i].stream);
+        const skald_event *event = &page->events[i];
+
+        if (plain ? !plain_matches(read, event) : !ski_read_matches(read, event)) continue;
+        if (ski_reserved(event->stream) || ski_reserved(event->type)) {
+            if (ski_reserved_hidden(&read->filter, event)) continue;
+            reserved = reserved || ski_reserved(event->stream);
         }
-        if (kept != i) page->events[kept] = page->events[i];
+        if (kept != i) page->events[kept] = *event;
         kept++;
     }
     page->count = kept;
@@ -217,13 +240,16 @@ static void cursor_move(skald_cursor *cursor, uint64_t position_next)
         cursor->read.after = position_next;
 }
 
-// cursor_turn gets the next page that has an event; an empty one only at the end.
-static skald_err cursor_turn(skald_cursor *cursor, skald_error *reterr_error)
+// cursor_turn gets the next page that has an event; an empty one only at the end. Not inlined: what
+// it keeps on the stack would cost the way of every event.
+__attribute__((noinline)) static skald_err cursor_turn(skald_cursor *cursor,
+                                                       skald_error *reterr_error)
 {
     do {
         skald_store_page page = {0};
         skald_err err;
 
+        cursor->position = skald_cursor_position(cursor);
         if (cursor->held) ski_store_page_free(cursor->store, &cursor->page);
         cursor->held = false;
         cursor->page = (skald_store_page){0};
@@ -245,11 +271,10 @@ skald_err skald_cursor_next(skald_cursor *cursor, const skald_event **ret_event,
 
     if (!cursor->bounded || cursor->left) {
         if (cursor->index == cursor->page.count) SKALD_TRY(cursor_turn(cursor, reterr_error));
-        if (cursor->index < cursor->page.count) event = &cursor->page.events[cursor->index++];
-    }
-    if (event) {
-        cursor->position = event->position;
-        if (cursor->bounded) cursor->left--;
+        if (cursor->index < cursor->page.count) {
+            event = &cursor->page.events[cursor->index++];
+            if (cursor->bounded) cursor->left--;
+        }
     }
     *ret_event = event;
     return SKALD_OK;
@@ -257,7 +282,7 @@ skald_err skald_cursor_next(skald_cursor *cursor, const skald_event **ret_event,
 
 uint64_t skald_cursor_position(const skald_cursor *cursor)
 {
-    return cursor->position;
+    return cursor->index ? cursor->page.events[cursor->index - 1].position : cursor->position;
 }
 
 void skald_cursor_close(skald_cursor *cursor)

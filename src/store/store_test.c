@@ -150,7 +150,7 @@ static skald_err fake_find_id(void *driver, skald_str tenant, skald_uuid id, uin
 }
 
 static skald_err fake_streams_each(void *driver, skald_str tenant, skald_str prefix,
-                                   skald_str after,
+                                   const skald_counted *after,
                                    bool (*visit)(void *context, const skald_counted *stream),
                                    void *context)
 {
@@ -262,7 +262,7 @@ static void defaults_are_filled_in(void **state)
 
     (void)state;
     assert_int_equal(fake.options.event_bytes_max, SKALD_EVENT_BYTES_MAX);
-    assert_int_equal(fake.options.segment_bytes, 128 * 1024 * 1024);
+    assert_int_equal(fake.options.segment_bytes, 64 * 1024 * 1024);
     assert_int_equal(fake.options.append_bytes_max, 64 * 1024 * 1024);
     assert_int_equal(fake.options.dedup_events_max, 16000000);
     assert_true(fake.host->clock->now(fake.host->clock->context) > 0);
@@ -682,8 +682,8 @@ static void listings_keep_the_smallest(void **state)
     for (size_t max = 1; max < 8; max++) {
         static const char *const due[] = {"s-1", "s-2", "s-2", "s-7", "s-9"};
 
-        assert_int_equal(skald_store_streams(store, (skald_str){0}, SKALD_STR("s-"), (skald_str){0},
-                                             max, arena, &list, &count),
+        assert_int_equal(skald_store_streams(store, (skald_str){0}, SKALD_STR("s-"), NULL, max,
+                                             arena, &list, &count),
                          SKALD_OK);
         assert_int_equal(count, max < 5 ? max : 5);
         for (size_t i = 0; i < count; i++)
@@ -691,18 +691,19 @@ static void listings_keep_the_smallest(void **state)
         assert_int_equal(list[0].count, 6);
         skald_arena_reset(arena);
     }
-    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0}, SKALD_STR("s-2"), 9,
-                                         arena, &list, &count),
+    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0},
+                                         &(skald_counted){.name = SKALD_STR("s-2")}, 9, arena,
+                                         &list, &count),
                      SKALD_OK);
     assert_int_equal(count, 2);
     ski_alloc_fail_at(1);
-    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0}, (skald_str){0}, 9,
-                                         arena, &list, &count),
+    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0}, NULL, 9, arena,
+                                         &list, &count),
                      SKALD_ENOMEM);
     ski_alloc_fail_at(0);
     while (skald_arena_get(arena, 1)) continue;
-    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0}, (skald_str){0}, 9,
-                                         arena, &list, &count),
+    assert_int_equal(skald_store_streams(store, (skald_str){0}, (skald_str){0}, NULL, 9, arena,
+                                         &list, &count),
                      SKALD_ENOMEM);
     skald_arena_free(arena);
     skald_store_close(store);

@@ -62,7 +62,7 @@ static void defaults_are_as_documented(void **state)
     assert_string_equal(config.log_format, "human");
     assert_string_equal(config.log_level, "info");
     assert_int_equal(config.event_bytes_max, SKALD_EVENT_BYTES_MAX);
-    assert_int_equal(config.segment_bytes, 128 * 1024 * 1024);
+    assert_int_equal(config.segment_bytes, 64 * 1024 * 1024);
     assert_int_equal(config.shutdown_timeout_ms, 30000);
 }
 
@@ -472,6 +472,38 @@ static void secrets_in_urls_are_not_shown(void **state)
     }
 }
 
+// A token of a collector may stand anywhere but in the host.
+static void of_a_collector_the_host_is_shown(void **state)
+{
+    static const struct {
+        const char *url, *shown;
+    } urls[] = {
+        {"http://127.0.0.1:4318", "http://127.0.0.1:4318"},
+        {"https://otlp.example/", "https://otlp.example/"},
+        {"https://otlp.example:8443/t0ken/v1", "https://otlp.example:8443/***"},
+        {"https://t0ken:@otlp.example/x", "https://***@otlp.example/***"},
+        {"https://user:p@ss@otlp.example", "https://***@otlp.example"},
+        {"https://otlp.example?t0ken", "https://otlp.example?***"},
+        {"https://u:p/w@otlp.example/", "https://***"},
+        {"otlp.example/t0ken", "***"},
+        {"", ""},
+    };
+    char shown[SKI_CONFIG_SHOWN_MAX];
+    ski_config config;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        const skald_setting given = {"telemetry.otlp_url", urls[i].url};
+        const skald_system_options options = {.no_environment = true,
+                                              .settings = &given,
+                                              .setting_count = 1};
+
+        assert_int_equal(ski_config_load(&options, &config, NULL), SKALD_OK);
+        ski_setting_shown(&ski_settings[SKI_SETTING_telemetry_otlp_url], &config, shown);
+        assert_string_equal(shown, urls[i].shown);
+    }
+}
+
 static void all_of_it_is_shown_without_passwords(void **state)
 {
     const skald_setting given = {"data", "sqlite://someone:password@host/x"};
@@ -577,6 +609,7 @@ int main(void)
         cmocka_unit_test(lists_are_written_in_two_ways),
         cmocka_unit_test(a_secret_may_stand_in_a_file_of_its_own),
         cmocka_unit_test(secrets_in_urls_are_not_shown),
+        cmocka_unit_test(of_a_collector_the_host_is_shown),
         cmocka_unit_test(all_of_it_is_shown_without_passwords),
         cmocka_unit_test(a_slip_in_a_variable_is_seen),
         cmocka_unit_test(settings_that_do_not_go_together_are_refused),

@@ -185,7 +185,7 @@ static void model_counts(model *m)
         assert_int_equal(names[due++].count, types[i]);
     }
     assert_int_equal(due, count);
-    assert_int_equal(skald_store_streams(m->f->store, text(""), (skald_str){0}, (skald_str){0},
+    assert_int_equal(skald_store_streams(m->f->store, text(""), (skald_str){0}, NULL,
                                          dice(m, 2) ? 100 : streams_max, m->f->arena, &names,
                                          &count),
                      SKALD_OK);

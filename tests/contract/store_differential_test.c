@@ -413,7 +413,14 @@ static int counted_order(const void *a, const void *b)
     return order;
 }
 
-// say_counted says a list in one order: of every tenant, names repeat, in no order.
+static void say_listed(skald_buf *answer, const skald_counted *item)
+{
+    say_text(answer, item->tenant);
+    say_text(answer, item->name);
+    say(answer, " %" PRIu64 " last %" PRIu64 "\n", item->count, item->position_last);
+}
+
+// say_counted says a list in one order: types of every tenant repeat, in no order.
 static void say_counted(skald_buf *answer, const skald_counted *items, size_t count)
 {
     skald_counted *sorted = test_calloc(count + 1, sizeof(*sorted));
@@ -431,19 +438,21 @@ static void op_list(world *w)
 {
     skald_str tenant = one_in(w, 4) ? (skald_str){0} : name_tenant(w);
     skald_str prefix = one_in(w, 2) ? SKALD_STR("") : SKALD_STR("order");
-    skald_str after = tenant.ptr && one_in(w, 3) ? name_stream(w) : (skald_str){0};
-    size_t count_max = tenant.ptr && one_in(w, 2) ? 1 + below(w, 4) : 1000;
+    skald_counted after = {.name = name_stream(w), .tenant = name_tenant(w)};
+    bool from_first = !one_in(w, 3);
+    size_t count_max = one_in(w, 2) ? 1 + below(w, 4) : 1000;
     skald_arena *arena;
 
     assert_int_equal(skald_arena_new(4 * 1024 * 1024, &arena), SKALD_OK);
     for (int d = 0; d < drivers; d++) {
         const skald_counted *items = NULL;
         size_t count = 0;
-        skald_err err = skald_store_streams(w->stores[d], tenant, prefix, after, count_max, arena,
-                                            &items, &count);
+        skald_err err =
+            skald_store_streams(w->stores[d], tenant, prefix, from_first ? NULL : &after, count_max,
+                                arena, &items, &count);
 
         say(&w->answers[d], "streams %s %zu\n", skald_err_name(err), count);
-        say_counted(&w->answers[d], items, count);
+        for (size_t i = 0; i < count; i++) say_listed(&w->answers[d], &items[i]);
         err = skald_store_types(w->stores[d], tenant, arena, &items, &count);
         say(&w->answers[d], "types %s %zu\n", skald_err_name(err), count);
         say_counted(&w->answers[d], items, count);

@@ -93,6 +93,7 @@ int fixture_teardown(void **state);
     X(times_of_recording)              \
     X(find_by_id)                      \
     X(streams_are_listed)              \
+    X(streams_of_tenants_are_listed)   \
     X(types_are_counted)               \
     X(nothing_is_damaged)
 #define STORE_RETAIN_TESTS(X)                  \

@@ -220,7 +220,7 @@ void an_empty_store(void **state)
                      SKALD_ENOTFOUND);
     assert_int_equal(skald_stream_version(f->store, text(""), text("s-1"), &version), SKALD_OK);
     assert_int_equal(version, 0);
-    assert_int_equal(skald_store_streams(f->store, (skald_str){0}, text(""), text(""), 5, f->arena,
+    assert_int_equal(skald_store_streams(f->store, (skald_str){0}, text(""), NULL, 5, f->arena,
                                          &counted, &count),
                      SKALD_OK);
     assert_int_equal(count, 0);
@@ -478,7 +478,7 @@ void streams_are_listed(void **state)
     fixture *f = *state;
     const skald_counted *list;
     size_t count;
-    skald_str after = text("");
+    skald_counted after = {0};
     skald_event given[300];
     char name[16];
 
@@ -491,7 +491,7 @@ void streams_are_listed(void **state)
     // By pages of 9, in the order of names, each once.
     int number = 0;
     for (;;) {
-        assert_int_equal(skald_store_streams(f->store, text(""), text("s-"), after, 9, f->arena,
+        assert_int_equal(skald_store_streams(f->store, text(""), text("s-"), &after, 9, f->arena,
                                              &list, &count),
                          SKALD_OK);
         for (size_t i = 0; i < count; i++) {
@@ -502,31 +502,83 @@ void streams_are_listed(void **state)
             assert_text(list[i].name, name);
             assert_int_equal(list[i].count, events.count);
             assert_int_equal(list[i].position_last, events.items[events.count - 1].position);
-            after = list[i].name;
+            after = list[i];
         }
         if (count < 9) break;
     }
     assert_int_equal(number, 100);
-    assert_int_equal(skald_store_streams(f->store, text(""), text(""), text(""), 1000, f->arena,
-                                         &list, &count),
+    assert_int_equal(skald_store_streams(f->store, text(""), text(""), NULL, 1000, f->arena, &list,
+                                         &count),
                      SKALD_OK);
     assert_int_equal(count, 102);
     assert_text(list[0].name, "other-0");
-    assert_int_equal(skald_store_streams(f->store, text(""), text("other-1"), text(""), 1, f->arena,
+    assert_int_equal(skald_store_streams(f->store, text(""), text("other-1"), NULL, 1, f->arena,
                                          &list, &count),
                      SKALD_OK);
     assert_int_equal(count, 1);
     assert_text(list[0].name, "other-1");
-    assert_int_equal(skald_store_streams(f->store, text("x"), text(""), text(""), 9, f->arena,
-                                         &list, &count),
+    assert_int_equal(skald_store_streams(f->store, text("x"), text(""), NULL, 9, f->arena, &list,
+                                         &count),
                      SKALD_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(skald_store_streams(f->store, text(""), text(""), text(""), 0, f->arena, &list,
+    assert_int_equal(skald_store_streams(f->store, text(""), text(""), NULL, 0, f->arena, &list,
                                          &count),
                      SKALD_EINVALID);
-    assert_int_equal(skald_store_streams(f->store, text(""), text(""), text(""),
-                                         SKI_STORE_LIST_MAX + 1, f->arena, &list, &count),
+    assert_int_equal(skald_store_streams(f->store, text(""), text(""), NULL, SKI_STORE_LIST_MAX + 1,
+                                         f->arena, &list, &count),
                      SKALD_EINVALID);
+}
+
+// Streams of one name, in many tenants, part of them from before the store was opened again: by
+// pages of any size each comes once, by tenant and name, with a prefix or without.
+void streams_of_tenants_are_listed(void **state)
+{
+    static const char *const whose[] = {"", "a", "ab", "b"}, *const called[] = {"bs-1", "s-1"};
+    static char data[9000]; // so small segments are sealed on the way
+    fixture *f = *state;
+    const skald_counted *list;
+    size_t count;
+
+    memset(data, 'x', sizeof data);
+    data[0] = data[sizeof data - 1] = '"';
+    for (int i = 15; i >= 0; i--) {
+        skald_event event = event_of(f, "t.x", called[i % 2], i);
+
+        event.tenant = text(whose[i / 2 % 4]);
+        event.data = (skald_str){data, sizeof data};
+        append_one(f, event);
+        if (i == 4 && f->contract->reopen) f->store = f->contract->reopen(f->store, &f->options);
+    }
+    for (size_t page = 1; page <= 9; page++) {
+        for (int prefixed = 0; prefixed < 2; prefixed++) {
+            skald_counted after = {0};
+            int number = prefixed;
+
+            do {
+                assert_int_equal(skald_store_streams(f->store, (skald_str){0},
+                                                     text(prefixed ? "s-" : ""), &after, page,
+                                                     f->arena, &list, &count),
+                                 SKALD_OK);
+                for (size_t i = 0; i < count; i++, number += 1 + prefixed) {
+                    assert_in_range(number, 0, 7);
+                    assert_text(list[i].tenant, whose[number / 2]);
+                    assert_text(list[i].name, called[number % 2]);
+                    assert_int_equal(list[i].count, 2);
+                    after = list[i];
+                }
+            } while (count == page);
+            assert_int_equal(number, 8 + prefixed);
+        }
+    }
+    // Of one tenant, from behind a stream of another.
+    skald_counted after = {.tenant = text("ab"), .name = text("bs-1")};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(skald_store_streams(f->store, text(whose[i]), text(""), &after, 9,
+                                             f->arena, &list, &count),
+                         SKALD_OK);
+        assert_int_equal(count, i < 2 ? 0 : i - 1);
+        if (count) assert_text(list[count - 1].name, "s-1");
+    }
 }
 
 void types_are_counted(void **state)

@@ -71,14 +71,14 @@ static void append_many(fixture *f, const char *stream, int count)
 static size_t count_streams(fixture *f, size_t page)
 {
     const skald_counted *streams;
-    skald_str after = {0};
+    skald_counted after = {0};
     size_t all = 0, count;
 
     do {
-        assert_int_equal(skald_store_streams(f->store, tenant_none(), (skald_str){0}, after, page,
+        assert_int_equal(skald_store_streams(f->store, tenant_none(), (skald_str){0}, &after, page,
                                              f->arena, &streams, &count),
                          SKALD_OK);
-        if (count) after = streams[count - 1].name;
+        if (count) after = streams[count - 1];
         all += count;
     } while (count == page);
     return all;

@@ -450,8 +450,8 @@ static void keeper_list(const keeper *k)
     if (skald_arena_new(1 << 20, &arena)) return;
     if (skald_store_types(k->store, (skald_str){0}, arena, &names, &count))
         atomic_fetch_add(k->wrong, 1);
-    if (skald_store_streams(k->store, (skald_str){0}, (skald_str){0}, (skald_str){0}, 10, arena,
-                            &names, &count))
+    if (skald_store_streams(k->store, (skald_str){0}, (skald_str){0}, NULL, 10, arena, &names,
+                            &count))
         atomic_fetch_add(k->wrong, 1);
     skald_arena_free(arena);
 }

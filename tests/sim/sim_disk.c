@@ -40,7 +40,7 @@ typedef struct sim_change {
 struct ski_file {
     sim_disk *disk;
     uint32_t node;
-    bool writable;
+    bool writable, direct;
 };
 
 struct sim_disk {
@@ -205,7 +205,10 @@ static skald_err disk_open_file(sim_disk *disk, uint32_t node, unsigned flags, s
     ski_file *file = ski_alloc(sizeof *file);
 
     assert(file);
-    *file = (ski_file){.disk = disk, .node = node, .writable = (flags & SKI_OPEN_WRITE) != 0};
+    *file = (ski_file){.disk = disk,
+                       .node = node,
+                       .writable = (flags & SKI_OPEN_WRITE) != 0,
+                       .direct = (flags & SKI_OPEN_DIRECT) != 0};
     disk->files_open++;
     *ret_file = file;
     return SKALD_OK;
@@ -255,6 +258,12 @@ static void disk_close(void *context, ski_file *file)
     ski_free(file);
 }
 
+// direct_right: what bypasses the cache is whole pages, in memory too.
+static bool direct_right(const ski_file *file, const void *bytes, size_t len, uint64_t offset)
+{
+    return !file->direct || ((uintptr_t)bytes | len | offset) % SKI_DIRECT_BYTES == 0;
+}
+
 static skald_err disk_pread(void *context, ski_file *file, void *buf, size_t len, uint64_t offset,
                             size_t *ret_read)
 {
@@ -262,6 +271,7 @@ static skald_err disk_pread(void *context, ski_file *file, void *buf, size_t len
     op_turn turn = op_begin(disk, SIM_OP_PREAD);
     size_t got = 0;
 
+    assert(direct_right(file, buf, len, offset));
     if (turn_does(turn)) got = sim_file_read(&disk->nodes[file->node].file, buf, len, offset);
     if (turn.fault == SIM_FAULT_SHORT_READ && got > 0)
         got = (size_t)sim_random_below(&disk->faults, got);
@@ -277,7 +287,7 @@ static skald_err disk_pwrite(void *context, ski_file *file, const void *bytes, s
     op_turn turn = op_begin(disk, SIM_OP_PWRITE);
     sim_file *content = &disk->nodes[file->node].file;
 
-    assert(file->writable);
+    assert(file->writable && direct_right(file, bytes, len, offset));
     if (turn.act == ACT_HALF || turn.act == ACT_HALF_THEN_DIE) {
         size_t half = len ? (size_t)sim_random_below(&disk->faults, len) : 0;
 

@@ -18,7 +18,7 @@ test_show() {
     done
     ended 0 "$SKALD" config show --preset testing --json
     grep -qF '"log.level": {"value": "warn", "origin": "preset testing"}' "$WORK/out" || fail "no preset in the JSON"
-    grep -qF '"segment_bytes": {"value": 134217728, "origin": "default"}' "$WORK/out" || fail "no number in the JSON"
+    grep -qF '"segment_bytes": {"value": 67108864, "origin": "default"}' "$WORK/out" || fail "no number in the JSON"
     if command -v node > /dev/null; then node -e 'JSON.parse(require("fs").readFileSync(0))' < "$WORK/out"; fi
     printf 'sqlite://me:hush@host/x' > "$WORK/secret"
     ended 0 env SKALD_DATA_FILE="$WORK/secret" "$SKALD" config show
@@ -103,9 +103,9 @@ test_level() {
     done
     post /api/subscriptions '{"name":"level"}' > /dev/null
     status POST '/api/events?ack=written' -H 'Content-Type: application/json' -H 'X-Correlation-ID: chain-1' \
-        -d '{"type":"level.loud","stream":"level-1","data":{"user":"eva","password":"'$secret'","card":{"cardNumber":"4111"}}}' > "$WORK/status"
+        -d '{"type":"level.loud","stream":"level-1","tenantId":"acme","actor":{"userId":"eva2"},"data":{"user":"eva","password":"'$secret'","card":{"cardNumber":"4111"}}}' > "$WORK/status"
     expect "the event" "$(cat "$WORK/status")" 201
-    wait_until 20 "the event's line" logged 'DEBUG event  type=level.loud  id=.*stream=level-1 .*correlationId=chain-1 .*status=stored .*user.*eva.*password.*\*\*\*'
+    wait_until 20 "the event's line" logged 'DEBUG event  type=level.loud  id=.*stream=level-1  tenantId=acme  userId=eva2  correlationId=chain-1  occurredAt=20[^ ]*Z  status=stored .*user.*eva.*password.*\*\*\*'
     logged 'DEBUG request  method=POST  path=/api/events  status=201  tookUs=[0-9]*  peer=127.0.0.1:[0-9]*  correlationId=chain-1' ||
         fail "no line for the request"
     delivery=$(get '/api/subscriptions/level/deliveries?max=10&waitMs=5000' | grep -oE '"deliveryId":"[^"]*"' | head -n 1 | cut -d '"' -f 4)

@@ -7,16 +7,21 @@
 // full and what is read at random is several times as large, each would put another one out before
 // it has paid: so then few may, and those that are asked for most often come in first all the same.
 //
+// The bytes of many pieces lie together, in huge pages where the kernel has them: going over events
+// all over the memory takes a fifth longer without.
+//
 // Invariants:
 //   1. A piece with users is not given up, nor its bytes changed; without it is listed or free.
 //   2. No more than half of the pieces are held by pages: who holds one and comes back late leaves
 //      the others theirs.
 #include "store/log/cache.h"
 #include "base/alloc.h"
+#include "os/memory.h"
 #include <assert.h>
 #include <string.h>
 
 enum {
+    slab_pieces = SKI_MEMORY_HUGE / SKI_PIECE,
     looks_max = 2,    // rounds of the hand
     turn_misses = 32, // of a full cache: of so many, one may put something in another one's place
 };
@@ -54,7 +59,7 @@ void ski_cache_fini(ski_cache *cache)
     if (!cache->pieces) return; // init failed, or was not called
     for (uint32_t i = 0; i < cache->count; i++) {
         assert(!cache->pieces[i]->users);
-        ski_free(cache->pieces[i]->bytes);
+        if (i % slab_pieces == 0) ski_free(cache->pieces[i]->bytes); // of all in the slab
         ski_free(cache->pieces[i]);
     }
     ski_free(cache->pieces);
@@ -130,6 +135,18 @@ static void cache_unlist(ski_cache *cache, ski_piece *piece)
     piece->listed = false;
 }
 
+// slab_alloc gives the bytes of the next pieces. Those of the first ones become memory one by one,
+// as they are read into, so that who reads little has little. The lock is held.
+static uint8_t *slab_alloc(const ski_cache *cache)
+{
+    uint32_t left = cache->count_max - cache->count;
+    size_t bytes = (size_t)(left < slab_pieces ? left : slab_pieces) * SKI_PIECE;
+    uint8_t *slab = ski_alloc_aligned(SKI_MEMORY_HUGE, bytes);
+
+    if (slab && cache->count && bytes == SKI_MEMORY_HUGE) ski_memory_huge(slab, bytes);
+    return slab;
+}
+
 // cache_grow adds a piece; NULL: there are as many as may be, or no memory. The lock is held.
 static ski_piece *cache_grow(ski_cache *cache)
 {
@@ -138,7 +155,8 @@ static ski_piece *cache_grow(ski_cache *cache)
     if (cache->count == cache->count_max) return NULL;
     piece = ski_alloc_zeroed(1, sizeof *piece);
     if (!piece) return NULL;
-    piece->bytes = ski_alloc(SKI_PIECE);
+    piece->bytes = cache->count % slab_pieces ? cache->pieces[cache->count - 1]->bytes + SKI_PIECE
+                                              : slab_alloc(cache);
     if (!piece->bytes) {
         ski_free(piece);
         return NULL;

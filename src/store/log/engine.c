@@ -265,6 +265,7 @@ skald_err ski_engine_file(ski_engine *engine, uint32_t slot, uint32_t generation
     ski_mutex_lock(&engine->lock);
     segment = engine->segments[slot];
     if (segment->generation != generation) err = SKALD_ESTALE;
+    if (segment == engine->active) engine->followed = true;
     file = segment->file;
     if (!err && file) segment->users++;
     ski_mutex_unlock(&engine->lock);

@@ -25,6 +25,7 @@
 #include "os/thread.h"
 #include "store/log/directory.h"
 #include "store/log/frame.h"
+#include "store/log/ids.h"
 #include "store/log/manifest.h"
 #include "store/log/recent.h"
 #include "store/log/scan.h"
@@ -47,11 +48,14 @@ enum {
     SKI_RETRY_NS = 100 * 1000 * 1000, // between attempts when nothing could be written
     SKI_IDLE_NS = 100 * 1000 * 1000,  // without a write: then the watermark is stored
     SKI_SPARES_MAX = 2,
-    SKI_FILES_OPEN_MAX = 128,              // segments open for reading at a time
-    SKI_INDEXES_OPEN_MAX = 128,            // index files, too
-    SKI_UNSEALED_MAX = 1,                  // full segments without an index; then appends wait
-    SKI_UNSEALED_FAILING_MAX = 8,          // the same while none can be made; then they fail
-    SKI_DAMAGES_MAX = 256,                 // ranges remembered one by one
+    SKI_TAIL_RESERVE = 2 * SKI_FRAME_BYTES_MIN, // at the end of a segment: for PAD and SEAL
+    SKI_DIRECT_ROOM = 2 * SKI_DIRECT_BYTES,     // behind a group's bytes: for the rest of its last
+                                                // page, or a PAD frame up to its end
+    SKI_FILES_OPEN_MAX = 128,                   // segments open for reading at a time
+    SKI_INDEXES_OPEN_MAX = 128,                 // index files, too
+    SKI_UNSEALED_MAX = 1,                       // full segments without an index; then appends wait
+    SKI_UNSEALED_FAILING_MAX = 8,               // the same while none can be made; then they fail
+    SKI_DAMAGES_MAX = 256,                      // ranges remembered one by one
     SKI_SEGMENT_BYTES_FIRST = 1024 * 1024, // the first segment; the next ones grow fourfold to the
                                            // size asked for
 };
@@ -95,6 +99,7 @@ typedef struct ski_segment {
     uint64_t index_bytes; // of memory, of its index without filters
     bool suspect;         // its index file is damaged: to be made again
     bool filtered;        // the filters of its index are in memory
+    bool uncached;        // most of it was written past the kernel's cache
     char *values;         // named values at its end, until its state file is written
     size_t values_len;
     uint64_t looked_bytes, looked_ns; // compaction's: when it was last read for less than is worth
@@ -126,7 +131,7 @@ typedef struct ski_staged {
 typedef struct ski_group {
     struct ski_group *next;
     uint64_t number; // from 1
-    uint8_t *bytes;
+    uint8_t *bytes;  // begins with a page, and has SKI_DIRECT_ROOM behind len
     size_t len, size;
     ski_staged *items;
     size_t count, items_size;
@@ -153,6 +158,13 @@ typedef struct ski_tail {
     bool manifest_due;
     bool unsure; // the last write failed, and what it left may be whole
 } ski_tail;
+
+// Large groups are written past the kernel's cache. The writer's.
+typedef struct ski_direct {
+    ski_file *file;             // of the newest segment; NULL: not open
+    bool refused;               // this segment's cannot be written so
+    uint64_t followed_until_ns; // up to then what is written stays in the cache
+} ski_direct;
 
 typedef struct ski_spare {
     uint32_t no;
@@ -189,8 +201,11 @@ typedef struct ski_engine {
     ski_cond kept_some; // it has finished with a segment, or failed to
     ski_cond done[SKI_GROUP_BUCKETS];
     ski_window window;
-    ski_recent recent;
-    ski_totals totals; // up to sealed_last
+    ski_recent recent;     // ids of the window
+    ski_ids ids;           // of sealed segments: of positions from ids_from on, the newest ones
+    uint64_t ids_from;     // older ones are asked of the index files
+    uint64_t ids_until_ns; // the keeper does not go on with them before, after that has failed
+    ski_totals totals;     // up to sealed_last
     uint64_t sealed_last;
     uint32_t sealed_count;
     uint64_t epoch;   // changes when something leaves the window
@@ -220,6 +235,7 @@ typedef struct ski_engine {
 
     ski_segment **segments;
     ski_segment *active; // the one at the tail; NULL: none can be written to
+    bool followed;       // somebody has read in it since the writer looked
     uint32_t segment_count, segment_size, files_open;
     ski_damage *damages; // found when it was opened, or a segment was sealed
     uint32_t damage_count, damage_size;
@@ -262,6 +278,7 @@ typedef struct ski_engine {
     ski_thread log_thread, keep_thread;
 
     ski_tail tail;
+    ski_direct direct;
     ski_manifest manifest;
 } ski_engine;
 
@@ -366,6 +383,14 @@ skald_err ski_writer_wipe(ski_engine *engine) SKALD_CHECK; // role held: what a 
 void ski_writer_run(void *engine);                         // the log thread
 void ski_writer_close(ski_engine *engine);
 
+// direct.c: large groups past the cache. Role held.
+// ski_direct_wanted says whether the next so many bytes are to be written so, and makes that
+// possible.
+bool ski_direct_wanted(ski_engine *engine, const uint8_t *bytes, size_t len);
+size_t ski_direct_pad(const ski_tail *tail); // of the PAD frame that ends a page there; 0: none
+skald_err ski_direct_write(ski_engine *engine, const uint8_t *bytes, size_t len) SKALD_CHECK;
+void ski_direct_close(ski_engine *engine); // the segment is left
+
 // roll.c: the next segment.
 skald_err ski_roll(ski_engine *engine) SKALD_CHECK; // role held
 uint64_t ski_roll_capacity(const ski_engine *engine, uint32_t no);
@@ -383,6 +408,17 @@ bool ski_keep_wanted(const ski_engine *engine); // the lock is held
 // ski_keep_wait is for a writer about to begin another segment: it waits until not too many are
 // without an index. Fails: READONLY (none can be made).
 skald_err ski_keep_wait(ski_engine *engine) SKALD_CHECK;
+
+// remember.c: the ids of sealed segments, from their index files into memory. Keeper; without the
+// lock.
+uint64_t ski_remember_oldest(const ski_engine *engine); // ids of older positions are forgotten. The
+                                                        // lock is held
+bool ski_remember_wanted(const ski_engine *engine);     // the lock is held
+bool ski_remember_step(ski_engine *engine);             // those of one more segment; false: not now
+// ski_remember_sealed is for a segment that is about to be answered from its index. Fails: NOMEM,
+// CORRUPT, IO, CLOSED.
+skald_err ski_remember_sealed(ski_engine *engine, const ski_sealed *sealed,
+                              skald_error *reterr_error) SKALD_CHECK;
 
 // seal.c: from a full segment to one that is answered from its index file. Keeper; without the
 // lock.

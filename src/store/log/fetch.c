@@ -48,6 +48,12 @@ typedef struct fetch_group {
     bool much;        // of it is wanted
 } fetch_group;
 
+// Where it is gone ahead of what is read.
+typedef struct fetch_ahead {
+    const fetch_group *groups; // the one of the candidate
+    size_t at, end;            // candidates
+} fetch_ahead;
+
 static bool candidates_same(const ski_candidate *a, const ski_candidate *b)
 {
     return a->slot == b->slot && a->generation == b->generation;
@@ -79,19 +85,16 @@ static fetch_run run_at(const ski_plan *plan, size_t from, uint64_t offset_max)
 skald_err ski_fetch_begin(ski_fetch *fetch)
 {
     const ski_plan *plan = &fetch->plan;
-    uint64_t bytes = 0, records = 0;
     size_t head = 0, events_bytes = plan->count * sizeof(skald_event);
+    uint64_t bytes = plan->bytes;
 
-    for (size_t i = 0; i < plan->count;) {
-        fetch_run run = run_at(plan, i, UINT64_MAX);
+    // No run reads over more than these gaps; one that is none is larger than any.
+    for (size_t i = 1; i < plan->count; i++) {
+        uint64_t gap = plan->candidates[i].offset - plan->candidates[i - 1].bound;
 
-        bytes += run.bytes;
-        for (; i < run.to; i++) {
-            if (plan->candidates[i].slot == SKI_PLACE_DAMAGED) continue;
-            records += candidate_bytes(&plan->candidates[i]);
-        }
+        if (gap <= gap_bytes) bytes += gap;
     }
-    fetch->kept_max = (size_t)(records / much_bytes);
+    fetch->kept_max = (size_t)(plan->bytes / much_bytes);
     head = sizeof *fetch->fetched + fetch->kept_max * sizeof(ski_piece *);
     fetch->fetched = ski_alloc(head + events_bytes + (size_t)bytes + 1);
     if (!fetch->fetched) return SKALD_ENOMEM;
@@ -131,15 +134,17 @@ skald_err ski_fetch_bytes(ski_engine *engine, const ski_candidate *candidate, ui
 }
 
 // event_put adds the event of a candidate to the page; false: the bytes are not its.
-static bool event_put(ski_fetch *fetch, const ski_candidate *candidate, const uint8_t *bytes,
-                      size_t available, bool check)
+static inline bool event_put(ski_fetch *fetch, const ski_candidate *candidate, const uint8_t *bytes,
+                             size_t available, bool check)
 {
     skald_str tenant = fetch->read->filter.tenant;
     skald_event *event = &fetch->events[fetch->count];
 
-    if (ski_record_event(bytes, available, check, event)) return false;
+    if (check && !ski_record_right(bytes, available)) return false;
+    if (ski_record_event(bytes, available, event)) return false;
     if (event->position != candidate->position) return false;
-    if (!tenant.ptr || skald_str_equal(event->tenant, tenant)) fetch->count++;
+    fetch->count += !tenant.ptr || (!tenant.len && !event->tenant.len) ||
+                    skald_str_equal(event->tenant, tenant);
     return true;
 }
 
@@ -252,14 +257,20 @@ static fetched_as event_cached(ski_fetch *fetch, const ski_candidate *candidate,
     return FETCHED_RIGHT;
 }
 
-// group_expect has the processor fetch what reading an event will touch: memory answers many such
-// wishes at a time, and a miss takes as long as all else that is done for an event.
-static inline void group_expect(const ski_piece *piece, const ski_candidate *candidate)
+// ahead_expect has the processor fetch what reading the next event will touch: memory answers many
+// such wishes at a time, and a miss takes as long as all else that is done for an event.
+static inline void ahead_expect(fetch_ahead *ahead, const ski_candidate *candidates)
 {
-    size_t at = (size_t)(candidate->offset % SKI_PIECE), end = at + expect_bytes;
+    const ski_candidate *candidate = &candidates[ahead->at];
+    size_t at = 0, end = 0;
 
+    if (ahead->at == ahead->end) return;
+    if (ahead->at++ == ahead->groups->to) ahead->groups++;
+    at = (size_t)(candidate->offset % SKI_PIECE);
+    end = at + expect_bytes;
     if (end > at + candidate_bytes(candidate)) end = at + (size_t)candidate_bytes(candidate);
-    for (; at < end && at < SKI_PIECE; at += line_bytes) __builtin_prefetch(piece->bytes + at);
+    if (end > SKI_PIECE) end = SKI_PIECE;
+    for (; at < end; at += line_bytes) __builtin_prefetch(ahead->groups->piece->bytes + at);
 }
 
 // group_lend finds the candidates from one on that begin in the same piece, and lends that.
@@ -281,15 +292,13 @@ static fetch_group group_lend(ski_fetch *fetch, size_t from)
     group.piece = piece_of(fetch, first, (uint32_t)(begin / SKI_PIECE), group.much);
     if (!group.piece) return group;
     __builtin_prefetch(&group.piece->marks[first->offset % SKI_PIECE / SKI_PIECE_UNIT / 64]);
-    for (size_t i = from; i < group.to && i < from + expect_events; i++) {
-        group_expect(group.piece, &fetch->plan.candidates[i]);
-    }
     return group;
 }
 
 // group_take adds the events of a group, and returns its piece; *ret_count is how many candidates
 // were right. False: not all.
-static bool group_take(ski_fetch *fetch, const fetch_group *group, size_t *ret_count)
+static bool group_take(ski_fetch *fetch, const fetch_group *group, fetch_ahead *ahead,
+                       size_t *ret_count)
 {
     const ski_candidate *candidates = fetch->plan.candidates;
     ski_fetched *fetched = fetch->fetched;
@@ -299,9 +308,7 @@ static bool group_take(ski_fetch *fetch, const fetch_group *group, size_t *ret_c
     size_t i = group->from;
 
     for (; i < group->to; i++) {
-        if (i + expect_events < group->to) {
-            group_expect(group->piece, &candidates[i + expect_events]);
-        }
+        ahead_expect(ahead, candidates);
         as = event_cached(fetch, &candidates[i], group->piece, keep, group->much);
         if (as != FETCHED_RIGHT) break;
     }
@@ -322,6 +329,7 @@ static size_t fetch_cached(ski_fetch *fetch, size_t from)
     ski_cache *cache = &fetch->engine->cache;
     fetch_group groups[groups_max];
     size_t count = 0, to = from, done = 0;
+    fetch_ahead ahead = {.groups = groups, .at = from};
     bool whole = true;
 
     for (; count < groups_max && to < fetch->plan.count; count++) {
@@ -329,11 +337,13 @@ static size_t fetch_cached(ski_fetch *fetch, size_t from)
         if (!groups[count].piece) break;
         to = groups[count].to;
     }
+    ahead.end = to;
+    for (size_t i = 0; i < expect_events; i++) ahead_expect(&ahead, fetch->plan.candidates);
     for (size_t i = 0; i < count; i++) {
         size_t right = 0;
 
         if (whole) {
-            whole = group_take(fetch, &groups[i], &right);
+            whole = group_take(fetch, &groups[i], &ahead, &right);
             done += right;
         } else {
             ski_cache_return(cache, groups[i].piece);

@@ -288,16 +288,20 @@ static bool index_wanted(const ski_engine *engine, const ski_manifest_segment *i
     return false;
 }
 
-void ski_found_replaced(ski_engine *engine, const ski_found *found)
+skald_err ski_found_replaced(ski_engine *engine, const ski_found *found)
 {
-    if (engine->tail.manifest_due) return; // a copy may list the older one yet
+    bool any = false;
+
+    if (engine->tail.manifest_due) return SKALD_OK; // a copy may list the older one yet
     for (uint32_t i = 0; i < found->segment_count; i++) {
         char name[SKI_SEGMENT_NAME];
 
         if (!found_other(&engine->manifest, &found->segments[i])) continue;
         ski_segment_name(name, found->segments[i].no, found->segments[i].generation);
         ski_found_unlink(engine, name);
+        any = true;
     }
+    return any ? ski_engine_sync_dir(engine) : SKALD_OK; // what was erased is gone for good
 }
 
 static int number_compare(const void *a, const void *b)

@@ -304,21 +304,47 @@ static inline skald_str text_get(const char **at, size_t len)
     return text;
 }
 
+// text_lens_sum adds up the lengths of the ten texts, two at a time.
+static inline uint64_t text_lens_sum(const uint8_t *lens)
+{
+    static const uint64_t even = UINT64_C(0x0000ffff0000ffff);
+    uint64_t a = ski_get_u64(lens), b = ski_get_u64(lens + 8), c = ski_get_u32(lens + 16);
+    uint64_t sums = (a & even) + (a >> 16 & even) + (b & even) + (b >> 16 & even) + (c & even) +
+                    (c >> 16 & even);
+
+    return (sums & UINT32_MAX) + (sums >> 32);
+}
+static_assert(record_texts == 10, "text_lens_sum adds ten");
+
 // record_texts_get points the event's texts into the record, whose lengths add up or it is CORRUPT.
-static skald_err record_texts_get(const uint8_t *record, size_t len, skald_event *event)
+static inline skald_err record_texts_get(const uint8_t *record, size_t len, skald_event *event)
 {
     uint64_t meta_len = ski_get_u32(record + record_meta_len);
     uint64_t data_len = ski_get_u32(record + record_data_len);
-    uint64_t fixed = ski_get_u16(record + record_fixed_len), all = fixed + meta_len + data_len;
+    uint64_t fixed = ski_get_u16(record + record_fixed_len);
     const uint8_t *lens = record + record_text_lens;
     const char *at = (const char *)record + fixed;
 
-    for (unsigned i = 0; i < record_texts; i++) all += ski_get_u16(lens + (size_t)2 * i);
-    if (((all + 7) & ~UINT64_C(7)) != len) return SKALD_ECORRUPT;
+    if (((fixed + text_lens_sum(lens) + meta_len + data_len + 7) & ~UINT64_C(7)) != len)
+        return SKALD_ECORRUPT;
 #define TEXT_GET(name)                              \
     event->name = text_get(&at, ski_get_u16(lens)); \
     lens += 2;
-    RECORD_TEXTS(TEXT_GET)
+    TEXT_GET(stream)
+    TEXT_GET(type)
+    TEXT_GET(tenant)
+    TEXT_GET(correlation_id)
+    if (ski_get_u64(lens) | ski_get_u32(lens + 8)) {
+        TEXT_GET(causation_id)
+        TEXT_GET(user)
+        TEXT_GET(role)
+        TEXT_GET(source)
+        TEXT_GET(tags)
+        TEXT_GET(traceparent)
+    } else { // as most events are
+        event->causation_id = event->user = event->role = event->source = event->tags =
+            event->traceparent = (skald_str){0};
+    }
     event->metadata = text_get(&at, (size_t)meta_len);
     event->data = text_get(&at, (size_t)data_len);
     return SKALD_OK;
@@ -340,15 +366,19 @@ size_t ski_record_size(const uint8_t *bytes, size_t available)
     return record_size(bytes, available);
 }
 
-skald_err ski_record_event(const uint8_t *bytes, size_t available, bool check, skald_event *event)
+bool ski_record_right(const uint8_t *bytes, size_t available)
+{
+    size_t len = record_size(bytes, available);
+
+    return len && ski_get_u32(bytes + record_crc) == record_crc_of(bytes, len);
+}
+
+skald_err ski_record_event(const uint8_t *bytes, size_t available, skald_event *event)
 {
     size_t len = record_size(bytes, available);
     uint16_t flags = 0;
 
     if (!len) return SKALD_ECORRUPT;
-    if (check && ski_get_u32(bytes + record_crc) != record_crc_of(bytes, len)) {
-        return SKALD_ECORRUPT;
-    }
     flags = ski_get_u16(bytes + record_flags);
     if (flags & flags_must_understand & ~record_flags_known) return SKALD_EUNSUPPORTED;
     if (bytes[record_content_type] != content_type_json) return SKALD_EUNSUPPORTED;
@@ -361,7 +391,7 @@ skald_err ski_record_event(const uint8_t *bytes, size_t available, bool check, s
     event->version = ski_get_u32(bytes + record_schema_version);
     event->priority = (skald_priority)(int8_t)bytes[record_priority];
     event->transient = false;
-    event->test = flags & record_flag_test;
+    event->test = (flags & record_flag_test) != 0;
     if (event->priority < SKALD_LOW || event->priority > SKALD_CRITICAL) return SKALD_ECORRUPT;
     return record_texts_get(bytes, len, event);
 }
@@ -371,7 +401,8 @@ static skald_err record_get(const uint8_t *bytes, size_t available, bool check,
 {
     ski_record record;
 
-    SKALD_TRY(ski_record_event(bytes, available, check, &record.event));
+    if (check && !ski_record_right(bytes, available)) return SKALD_ECORRUPT;
+    SKALD_TRY(ski_record_event(bytes, available, &record.event));
     record.len = ski_get_u32(bytes + record_len);
     record.prev_pos = ski_get_u64(bytes + record_prev_pos);
     record.stream_hash = ski_get_u64(bytes + record_stream_hash);

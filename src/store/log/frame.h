@@ -94,11 +94,12 @@ void ski_record_assign(uint8_t *record, const ski_record_order *order);
 skald_err ski_record_get(const uint8_t *bytes, size_t available, ski_record *ret_record)
     SKALD_CHECK;
 
-// ski_record_event reads the event of one into place, and nothing else; with check the checksum is
-// verified. event is written to, also when it fails. ski_record_size is how many bytes a record
-// says it has; 0: none that has so few of them.
-skald_err ski_record_event(const uint8_t *bytes, size_t available, bool check, skald_event *event)
-    SKALD_CHECK;
+// ski_record_right says whether there is one, and its checksum holds. ski_record_event reads the
+// event of one for which that was said into place, and nothing else; event is written to, also when
+// it fails. ski_record_size is how many bytes a record says it has; 0: none that has so few of
+// them.
+bool ski_record_right(const uint8_t *bytes, size_t available);
+skald_err ski_record_event(const uint8_t *bytes, size_t available, skald_event *event) SKALD_CHECK;
 size_t ski_record_size(const uint8_t *bytes, size_t available);
 
 // ski_record_of_frame reads one of a frame that was verified, whose checksum covers it: it does not

@@ -381,14 +381,79 @@ static void test_record_event_sets_every_field(void **state)
     (void)state;
     memset(&one, 0, sizeof one);
     memset(&other, 0xff, sizeof other);
-    assert_int_equal(ski_record_event(bytes, len, true, &one), SKALD_OK);
-    assert_int_equal(ski_record_event(bytes, len, false, &other), SKALD_OK);
+    assert_true(ski_record_right(bytes, len));
+    assert_int_equal(ski_record_event(bytes, len, &one), SKALD_OK);
+    assert_int_equal(ski_record_event(bytes, len, &other), SKALD_OK);
     assert_memory_equal(&one, &other, offsetof(skald_event, test) + sizeof one.test);
     bytes[len - 1] ^= 1;
-    assert_int_equal(ski_record_event(bytes, len, true, &one), SKALD_ECORRUPT);
+    assert_false(ski_record_right(bytes, len));
     assert_int_equal(ski_record_size(bytes, len), len);
     assert_int_equal(ski_record_size(bytes, len - 1), 0);
     assert_int_equal(ski_record_size(bytes, 8), 0);
+}
+
+// Each of the rare texts alone, and none of them: what is not there is nowhere, whatever was there.
+static void test_record_texts_that_are_not_there(void **state)
+{
+    static const size_t rare[] = {
+        offsetof(skald_event, causation_id), offsetof(skald_event, user),
+        offsetof(skald_event, role),         offsetof(skald_event, source),
+        offsetof(skald_event, tags),         offsetof(skald_event, traceparent),
+        offsetof(skald_event, metadata),     offsetof(skald_event, tenant)};
+    enum { rare_count = sizeof rare / sizeof *rare };
+    uint8_t bytes[room];
+
+    (void)state;
+    for (size_t i = 0; i <= rare_count; i++) {
+        skald_event from = {.type = {"t", 1}, .data = {"null", 4}}, to;
+
+        if (i < rare_count) *(skald_str *)((char *)&from + rare[i]) = (skald_str){"xyz", 3};
+        ski_record_put(bytes, ski_record_len(&from), &from, 0, 0);
+        ski_record_assign(bytes, &order_example);
+        memset(&to, 0xff, sizeof to);
+        assert_int_equal(ski_record_event(bytes, ski_record_len(&from), &to), SKALD_OK);
+        assert_same(to.type, from.type);
+        assert_same(to.data, from.data);
+        for (size_t j = 0; j < rare_count; j++) {
+            skald_str text = *(skald_str *)((char *)&to + rare[j]);
+
+            assert_same(text, (i == j ? (skald_str){"xyz", 3} : (skald_str){0}));
+            assert_true((text.ptr != NULL) == (i == j));
+        }
+    }
+}
+
+// As long as the format allows: the sum of ten lengths is more than any of them can say.
+static void test_record_of_longest_texts(void **state)
+{
+    char *text = test_calloc(1, SKI_RECORD_TEXT_MAX);
+    skald_str longest = {text, SKI_RECORD_TEXT_MAX};
+    skald_event from = {.type = longest,
+                        .stream = longest,
+                        .tenant = longest,
+                        .tags = longest,
+                        .correlation_id = longest,
+                        .causation_id = longest,
+                        .user = longest,
+                        .role = longest,
+                        .source = longest,
+                        .traceparent = longest},
+                to;
+    size_t len = ski_record_len(&from);
+    uint8_t *bytes = test_calloc(1, len);
+
+    (void)state;
+    ski_record_put(bytes, len, &from, 0, 0);
+    ski_record_assign(bytes, &order_example);
+    assert_int_equal(ski_record_event(bytes, len, &to), SKALD_OK);
+    assert_int_equal(to.traceparent.len, SKI_RECORD_TEXT_MAX);
+    assert_ptr_equal(to.traceparent.ptr,
+                     bytes + SKI_RECORD_FIXED + (size_t)9 * SKI_RECORD_TEXT_MAX);
+    bytes[88]--; // the first length: they do not add up any more
+    bytes[89]--;
+    assert_int_equal(ski_record_event(bytes, len, &to), SKALD_ECORRUPT);
+    test_free(bytes);
+    test_free(text);
 }
 
 int main(void)
@@ -407,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_record_of_a_longer_fixed_part_is_read),
         cmocka_unit_test(test_record_texts_too_long),
         cmocka_unit_test(test_record_event_sets_every_field),
+        cmocka_unit_test(test_record_texts_that_are_not_there),
+        cmocka_unit_test(test_record_of_longest_texts),
         cmocka_unit_test(test_value_round_trip),
         cmocka_unit_test(test_value_refused),
     };

@@ -23,14 +23,16 @@ void ski_group_free(ski_group *group)
 // item.
 static bool group_room(ski_group *group, size_t bytes)
 {
-    bytes += SKI_DIRECT_BYTES;
+    bytes += SKI_DIRECT_ROOM;
     if (group->size - group->len < bytes) {
         size_t size = group->size ? group->size : first_bytes;
         uint8_t *more = NULL;
 
         while (size - group->len < bytes) size *= 2;
-        more = ski_realloc(group->bytes, size);
+        more = ski_alloc_aligned(SKI_DIRECT_BYTES, size);
         if (!more) return false;
+        if (group->len) memcpy(more, group->bytes, group->len);
+        ski_free(group->bytes);
         group->bytes = more;
         group->size = size;
     }

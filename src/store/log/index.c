@@ -17,13 +17,13 @@
 #include <assert.h>
 #include <string.h>
 
-enum { block_items = 1024, text_block_bytes = 16 * 1024 };
+enum { text_block_bytes = 16 * 1024 };
 
 static void *table_at(const ski_index_table *table, uint32_t slot)
 {
     assert(slot < table->count);
-    return (char *)table->blocks[slot / block_items] +
-           (size_t)(slot % block_items) * table->item_size;
+    return (char *)table->blocks[slot / SKI_INDEX_BLOCK] +
+           (size_t)(slot % SKI_INDEX_BLOCK) * table->item_size;
 }
 
 // table_room makes sure that one more item fits. The item is not zeroed.
@@ -32,7 +32,7 @@ static skald_err table_room(ski_index_table *table, uint64_t *bytes)
     void **blocks = NULL;
     void *block = NULL;
 
-    if (table->count < (uint64_t)table->block_count * block_items) return SKALD_OK;
+    if (table->count < (uint64_t)table->block_count * SKI_INDEX_BLOCK) return SKALD_OK;
     if ((table->block_count & (table->block_count - 1)) == 0) { // the list of blocks doubles
         uint32_t size = table->block_count ? table->block_count * 2 : 1;
 
@@ -40,10 +40,10 @@ static skald_err table_room(ski_index_table *table, uint64_t *bytes)
         if (!blocks) return SKALD_ENOMEM;
         table->blocks = blocks;
     }
-    block = ski_alloc((size_t)block_items * table->item_size);
+    block = ski_alloc((size_t)SKI_INDEX_BLOCK * table->item_size);
     if (!block) return SKALD_ENOMEM;
     table->blocks[table->block_count++] = block;
-    *bytes += (uint64_t)block_items * table->item_size + sizeof *blocks;
+    *bytes += (uint64_t)SKI_INDEX_BLOCK * table->item_size + sizeof *blocks;
     return SKALD_OK;
 }
 
@@ -264,12 +264,6 @@ void ski_index_expect(const ski_index *index, const ski_index_hashes *hashes)
 {
     if (hashes->stream) map_expect(&index->streams.map, hashes->stream);
     if (hashes->correlation) map_expect(&index->chains_map, hashes->correlation);
-}
-
-ski_index_row *ski_index_row_of(const ski_index *index, uint64_t position)
-{
-    assert(position > index->base && position - index->base <= index->rows.count);
-    return table_at(&index->rows, (uint32_t)(position - index->base - 1));
 }
 
 ski_index_head ski_index_head_of(const ski_index *index, const ski_index_key *stream)

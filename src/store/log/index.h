@@ -9,9 +9,11 @@
 
 #include "base/map.h"
 #include "store/log/postings.h"
+#include <assert.h>
 #include <skald/event.h>
 
 enum {
+    SKI_INDEX_BLOCK = 1024,     // items of a table that lie together
     SKI_INDEX_TENANTS_MAX = 64, // that a read of every tenant looks up by name; beyond it scans
 };
 #define SKI_INDEX_EVENTS_MAX UINT64_C(0xfffffffd) // of one index
@@ -151,7 +153,14 @@ static inline uint64_t ski_index_last(const ski_index *index) // position
     return index->base + index->count;
 }
 
-ski_index_row *ski_index_row_of(const ski_index *index, uint64_t position); // base < it <= last
+// ski_index_row_of gives the row of a position: base < it <= last.
+static inline ski_index_row *ski_index_row_of(const ski_index *index, uint64_t position)
+{
+    uint32_t slot = (uint32_t)(position - index->base - 1);
+
+    assert(position > index->base && position - index->base <= index->rows.count);
+    return (ski_index_row *)index->rows.blocks[slot / SKI_INDEX_BLOCK] + slot % SKI_INDEX_BLOCK;
+}
 
 // Lookups give NULL when there is none.
 ski_index_key *ski_index_stream(const ski_index *index, uint64_t hash, skald_str tenant,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The house-keeper: everything that may be done later, in pieces, by the thread "skald-keep". In
 // this order: indexes of full segments, since memory and appends may wait for those; indexes found
-// damaged; spares; the stream directory; filters; scrubbing.
+// damaged; ids that are not loaded yet; spares; the stream directory; filters; scrubbing.
 //
 // Invariants:
 //   1. Nothing here is needed for an append to be durable, and nothing that fails here stops one,
@@ -25,7 +25,8 @@ bool ski_keep_wanted(const ski_engine *engine)
 {
     if (engine->read_only || engine->dead || engine->closing) return false;
     return ski_seal_wanted(engine) || engine->suspect_due || ski_spare_wanted(engine) ||
-           merge_wanted(engine) || engine->filters_due || ski_scrub_wanted(engine);
+           ski_remember_wanted(engine) || merge_wanted(engine) || engine->filters_due ||
+           ski_scrub_wanted(engine);
 }
 
 // unsealed counts full segments without an index. The lock is held.
@@ -218,21 +219,23 @@ static void filters_step(ski_engine *engine)
 
 bool ski_keep_step(ski_engine *engine)
 {
-    bool seal = false, again = false, spare = false, merge = false, filters = false;
-    bool scrub = false;
+    bool seal = false, again = false, ids = false, spare = false, merge = false;
+    bool filters = false, scrub = false;
 
     ski_mutex_lock(&engine->lock);
     if (!engine->read_only && !engine->dead && !engine->closing) {
         seal = ski_seal_wanted(engine);
         again = !seal && engine->suspect_due;
-        spare = !seal && !again && ski_spare_wanted(engine);
-        merge = !seal && !again && !spare && merge_wanted(engine);
-        filters = !seal && !again && !spare && !merge && engine->filters_due;
-        scrub = !seal && !again && !spare && !merge && !filters && ski_scrub_wanted(engine);
+        ids = !seal && !again && ski_remember_wanted(engine);
+        spare = !seal && !again && !ids && ski_spare_wanted(engine);
+        merge = !seal && !again && !ids && !spare && merge_wanted(engine);
+        filters = !seal && !again && !ids && !spare && !merge && engine->filters_due;
+        scrub = !seal && !again && !ids && !spare && !merge && !filters && ski_scrub_wanted(engine);
     }
     ski_mutex_unlock(&engine->lock);
     if (seal) return ski_seal_next(engine);
     if (again) return ski_seal_again(engine);
+    if (ids) return ski_remember_step(engine);
     if (spare) return ski_spare_make(engine);
     if (merge) directory_step(engine);
     if (filters) filters_step(engine);

@@ -14,6 +14,7 @@
 //      its own, which gives its result to the one it stands for.
 #include "base/alloc.h"
 #include "store/log/engine.h"
+#include "store/log/mend.h"
 #include <string.h>
 
 struct ski_later {
@@ -149,7 +150,7 @@ bool ski_later_some(const ski_engine *engine)
 static void later_stage(ski_engine *engine, ski_later *later)
 {
     uint64_t bytes = later->bytes, group = 0;
-    skald_err err = ski_stage(engine, &later->batch, SKI_STAGE_LATER, &group);
+    skald_err err = ski_mend_stage(engine, &later->batch, SKI_STAGE_LATER, &group);
 
     if (err) later_done(&later->batch, err);
     // It has been counted again where it waits now, if it does.

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SEGMENT_BYTES_DEFAULT (UINT64_C(128) * 1024 * 1024)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
 #define APPEND_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
 #define DEDUP_EVENTS_DEFAULT UINT64_C(16000000)
 #define CACHE_BYTES_DEFAULT (UINT64_C(64) * 1024 * 1024)
@@ -48,11 +48,12 @@ static skald_err options_take(ski_engine *engine, const skald_store_options *opt
         options->append_bytes_max ? options->append_bytes_max : APPEND_BYTES_DEFAULT;
     engine->dedup_events_max =
         options->dedup_events_max ? options->dedup_events_max : DEDUP_EVENTS_DEFAULT;
-    if (engine->dedup_events_max > SKI_RECENT_EVENTS_MAX) {
+    if (engine->dedup_events_max > SKI_IDS_EVENTS_MAX) {
         return skald_fail_at(reterr_error, SKALD_EINVALID, "dedup_events_max",
                              "at most 2^30 ids are remembered, not %llu",
                              (unsigned long long)engine->dedup_events_max);
     }
+    ski_ids_init(&engine->ids, engine->dedup_events_max);
     engine->read_only = options->read_only;
     return cache_take(engine, options);
 }
@@ -62,6 +63,7 @@ static void engine_free(ski_engine *engine)
     const ski_kernel *kernel = engine->kernel;
 
     if (engine->directory_made) ski_directory_fini(&engine->directory); // it borrows indexes
+    ski_direct_close(engine);
     for (uint32_t i = 0; i < engine->segment_count; i++) {
         ski_segment *segment = engine->segments[i];
 
@@ -84,6 +86,7 @@ static void engine_free(ski_engine *engine)
     ski_scrub_free(engine->scrub);
     ski_window_fini(&engine->window);
     ski_recent_fini(&engine->recent);
+    ski_ids_fini(&engine->ids);
     ski_totals_fini(&engine->totals);
     ski_sealed_pool_fini(&engine->pool);
     ski_cache_fini(&engine->cache);
@@ -211,7 +214,7 @@ static skald_err log_commit(void *driver, skald_store_batch *batch)
     ski_engine *engine = driver;
     uint64_t group = 0;
 
-    SKALD_TRY(ski_stage(engine, batch, SKI_STAGE_COMMIT, &group));
+    SKALD_TRY(ski_mend_stage(engine, batch, SKI_STAGE_COMMIT, &group));
     ski_mutex_lock(&engine->lock);
     while (engine->groups_done < group) {
         if (!engine->writing && !engine->role_wanted) {
@@ -311,8 +314,8 @@ static void state_indexes(ski_engine *engine, skald_store_state *state)
     state->segments = engine->segment_count;
     state->segments_sealed = engine->sealed_count;
     state->index_bytes += engine->filter_bytes + ski_window_bytes(&engine->window) +
-                          ski_recent_bytes(&engine->recent);
-    state->recent_bytes = ski_recent_bytes(&engine->recent);
+                          ski_recent_bytes(&engine->recent) + ski_ids_bytes(&engine->ids);
+    state->recent_bytes = ski_recent_bytes(&engine->recent) + ski_ids_bytes(&engine->ids);
     state->filter_bytes = engine->filter_bytes;
     state->seals = engine->seals;
     state->compactions = engine->compactions;

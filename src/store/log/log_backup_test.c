@@ -306,23 +306,6 @@ static void test_erased_before_a_segment_is_taken(void **state)
     backup_while_erasing(*state, "seg-00000001.0.log", "first");
 }
 
-// flip turns bits of a byte of the world's store.
-static void flip(const world *w, const char *name, long at)
-{
-    char path[400];
-    FILE *file = NULL;
-    int byte = 0;
-
-    (void)snprintf(path, sizeof path, "%s/%s", w->path, name);
-    file = fopen(path, "r+b");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, at, SEEK_SET), 0);
-    byte = fgetc(file);
-    assert_int_equal(fseek(file, at, SEEK_SET), 0);
-    assert_int_equal(fputc(byte ^ 0x55, file), byte ^ 0x55);
-    (void)fclose(file);
-}
-
 static const char first_name[] = "seg-00000001.0.log", third_name[] = "seg-00000003.0.log";
 
 typedef struct lost_seen {
@@ -390,8 +373,8 @@ static void test_salvage_keeps_positions(void **state)
     append_many(driver, 1, 600);
     value_put(driver, "checkpoint", "here");
     ski_store_log.close(driver);
-    flip(w, first_name, 9000);
-    flip(w, third_name, 50); // the header of a segment
+    world_flip(w, first_name, 9000, 0x55);
+    world_flip(w, third_name, 50, 0x55); // the header of a segment
     salvage_of(w, path, &seen, &done);
     assert_true(seen.ranges == done.ranges_lost && seen.positions == done.positions_lost);
     assert_true(done.positions_lost > 50 && done.position_last == 600);
@@ -429,7 +412,7 @@ static void test_salvage_of_a_damaged_end(void **state)
     copy_path(w, path);
     append_many(driver, 1, 100); // all in the first segment
     ski_store_log.close(driver);
-    flip(w, first_name, 4096 + 99 * 520L); // in one of the last events
+    world_flip(w, first_name, 4096 + 99 * 520L, 0x55); // in one of the last events
     world_refuses(w, &small, SKALD_ECORRUPT, "damaged");
     salvage_of(w, path, &seen, &done);
     assert_true(done.positions_lost >= 1 && done.position_last >= 100);
@@ -450,7 +433,7 @@ static void test_damage_that_a_reader_finds_is_known(void **state)
 
     append_many(driver, 1, 600);
     assert_int_equal(state_of(driver).damages, 0);
-    flip(w, first_name, 9000);
+    world_flip(w, first_name, 9000, 0x55);
     for (int again = 0; again < 2; again++) { // once only
         assert_int_equal(events_left(driver, &last), 599);
         found = state_of(driver);
@@ -475,8 +458,8 @@ static void test_scrubbing_finds_it_first(void **state)
     append_many(driver, 1, 600);
     found = state_of(driver);
     assert_int_equal(found.scrub_bytes, 0);
-    flip(w, third_name, 9000);
-    flip(w, "seg-00000002.0.idx", 300);
+    world_flip(w, third_name, 9000, 0x55);
+    world_flip(w, "seg-00000002.0.idx", 300, 0x55);
     for (unsigned second = 0; second < 60; second++) {
         w->later_ns += UINT64_C(1000000000);
         began = state_of(driver).scrub_bytes;

@@ -182,6 +182,37 @@ static void cache_without_memory_has_nothing(void **state)
     ski_cache_fini(&cache);
 }
 
+// The bytes of many pieces lie together: none has another one's, and without memory for more those
+// that are there do.
+static void cache_of_many_pieces(void **state)
+{
+    enum { slab = 64, many = 2 * slab + 10 };
+    ski_cache_figures figures;
+    ski_piece *lent[many];
+    ski_cache cache;
+
+    (void)state;
+    assert_int_equal(ski_cache_init(&cache, many * (SKI_PIECE + sizeof(ski_piece))), SKALD_OK);
+    for (uint32_t i = 0; i < many; i++) {
+        if (i == slab) { // the piece can be had, its bytes cannot
+            ski_alloc_fail_at(2);
+            assert_null(ski_cache_make(&cache));
+            ski_alloc_fail_at(0);
+        }
+        lent[i] = put(&cache, 1, i);
+        memset(lent[i]->bytes, (int)i, SKI_PIECE);
+    }
+    assert_null(ski_cache_make(&cache));
+    for (uint32_t i = 0; i < many; i++) {
+        assert_int_equal(lent[i]->bytes[0], (uint8_t)i);
+        assert_int_equal(lent[i]->bytes[SKI_PIECE - 1], (uint8_t)i);
+        ski_cache_return(&cache, lent[i]);
+    }
+    ski_cache_figures_get(&cache, &figures);
+    assert_int_equal(figures.bytes, figures.bytes_max);
+    ski_cache_fini(&cache);
+}
+
 static void piece_marks_are_by_place(void **state)
 {
     ski_cache cache;
@@ -301,23 +332,6 @@ static void store_without_cache_asks_the_disk(void **state)
     ski_store_log.close(driver);
 }
 
-// byte_turn turns a bit of a file; twice is as before.
-static void byte_turn(const world *w, const char *name, long at)
-{
-    char path[400];
-    FILE *file = NULL;
-    int byte = 0;
-
-    (void)snprintf(path, sizeof path, "%s/%s", w->path, name);
-    file = fopen(path, "r+b");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, at, SEEK_SET), 0);
-    byte = fgetc(file);
-    assert_int_equal(fseek(file, at, SEEK_SET), 0);
-    assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
-    (void)fclose(file);
-}
-
 static void damage_is_not_kept(void **state)
 {
     world *w = *state;
@@ -325,9 +339,9 @@ static void damage_is_not_kept(void **state)
     uint64_t count = 0;
 
     for (int i = 0; i < 3; i++) {
-        byte_turn(w, "seg-00000002.0.log", 20000);
+        world_flip(w, "seg-00000002.0.log", 20000, 1);
         assert_int_equal(sealed_read(driver, i & 1, false, &count), SKALD_ECORRUPT);
-        byte_turn(w, "seg-00000002.0.log", 20000); // it was the cable
+        world_flip(w, "seg-00000002.0.log", 20000, 1); // it was the cable
         assert_int_equal(sealed_read(driver, i & 1, false, &count), SKALD_OK);
         assert_int_equal(count, events / 2);
         ski_store_log.close(driver);
@@ -344,7 +358,7 @@ static void an_index_made_anew_is_read(void **state)
     uint64_t count = 0;
 
     ski_store_log.close(driver); // sealing looked at it
-    byte_turn(w, "seg-00000002.0.idx", 100);
+    world_flip(w, "seg-00000002.0.idx", 100, 1);
     driver = world_open(w, &(skald_store_options){.segment_bytes = 64 * 1024});
     for (int i = 0; i < 3; i++) {
         assert_int_equal(sealed_read(driver, i & 1, false, &count), SKALD_OK);
@@ -477,7 +491,7 @@ static void a_store_that_stopped_makes_no_index(void **state)
     uint64_t count = 0;
 
     ski_store_log.close(driver);
-    byte_turn(w, "seg-00000002.0.idx", 100);
+    world_flip(w, "seg-00000002.0.idx", 100, 1);
     driver = world_open(w, &(skald_store_options){.segment_bytes = 64 * 1024});
     world_fail(w, CALL_SYNC, 1, UINT32_MAX, SKALD_EIO);
     assert_int_equal(world_append(driver, events + 1, data_len), SKALD_EIO);
@@ -499,6 +513,7 @@ int main(void)
         cmocka_unit_test(cache_keeps_half_for_others),
         cmocka_unit_test(cache_of_two_who_read_the_same_has_one),
         cmocka_unit_test(cache_without_memory_has_nothing),
+        cmocka_unit_test(cache_of_many_pieces),
         cmocka_unit_test(piece_marks_are_by_place),
         cmocka_unit_test_setup_teardown(store_is_read_without_the_disk, world_setup,
                                         world_teardown),

@@ -8,6 +8,9 @@ enum { cold_streams = 8, fill_events = 600, fill_bytes = 1000 };
 
 static const skald_store_options small = {.segment_bytes = 64 * 1024};
 
+static const skald_store_options uncached = {.segment_bytes = 64 * 1024,
+                                             .cache_bytes = SKALD_CACHE_OFF};
+
 typedef struct cold_batch {
     world_batch mine;
     char stream[16];
@@ -216,6 +219,70 @@ static void test_closing_ends_what_was_put_off(void **state)
     ski_store_log.close(driver);
 }
 
+// store_cold is the whole store over cold streams, of which one was deleted and one for ever.
+static skald_store *store_cold(world *w)
+{
+    static const char *const deleted[] = {"cold-1", "cold-2"};
+    skald_store *store = NULL;
+
+    ski_store_log.close(cold_world(w, &uncached));
+    assert_int_equal(ski_store_open_on(&w->kernel, w->url, &uncached, &store, NULL), SKALD_OK);
+    for (int i = 0; i < 2; i++) {
+        skald_expect any = {.stream = skald_str_of(deleted[i])};
+
+        assert_int_equal(skald_stream_delete(store, &any, i == 1, NULL), SKALD_OK);
+    }
+    return store;
+}
+
+// Who submits does not wait for the disk either when a stream was deleted: whether anything came
+// after that, or the event was there before, is found out later.
+static void test_a_submit_to_deleted_streams_reads_nothing(void **state)
+{
+    world *w = *state;
+    skald_store *store = store_cold(w);
+    skald_expect none = {.stream = SKALD_STR("cold-1"), .expected = SKALD_NONE};
+    skald_expect present[] = {{.stream = SKALD_STR("cold-3"), .expected = SKALD_PRESENT},
+                              {.stream = SKALD_STR("cold-1"), .expected = SKALD_PRESENT}};
+    static cold_batch gone, again, closed, repeated, holds;
+
+    cold_make(&gone, 8001, 1);
+    gone.mine.batch.expect = present;
+    gone.mine.batch.expect_count = 2;
+    cold_make(&again, 8002, 1);
+    again.mine.batch.expect = &none;
+    again.mine.batch.expect_count = 1;
+    cold_make(&holds, 8003, 1);
+    holds.mine.batch.expect = present;
+    holds.mine.batch.expect_count = 2;
+    cold_make(&closed, 8004, 2);
+    closed.mine.batch.expect = present; // that it is closed comes first
+    closed.mine.batch.expect_count = 2;
+    cold_make(&repeated, 3, 2);                // as it is stored
+    world_fail(w, CALL_PREAD, 1, 0, SKALD_OK); // counts
+    assert_int_equal(ski_store_submit(store, &gone.mine.batch), SKALD_OK);
+    assert_int_equal(ski_store_submit(store, &again.mine.batch), SKALD_OK);
+    assert_int_equal(ski_store_submit(store, &holds.mine.batch), SKALD_OK);
+    assert_int_equal(ski_store_submit(store, &closed.mine.batch), SKALD_OK);
+    assert_int_equal(ski_store_submit(store, &repeated.mine.batch), SKALD_OK);
+    assert_int_equal(w->calls, 0);
+    while (ski_store_step(store)) continue;
+    assert_true(w->calls > 0);
+    assert_int_equal(gone.mine.told, SKALD_ECONFLICT);
+    assert_int_equal(gone.mine.batch.conflict, 1);
+    assert_int_equal(gone.mine.batch.actual_version, 0); // it does not exist
+    assert_int_equal(again.mine.told, SKALD_OK);
+    assert_int_equal(again.mine.event.stream_version, 2);
+    assert_int_equal(holds.mine.told, SKALD_OK); // now it does
+    assert_int_equal(closed.mine.told, SKALD_ESTATE);
+    assert_int_equal(closed.mine.batch.conflict, 0);
+    assert_ptr_equal(closed.mine.batch.expect, present);
+    assert_int_equal(closed.mine.batch.expect_count, 2);
+    assert_int_equal(repeated.mine.told, SKALD_OK);
+    assert_true(repeated.mine.batch.appended.repeated);
+    skald_store_close(store);
+}
+
 enum { thread_count = 3, thread_events = 120 };
 
 typedef struct submitter {
@@ -282,6 +349,7 @@ int main(void)
         WORLD(test_putting_off_without_memory),
         WORLD(test_what_cannot_be_read_is_told),
         WORLD(test_closing_ends_what_was_put_off),
+        WORLD(test_a_submit_to_deleted_streams_reads_nothing),
         WORLD(test_many_threads_put_off),
     };
 

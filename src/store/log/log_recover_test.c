@@ -57,15 +57,6 @@ static void file_write(const world *w, const char *name, uint64_t at, const void
     (void)fclose(file);
 }
 
-static void file_flip(const world *w, const char *name, uint64_t at, uint8_t bits)
-{
-    static uint8_t bytes[2 * 1024 * 1024];
-
-    assert_true(file_read(w, name, bytes, sizeof bytes) > at);
-    bytes[at] ^= bits;
-    file_write(w, name, at, &bytes[at], 1);
-}
-
 static void store_fill(world *w, const skald_store_options *options, uint64_t events)
 {
     void *driver = world_open(w, options);
@@ -127,7 +118,7 @@ static void test_a_torn_tail_is_cut_off(void **state)
         case 2: file_write(w, first_name, frame_at(5) + 64, garbage, 100); break;
         case 3: file_write(w, first_name, frame_at(6) - 8, zeros, 8); break;
         case 4: file_write(w, first_name, frame_at(5), garbage, frame_len); break;
-        default: file_flip(w, first_name, frame_at(5) + 200, 1); break;
+        default: world_flip(w, first_name, frame_at(5) + 200, 1); break;
         }
         store_goes_on(w, NULL, 4);
         (void)snprintf(w->path, sizeof w->path, "%s/store%d", w->base, way);
@@ -166,7 +157,7 @@ static void test_any_bit_of_a_closed_store(void **state)
         skald_error error = {0};
         skald_err err = SKALD_OK;
 
-        file_flip(w, first_name, at, (uint8_t)(1 << at % 8));
+        world_flip(w, first_name, at, (uint8_t)(1 << at % 8));
         err = ski_store_log.open(w->path, NULL, &w->host, &driver, &error);
         if (refused) {
             assert_int_equal(err, SKALD_ECORRUPT);
@@ -238,9 +229,9 @@ static void test_read_only_shows_what_is_left(void **state)
     skald_error error = {0};
 
     store_fill(w, NULL, 20);
-    file_flip(w, first_name, frame_at(7) + 100, 1);
-    file_flip(w, first_name, frame_at(8) + 10, 1);
-    file_flip(w, first_name, frame_at(15) + 70, 1);
+    world_flip(w, first_name, frame_at(7) + 100, 1);
+    world_flip(w, first_name, frame_at(8) + 10, 1);
+    world_flip(w, first_name, frame_at(15) + 70, 1);
     world_refuses(w, NULL, SKALD_ECORRUPT, "positions 7 to 8");
     driver = world_open(w, &salvage);
     assert_int_equal(ski_store_log.head(driver), 20);
@@ -306,7 +297,7 @@ static void test_read_only_writes_nothing(void **state)
     char command[900];
 
     store_crash(w, 5);
-    file_flip(w, first_name, frame_at(5) + 200, 1); // torn
+    world_flip(w, first_name, frame_at(5) + 200, 1); // torn
     (void)snprintf(command, sizeof command, "cp -r '%s' '%s/kept'", w->path, w->base);
     assert_int_equal(system(command), 0);
     world_fail(w, CALL_PWRITE, 1, UINT64_MAX / 2, SKALD_EIO);
@@ -332,7 +323,7 @@ static void test_the_end_is_damaged_and_nobody_knows_how_far(void **state)
     void *driver = NULL;
 
     store_crash(w, 5);
-    file_flip(w, first_name, 100, 1); // the segment's header
+    world_flip(w, first_name, 100, 1); // the segment's header
     world_refuses(w, NULL, SKALD_ECORRUPT, "positions from 1 on");
     driver = world_open(w, &salvage);
     assert_int_equal(read_all(driver, false).refused, 1); // not: nothing there
@@ -355,7 +346,7 @@ static void test_positions_out_of_the_world(void **state)
     void *driver = NULL;
 
     store_crash(w, 5);
-    file_flip(w, first_name, frame_at(4) + 200, 1);
+    world_flip(w, first_name, frame_at(4) + 200, 1);
     assert_true(file_read(w, first_name, bytes, sizeof bytes) > frame_at(6));
     assert_int_equal(ski_segment_header_get(bytes, &header), SKALD_OK);
     ski_put_u64(frame + 8, UINT64_C(1) << 30);
@@ -399,7 +390,7 @@ static void test_values_that_are_damaged(void **state)
     image(w, "crashed");
     ski_store_log.close(driver);
     // The first of them is damaged. It has no position, and still it was acknowledged.
-    file_flip(w, first_name, frame_at(2) + 70, 1);
+    world_flip(w, first_name, frame_at(2) + 70, 1);
     world_refuses(w, NULL, SKALD_ECORRUPT, "no events, but stored values");
 }
 
@@ -427,9 +418,9 @@ static void test_segments_that_are_missing_or_too_many(void **state)
     (void)fclose(fopen(from, "wb"));
     path_of(w, "seg-00000004.1.log", to);
     (void)fclose(fopen(to, "wb"));
-    file_flip(w, "seg-00000002.0.log", 40, 1); // an opening that is refused leaves them
+    world_flip(w, "seg-00000002.0.log", 40, 1); // an opening that is refused leaves them
     world_refuses(w, &small, SKALD_ECORRUPT, "No data was changed");
-    file_flip(w, "seg-00000002.0.log", 40, 1);
+    world_flip(w, "seg-00000002.0.log", 40, 1);
     assert_int_equal(access(from, F_OK) || access(to, F_OK), 0);
     store_goes_on(w, &small, 350);
     assert_int_not_equal(access(from, F_OK), 0);
@@ -479,10 +470,10 @@ static void test_manifests(void **state)
     path_of(w, "MANIFEST-0", path);
     assert_int_equal(unlink(path), 0);
     store_goes_on(w, &small, 350); // the other one is enough, and this one is made anew
-    file_flip(w, "MANIFEST-0", 40, 1);
+    world_flip(w, "MANIFEST-0", 40, 1);
     store_goes_on(w, &small, 353);
-    file_flip(w, "MANIFEST-0", 40, 1);
-    file_flip(w, "MANIFEST-1", 40, 1);
+    world_flip(w, "MANIFEST-0", 40, 1);
+    world_flip(w, "MANIFEST-1", 40, 1);
     world_refuses(w, &small, SKALD_ECORRUPT, "neither MANIFEST-0 nor MANIFEST-1");
     driver = world_open(w, &salvage);
     assert_int_equal(world_check(driver, 1, data_len), 356);
@@ -622,7 +613,7 @@ static void test_rot_while_in_use(void **state)
 
     for (uint64_t n = 1; n <= 10; n++)
         assert_int_equal(world_append(driver, n, data_len), SKALD_OK);
-    file_flip(w, first_name, frame_at(4) + 150, 4);
+    world_flip(w, first_name, frame_at(4) + 150, 4);
     all = read_all(driver, false);
     assert_true(all.refused == 1 && all.count == 9);
     assert_int_equal(ski_store_log.verify(driver, &options, &verified, NULL), SKALD_ECORRUPT);

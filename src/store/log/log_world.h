@@ -164,6 +164,24 @@ static int world_teardown(void **state)
     return 0;
 }
 
+// world_flip turns bits of a byte of a file of the store; twice is as before.
+static inline void world_flip(const world *w, const char *name, uint64_t at, uint8_t bits)
+{
+    char path[400];
+    FILE *file = NULL;
+    int byte = 0;
+
+    (void)snprintf(path, sizeof path, "%s/%s", w->path, name);
+    file = fopen(path, "r+b"); // style: for tests
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0); // style: for tests
+    byte = fgetc(file);
+    assert_int_not_equal(byte, EOF);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0); // style: for tests
+    assert_int_equal(fputc(byte ^ bits, file), byte ^ bits);
+    (void)fclose(file); // style: for tests
+}
+
 static inline void *world_open(world *w, const skald_store_options *options)
 {
     void *driver = NULL;

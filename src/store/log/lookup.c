@@ -7,30 +7,21 @@
 #include "base/alloc.h"
 #include "store/log/bytes.h"
 
-ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position)
+ski_candidate ski_locate_part(const ski_engine *engine, const ski_index *part, uint64_t position)
 {
-    const ski_index *part = ski_window_at(&engine->window, position);
     uint64_t place = ski_index_row_of(part, position)->place, next = SKI_INDEX_NO_PLACE;
-    ski_candidate candidate = {.position = position, .slot = SKI_PLACE_DAMAGED};
 
-    if (place == SKI_INDEX_NO_PLACE) return candidate;
-    candidate.slot = ski_place_slot(place);
-    candidate.offset = ski_place_offset(place);
-    candidate.generation = engine->segments[candidate.slot]->generation;
-    candidate.bound = engine->segments[candidate.slot]->end;
-    if (ski_place_len_max(place) < candidate.bound - candidate.offset) {
-        candidate.bound = candidate.offset + ski_place_len_max(place);
-    }
     if (position < atomic_load(&engine->visible)) {
         next = position < ski_index_last(part)
                    ? ski_index_row_of(part, position + 1)->place
                    : ski_window_row(&engine->window, position + 1)->place;
     }
-    if (next != SKI_INDEX_NO_PLACE && ski_place_slot(next) == candidate.slot &&
-        ski_place_offset(next) < candidate.bound) {
-        candidate.bound = ski_place_offset(next);
-    }
-    return candidate;
+    return ski_locate_between(engine, position, place, next);
+}
+
+ski_candidate ski_locate_window(const ski_engine *engine, uint64_t position)
+{
+    return ski_locate_part(engine, ski_window_at(&engine->window, position), position);
 }
 
 // locate_indexed asks the index of a segment.
@@ -205,26 +196,37 @@ static skald_err id_verify(ski_engine *engine, uint64_t position, skald_str tena
     return SKALD_OK;
 }
 
-skald_err ski_lookup_old_id(ski_engine *engine, skald_str tenant, skald_uuid id, uint64_t hash,
-                            uint64_t before, uint8_t **ret_bytes, ski_record *ret_record,
-                            skald_error *reterr_error)
+// lookup_slot gives the slot behind the one that has the last position of a range.
+static uint32_t lookup_slot(ski_engine *engine, ski_lookup_range *range)
 {
     uint32_t slot = 0;
-    skald_err err = SKALD_ENOTFOUND;
 
     ski_mutex_lock(&engine->lock);
-    if (before > engine->sealed_last + 1) before = engine->sealed_last + 1;
-    slot = before > 1 ? ski_engine_slot(engine, before - 1) + 1 : 0;
+    if (range->before > engine->sealed_last + 1) range->before = engine->sealed_last + 1;
+    slot = range->before > 1 ? ski_engine_slot(engine, range->before - 1) + 1 : 0;
     if (slot > engine->sealed_count) slot = engine->sealed_count;
     ski_mutex_unlock(&engine->lock);
-    while (slot-- && err == SKALD_ENOTFOUND) {
+    return slot;
+}
+
+skald_err ski_lookup_id(ski_engine *engine, skald_str tenant, skald_uuid id, uint64_t hash,
+                        ski_lookup_range range, uint8_t **ret_bytes, ski_record *ret_record,
+                        skald_error *reterr_error)
+{
+    uint32_t slot = lookup_slot(engine, &range);
+    skald_err err = SKALD_ENOTFOUND;
+    bool over = false;
+
+    while (!over && slot-- && err == SKALD_ENOTFOUND) {
         ski_indexed *indexed = ski_engine_index(engine, slot);
-        uint64_t position = before;
+        uint64_t position = range.before;
 
         if (!indexed) continue;
+        over = ski_sealed_info_of(indexed->sealed)->base_pos <= range.first;
         for (bool more = true; more;) {
             err = ski_sealed_id(indexed->sealed, hash, position, &position, reterr_error);
             if (err == SKALD_ECORRUPT) ski_engine_suspect(engine, slot);
+            if (!err && position < range.first) err = SKALD_ENOTFOUND;
             more = !err;
             if (err) break;
             err = id_verify(engine, position, tenant, id, ret_bytes, ret_record, reterr_error);

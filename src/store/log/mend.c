@@ -4,7 +4,6 @@
 // question asked once more. Damage of the segment itself is told, with its range.
 #include "store/log/mend.h"
 #include "base/log.h"
-#include "store/log/engine.h"
 #include "store/log/names.h"
 
 enum { attempts_max = 3 }; // one question may meet several damaged indexes
@@ -71,6 +70,20 @@ skald_err ski_mend_stream_version(void *driver, skald_str tenant, skald_str stre
 
         err = ski_stream_version(driver, tenant, stream, ret_version);
         if (err != SKALD_ECORRUPT || !indexes_mend(driver, made)) break;
+    }
+    return err;
+}
+
+skald_err ski_mend_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for for_whom,
+                         uint64_t *ret_group)
+{
+    skald_err err = SKALD_OK;
+
+    for (int attempt = 0; attempt < attempts_max; attempt++) {
+        uint64_t made = indexes_made(engine);
+
+        err = ski_stage(engine, batch, for_whom, ret_group);
+        if (err != SKALD_ECORRUPT || !indexes_mend(engine, made)) break;
     }
     return err;
 }

@@ -8,40 +8,58 @@
 #include "store/log/names.h"
 #include "base/alloc.h"
 #include "base/str.h"
+#include "store/content.h"
 #include "store/log/engine.h"
 #include "store/log/lookup.h"
 #include <string.h>
 
 enum {
     visit_slots = 256,   // of a table under one hold of the lock
-    candidates_max = 64, // positions that may have one id; in practice one
+    candidates_max = 32, // ranges that may have one id; in practice one
 };
 
-// id_candidates gives the positions that may have an id, the newest in the window first; the count
-// is candidates_max when there may be more. The lock is held.
-static size_t id_candidates(const ski_engine *engine, uint64_t hash,
-                            uint64_t positions[candidates_max])
+// window_find gives the newest visible position < before in the window that has the hash of an id;
+// 0: there is none. The lock is held.
+static uint64_t window_find(const ski_engine *engine, uint64_t hash, uint64_t before)
 {
     uint64_t visible = atomic_load(&engine->visible), base = ski_window_base(&engine->window);
     ski_recent_cursor cursor = {.hash = hash, .last = ski_window_last(&engine->window)};
-    uint64_t position = 0;
-    size_t count = 0;
+    uint64_t position = 0, newest = 0;
 
-    while (count < candidates_max && (position = ski_recent_next(&engine->recent, &cursor))) {
-        if (position > visible) continue;
-        if (position > base && ski_window_row(&engine->window, position)->id_hash != hash) {
+    while ((position = ski_recent_next(&engine->recent, &cursor))) {
+        if (position > visible || position >= before || position <= base) continue;
+        if (position <= newest || ski_window_row(&engine->window, position)->id_hash != hash) {
             continue;
         }
-        positions[count++] = position;
+        newest = position;
     }
-    for (size_t i = 1; i < count; i++) { // falling
-        for (size_t k = i; k && positions[k] > positions[k - 1]; k--) {
-            uint64_t other = positions[k];
+    return newest;
+}
 
-            positions[k] = positions[k - 1];
-            positions[k - 1] = other;
+// id_ranges gives where index files may have an id, the newest first, the last range up to all that
+// is not remembered. The lock is held.
+static size_t id_ranges(const ski_engine *engine, uint64_t hash,
+                        ski_lookup_range ranges[candidates_max + 1])
+{
+    ski_ids_cursor cursor = {.hash = hash, .last = ski_window_last(&engine->window)};
+    uint64_t oldest = ski_remember_oldest(engine), first = 0, last = 0;
+    size_t count = 0;
+
+    if (engine->ids_from > oldest) oldest = engine->ids_from;
+    while (ski_ids_next(&engine->ids, &cursor, &first, &last)) {
+        size_t at = count;
+
+        if (last < oldest) continue;
+        if (count == candidates_max) { // one id, so often: all are asked
+            oldest = UINT64_MAX;
+            count = 0;
+            break;
         }
+        for (; at && ranges[at - 1].first < first; at--) ranges[at] = ranges[at - 1];
+        ranges[at] = (ski_lookup_range){first, last + 1};
+        count++;
     }
+    ranges[count++] = (ski_lookup_range){1, oldest};
     return count;
 }
 
@@ -61,29 +79,29 @@ static skald_err id_check(ski_engine *engine, uint64_t position, skald_str tenan
 skald_err ski_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position)
 {
     ski_engine *engine = driver;
-    uint64_t hash = ski_index_hash_id(engine->seed, tenant, id), before = 0;
-    uint64_t positions[candidates_max];
+    uint64_t hash = ski_index_hash_id(engine->seed, tenant, id), position = UINT64_MAX;
+    ski_lookup_range ranges[candidates_max + 1];
     size_t count = 0;
-    uint8_t *bytes = NULL;
-    ski_record record;
+    skald_err err = SKALD_ENOTFOUND;
 
-    ski_mutex_lock(&engine->lock);
-    count = id_candidates(engine, hash, positions);
-    before = ski_window_last(&engine->window) + 1;
-    before = before > engine->recent.events_max ? before - engine->recent.events_max : 0;
-    ski_mutex_unlock(&engine->lock);
-    for (size_t i = 0; i < count; i++) {
-        skald_err err = id_check(engine, positions[i], tenant, id);
-
-        if (err == SKALD_ENOTFOUND) continue;
-        if (!err) *ret_position = positions[i];
-        return err;
+    while (position && err == SKALD_ENOTFOUND) {
+        ski_mutex_lock(&engine->lock);
+        position = window_find(engine, hash, position);
+        if (!position) count = id_ranges(engine, hash, ranges);
+        ski_mutex_unlock(&engine->lock);
+        if (position) err = id_check(engine, position, tenant, id);
     }
-    if (!before) return SKALD_ENOTFOUND;
-    SKALD_TRY(ski_lookup_old_id(engine, tenant, id, hash, before, &bytes, &record, NULL));
-    *ret_position = record.event.position;
-    ski_free(bytes);
-    return SKALD_OK;
+    for (size_t i = 0; i < count && err == SKALD_ENOTFOUND; i++) {
+        uint8_t *bytes = NULL;
+        ski_record record;
+
+        err = ski_lookup_id(engine, tenant, id, hash, ranges[i], &bytes, &record, NULL);
+        if (err) continue;
+        position = record.event.position;
+        ski_free(bytes);
+    }
+    if (!err) *ret_position = position;
+    return err;
 }
 
 // key_visible gives how much of a stream of a part is to be seen. The lock is held.
@@ -138,7 +156,8 @@ skald_err ski_stream_version(void *driver, skald_str tenant, skald_str stream,
 
 typedef struct names_visit {
     ski_engine *engine;
-    skald_str tenant, prefix, after;
+    skald_str tenant, prefix;
+    const skald_counted *after; // NULL: from the first on
     bool (*visit)(void *context, const skald_counted *stream);
     void *context;
     uint64_t sealed_last;
@@ -172,7 +191,7 @@ static bool name_wanted(const names_visit *job, skald_str tenant, skald_str name
 {
     if (job->tenant.ptr && !skald_str_equal(tenant, job->tenant)) return false;
     if (!ski_str_begins(name, job->prefix)) return false;
-    return !job->after.len || ski_str_compare(name, job->after) > 0;
+    return ski_stream_behind(tenant, name, job->after);
 }
 
 // stream_begins: it begins in the part, behind what the index files list. The lock is held.
@@ -241,11 +260,16 @@ static void names_window(const names_visit *job)
 // names_index visits the streams that begin in a segment: one run, by tenant and name.
 static skald_err names_index(const names_visit *job, const ski_sealed *sealed, ski_heads *heads)
 {
-    skald_str from = ski_str_compare(job->after, job->prefix) > 0 ? job->after : job->prefix;
+    skald_str tenant = job->tenant, name = job->prefix;
     ski_sealed_names_iter iter;
-    skald_err err = ski_sealed_names_begin(&iter, sealed, SKI_SEALED_FIRST,
-                                           job->tenant.ptr ? job->tenant : (skald_str){"", 0},
-                                           job->tenant.ptr ? from : (skald_str){"", 0}, NULL);
+    skald_err err;
+
+    if (!tenant.ptr) tenant = name = (skald_str){"", 0};
+    if (!ski_stream_behind(tenant, name, job->after)) {
+        tenant = job->after->tenant;
+        name = job->after->name;
+    }
+    err = ski_sealed_names_begin(&iter, sealed, SKI_SEALED_FIRST, tenant, name, NULL);
 
     while (!err) {
         skald_counted stream = {0};
@@ -254,7 +278,7 @@ static skald_err names_index(const names_visit *job, const ski_sealed *sealed, s
         err = ski_sealed_names_next(&iter, NULL);
         if (err) break;
         if (!name_wanted(job, iter.tenant, iter.name)) {
-            if (!job->tenant.ptr || skald_str_equal(iter.name, job->after)) continue;
+            if (!job->tenant.ptr || skald_str_equal(iter.name, name)) continue;
             break;
         }
         err = head_visible(job->engine, heads, iter.tenant, iter.name, &head);
@@ -267,13 +291,14 @@ static skald_err names_index(const names_visit *job, const ski_sealed *sealed, s
     return err == SKALD_ENOTFOUND ? SKALD_OK : err;
 }
 
-skald_err ski_streams_each(void *driver, skald_str tenant, skald_str prefix, skald_str after,
+skald_err ski_streams_each(void *driver, skald_str tenant, skald_str prefix,
+                           const skald_counted *after,
                            bool (*visit)(void *context, const skald_counted *stream), void *context)
 {
     names_visit job = {.engine = driver,
                        .tenant = tenant,
                        .prefix = prefix.ptr ? prefix : (skald_str){"", 0},
-                       .after = after.ptr ? after : (skald_str){"", 0},
+                       .after = after,
                        .visit = visit,
                        .context = context};
     ski_heads heads;

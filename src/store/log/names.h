@@ -9,7 +9,8 @@
 skald_err ski_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position);
 skald_err ski_stream_version(void *driver, skald_str tenant, skald_str stream,
                              uint64_t *ret_version);
-skald_err ski_streams_each(void *driver, skald_str tenant, skald_str prefix, skald_str after,
+skald_err ski_streams_each(void *driver, skald_str tenant, skald_str prefix,
+                           const skald_counted *after,
                            bool (*visit)(void *context, const skald_counted *stream),
                            void *context);
 skald_err ski_types_each(void *driver, skald_str tenant,

@@ -59,7 +59,8 @@ skald_err ski_event_now(void *driver, skald_str tenant, skald_uuid id, skald_are
     bytes = skald_arena_get(arena, len);
     if (bytes) err = kernel->pread_now(kernel->context, file, bytes, len, candidate.offset);
     ski_engine_file_return(engine, candidate.slot, file);
-    if (err || ski_record_event(bytes, len, true, &event)) return SKALD_EUNAVAILABLE;
+    if (err || !ski_record_right(bytes, len) || ski_record_event(bytes, len, &event))
+        return SKALD_EUNAVAILABLE;
     if (event.position != position || !skald_uuid_equal(event.id, id) ||
         !skald_str_equal(event.tenant, tenant))
         return SKALD_EUNAVAILABLE;

@@ -192,18 +192,12 @@ static plan_bounds part_bounds(ski_planner *planner, const ski_index *part, uint
     return bounds;
 }
 
-// plan_next gives the next position of the merged lists, or of all; 0: none is left within bounds.
+// plan_next gives the next position of the merged lists; 0: none is left within bounds.
 static uint64_t plan_next(plan_lists *lists, uint64_t base, const plan_bounds *bounds,
-                          bool backwards, uint64_t *cursor)
+                          bool backwards)
 {
     uint64_t best = 0;
 
-    if (!lists->usable) {
-        if (*cursor < bounds->low || *cursor > bounds->high) return 0;
-        best = *cursor;
-        *cursor = backwards ? *cursor - 1 : *cursor + 1;
-        return best;
-    }
     for (size_t i = 0; i < lists->count; i++) {
         const ski_postings *postings = lists->lists[i];
         uint64_t position = 0;
@@ -231,22 +225,52 @@ static uint64_t plan_next(plan_lists *lists, uint64_t base, const plan_bounds *b
     return best;
 }
 
+// part_scan adds every position between the bounds. The lock is held.
+static void part_scan(ski_planner *planner, const ski_index *part, const plan_bounds *bounds)
+{
+    const ski_engine *engine = planner->engine;
+    bool backwards = planner->read->backwards;
+    uint64_t position = backwards ? bounds->high : bounds->low;
+    ski_candidate candidate = ski_locate_part(engine, part, position);
+    uint64_t place = ski_index_row_of(part, position)->place;
+
+    while (ski_planner_take(planner, &candidate)) {
+        uint64_t before = place;
+
+        if (position == (backwards ? bounds->low : bounds->high)) return;
+        position = backwards ? position - 1 : position + 1;
+        place = ski_index_row_of(part, position)->place;
+        if (backwards) {
+            candidate = ski_locate_between(engine, position, place, before);
+        } else if (position < bounds->high) {
+            candidate = ski_locate_between(engine, position, place,
+                                           ski_index_row_of(part, position + 1)->place);
+        } else {
+            candidate = ski_locate_part(engine, part, position);
+        }
+    }
+}
+
 // plan_part adds the candidates of a part of the window. The lock is held.
 static void plan_part(ski_planner *planner, const ski_index *part, uint64_t low, uint64_t high)
 {
     bool backwards = planner->read->backwards;
     plan_bounds bounds = part_bounds(planner, part, low, high);
     plan_lists lists = {0};
-    uint64_t cursor = backwards ? bounds.high : bounds.low, position = 0;
+    uint64_t position = 0;
 
     if (bounds.low > bounds.high) return;
     lists = lists_choose(part, planner->read);
-    for (size_t i = 0; lists.usable && i < lists.count; i++) {
+    if (!lists.usable) {
+        part_scan(planner, part, &bounds);
+        return;
+    }
+    for (size_t i = 0; i < lists.count; i++) {
         lists.at[i] =
             ski_index_seen(part, lists.lists[i], backwards ? bounds.high : bounds.low - 1);
     }
-    while ((position = plan_next(&lists, part->base, &bounds, backwards, &cursor))) {
-        ski_candidate candidate = ski_locate_window(planner->engine, position);
+    while ((position = plan_next(&lists, part->base, &bounds, backwards))) {
+        ski_candidate candidate = ski_locate_part(planner->engine, part, position);
 
         if (!ski_planner_take(planner, &candidate)) return;
     }

@@ -15,6 +15,7 @@ enum {
 typedef struct ski_plan {
     ski_candidate *candidates; // rising, also when the read goes backwards
     size_t count;
+    uint64_t bytes;         // of their records, at most
     uint64_t position_next; // when all of them have been given
     bool end;
 } ski_plan;
@@ -32,7 +33,6 @@ typedef struct ski_planner {
     skald_error *error;
     ski_plan plan;
     uint64_t low, high; // bounds of what is still to be looked at, inclusive
-    uint64_t bytes;
     size_t most;
     bool full;
     bool over;     // nothing that the read means can be further on
@@ -45,15 +45,13 @@ typedef struct ski_planner {
 static inline bool ski_planner_take(ski_planner *planner, const ski_candidate *candidate)
 {
     ski_plan *plan = &planner->plan;
+    uint64_t bytes = plan->bytes + (candidate->bound - candidate->offset); // of a damaged one: 0
 
-    if (candidate->slot != SKI_PLACE_DAMAGED) {
-        planner->bytes += candidate->bound - candidate->offset;
-    }
-    if (plan->count == planner->most ||
-        (plan->count && planner->bytes > planner->read->page_bytes_max)) {
+    if (plan->count == planner->most || (plan->count && bytes > planner->read->page_bytes_max)) {
         planner->full = true;
         return false;
     }
+    plan->bytes = bytes;
     plan->candidates[plan->count++] = *candidate;
     return true;
 }

@@ -47,10 +47,10 @@ static bool entry_young(const ski_recent_entry *entry, uint64_t last, uint64_t e
     return (uint32_t)last - entry->position < events_max;
 }
 
-// part_size is the size of a part for so many entries: five sevenths full.
+// part_size is the size of a part for so many entries: half full, so that it is seldom made anew.
 static uint32_t part_size(uint64_t entries)
 {
-    return (uint32_t)(entries + entries * 2 / 5) + first_size;
+    return (uint32_t)(entries * 2) + first_size;
 }
 
 // part_renew makes a part anew, without what is too old.
@@ -82,21 +82,6 @@ void ski_recent_init(ski_recent *recent, uint64_t events_max)
 {
     assert(events_max <= SKI_RECENT_EVENTS_MAX);
     *recent = (ski_recent){.events_max = events_max};
-}
-
-skald_err ski_recent_reserve(ski_recent *recent, uint64_t entries)
-{
-    for (unsigned i = 0; i < SKI_RECENT_PARTS; i++) {
-        ski_recent_part *part = &recent->parts[i];
-
-        assert(!part->entries);
-        part->size = part_size(entries / SKI_RECENT_PARTS);
-        part->entries = ski_alloc_zeroed(part->size, sizeof *part->entries);
-        if (part->entries) continue;
-        part->size = 0;
-        return SKALD_ENOMEM;
-    }
-    return SKALD_OK;
 }
 
 void ski_recent_fini(ski_recent *recent)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// store/log/recent.h - the ids of the newest events: from the hash of an id to positions that may
-// have it. What is found is verified by whoever asks.
+// store/log/recent.h - the ids of the events of the window: from the hash of an id to positions
+// that may have it. What is found is verified by whoever asks.
 //
-// Eight bytes an event, eleven and a half with the room that is kept. Entries that have become
+// Eight bytes an event, up to twice that with the room that is kept. Entries that have become
 // too old fall out when a part of the table is made anew; the table is in 64 parts, so that this
 // never takes long. One thread at a time.
 #ifndef SKI_STORE_LOG_RECENT_H
@@ -37,8 +37,6 @@ typedef struct ski_recent_cursor {
 
 void ski_recent_init(ski_recent *recent, uint64_t events_max); // at most SKI_RECENT_EVENTS_MAX
 void ski_recent_fini(ski_recent *recent);
-// ski_recent_reserve makes room for so many, at the beginning. Fails: NOMEM.
-skald_err ski_recent_reserve(ski_recent *recent, uint64_t entries) SKALD_CHECK;
 // ski_recent_add: position is newer than all before, or one of the same age when it is filled;
 // last is the newest position there is. Fails: NOMEM.
 skald_err ski_recent_add(ski_recent *recent, uint64_t hash, uint64_t position, uint64_t last)

@@ -273,14 +273,6 @@ skald_err ski_recovery_list(ski_recovery *work, ski_file *take_file,
     return SKALD_OK;
 }
 
-// recent_reserve makes room for the ids that will be filled in, and some of the last segment.
-static skald_err recent_reserve(ski_recovery *work)
-{
-    uint64_t entries = work->position - 1, most = work->engine->dedup_events_max;
-
-    return ski_recent_reserve(&work->engine->recent, entries < most ? entries : most);
-}
-
 // recover_last replays the last segment, whatever is left of it.
 static skald_err recover_last(ski_recovery *work, uint32_t slot)
 {
@@ -307,7 +299,6 @@ static skald_err recover_last(ski_recovery *work, uint32_t slot)
     SKALD_TRY(ski_recovery_list(work, file, right ? &scan->header : NULL));
     if (slot) engine->sealed_last = work->position - 1;
     SKALD_TRY(ski_window_init(&engine->window, engine->seed, work->position - 1));
-    if (!engine->read_only) SKALD_TRY(recent_reserve(work));
     work->mode = SKI_REPLAY_ALL;
     if (!right) {
         ski_damage damage = {.slot = slot,
@@ -436,7 +427,7 @@ static void recover_seed(ski_engine *engine)
         ski_hash64(UINT64_C(0x736b616c642e6c6f), engine->store.bytes, sizeof engine->store.bytes);
     engine->keys = ski_keys_make(engine->store);
     assert(engine->keys.seed == engine->seed);
-    ski_recent_init(&engine->recent, SKI_RECENT_EVENTS_MAX); // until it is filled
+    ski_recent_init(&engine->recent, SKI_RECENT_EVENTS_MAX);
 }
 
 // first_uuid takes the store's uuid from a segment, when no manifest can be read.
@@ -544,11 +535,12 @@ skald_err ski_recover(ski_engine *engine, skald_error *reterr_error)
     if (!err && !engine->read_only) {
         ski_found_tidy(engine, &work.found);
         err = recover_write(&work);
-        if (!err) ski_found_replaced(engine, &work.found);
+        if (!err) err = ski_found_replaced(engine, &work.found);
     }
     if (!err) {
         atomic_store(&engine->visible, ski_window_last(&engine->window));
-        err = ski_recover_recent(&work);
+        engine->ids_from = engine->sealed_last + 1; // the keeper loads the others
+        ski_ids_reserve(&engine->ids, engine->sealed_last);
     }
     ski_scan_end(&work.scan);
     ski_manifest_fini(&work.chosen);

@@ -49,7 +49,8 @@ void ski_found_unlink(ski_engine *engine, const char *name);
 // ski_found_tidy removes indexes of segments that are not there, and state files but the newest.
 void ski_found_tidy(ski_engine *engine, const ski_found *found);
 // ski_found_replaced removes what the rewriting of segments has left behind, or not finished.
-void ski_found_replaced(ski_engine *engine, const ski_found *found);
+// Fails: IO (a sync).
+skald_err ski_found_replaced(ski_engine *engine, const ski_found *found) SKALD_CHECK;
 // ski_found_spares takes over whole spares and removes the others.
 skald_err ski_found_spares(ski_engine *engine, const ski_found *found) SKALD_CHECK;
 
@@ -96,8 +97,7 @@ skald_err ski_recovery_list(ski_recovery *work, ski_file *take_file,
 skald_err ski_recover_sealed(ski_recovery *work, uint32_t slot) SKALD_CHECK;
 // ski_recover_state sets values and totals as they stood before the last segment.
 skald_err ski_recover_state(ski_recovery *work) SKALD_CHECK;
-// ski_recover_directory opens the stream directory; ski_recover_recent fills the recent ids.
+// ski_recover_directory opens the stream directory.
 skald_err ski_recover_directory(ski_recovery *work) SKALD_CHECK;
-skald_err ski_recover_recent(ski_recovery *work) SKALD_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovery of what is sealed: segments by their index files, the stream directory, values and
-// totals by state files, recent ids.
+// totals by state files.
 //
 // All of these are made of segments and can be made again: what is not there, not whole, or another
 // one's is made anew. While that is done the segment is read as a whole, and damage in it is found
@@ -10,8 +10,6 @@
 #include "store/log/recover.h"
 #include <assert.h>
 #include <string.h>
-
-enum { fetch_ahead = 24 }; // ids: so long a cache miss lasts
 
 typedef struct sealed_job {
     ski_recovery *work;
@@ -365,66 +363,5 @@ skald_err ski_recover_state(ski_recovery *work)
         SKALD_TRY(values_replay(work, slot));
     }
     work->last = last;
-    return SKALD_OK;
-}
-
-// --- recent ids ---------------------------------------------------------------------------------
-
-typedef struct recent_fill {
-    ski_engine *engine;
-    uint64_t after, last;
-    skald_err err;
-} recent_fill;
-
-static bool recent_visit(void *context, const ski_sealed_id_entry *entries, size_t count)
-{
-    recent_fill *fill = context;
-
-    for (size_t i = 0; i < count && !fill->err; i++) {
-        if (i + fetch_ahead < count) {
-            ski_recent_expect(&fill->engine->recent, entries[i + fetch_ahead].hash);
-        }
-        if (entries[i].position <= fill->after) continue;
-        fill->err =
-            ski_recent_add(&fill->engine->recent, entries[i].hash, entries[i].position, fill->last);
-    }
-    return !fill->err;
-}
-
-// recent_segment fills in the ids of one segment, whose index is made again if it is damaged: no id
-// may be missing.
-static skald_err recent_segment(recent_fill *fill, uint32_t slot)
-{
-    ski_engine *engine = fill->engine;
-    skald_error error = {0};
-    skald_err err =
-        ski_sealed_ids_each(engine->segments[slot]->indexed->sealed, recent_visit, fill, &error);
-
-    if (err == SKALD_ECORRUPT) {
-        engine->segments[slot]->suspect = true;
-        if (ski_seal_again(engine)) {
-            err = ski_sealed_ids_each(engine->segments[slot]->indexed->sealed, recent_visit, fill,
-                                      &error);
-        }
-    }
-    return err ? err : fill->err;
-}
-
-skald_err ski_recover_recent(ski_recovery *work)
-{
-    ski_engine *engine = work->engine;
-    uint64_t last = ski_window_last(&engine->window);
-    uint64_t kept = last - ski_window_base(&engine->window) + 1;
-    recent_fill fill = {.engine = engine, .last = last};
-
-    engine->recent.events_max = kept;
-    if (engine->read_only) return SKALD_OK; // older ids are asked of the indexes
-    if (engine->dedup_events_max > kept) engine->recent.events_max = engine->dedup_events_max;
-    if (last > engine->recent.events_max) fill.after = last - engine->recent.events_max;
-    for (uint32_t slot = 0; slot < engine->sealed_count; slot++) {
-        if (ski_engine_segment_last(engine, slot) <= fill.after) continue;
-        if (!engine->segments[slot]->indexed) continue;
-        SKALD_TRY(recent_segment(&fill, slot));
-    }
     return SKALD_OK;
 }

@@ -8,11 +8,11 @@
 //   it was asked
 //      for (epoch): what is newer than the index files is in the window, and that is asked first.
 //   2. An id is known when a record says so, or a row of the window with the same 64-bit hash.
+//   Which index files to ask the remembered ids say; until they are loaded, all are asked.
 //   3. Ids are forgotten after dedup_events_max events, but not by who says what a stream must look
 //   like: then, and only if that is not so, older index files are asked for them.
 #include "store/log/resolve.h"
 #include "base/alloc.h"
-#include "store/log/lookup.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static skald_err stream_note(ski_resolve *resolve, uint64_t hash, skald_str tena
     return SKALD_OK;
 }
 
-static skald_err id_note(ski_resolve *resolve, size_t event, uint64_t position)
+static skald_err id_note(ski_resolve *resolve, size_t event, uint64_t first, uint64_t last)
 {
     if (resolve->id_count == resolve->id_size) {
         size_t size = resolve->id_size ? resolve->id_size * 2 : first_items;
@@ -63,7 +63,7 @@ static skald_err id_note(ski_resolve *resolve, size_t event, uint64_t position)
         resolve->ids = ids;
         resolve->id_size = size;
     }
-    resolve->ids[resolve->id_count++] = (ski_resolve_id){event, position};
+    resolve->ids[resolve->id_count++] = (ski_resolve_id){event, {first, last + 1}};
     return SKALD_OK;
 }
 
@@ -122,6 +122,24 @@ static ski_resolve_known row_known(const ski_resolve *resolve, const skald_event
     return known;
 }
 
+// id_look_sealed notes where index files may have an event's id.
+static skald_err id_look_sealed(ski_resolve *resolve, size_t i, uint64_t last)
+{
+    const ski_engine *engine = resolve->engine;
+    ski_ids_cursor cursor = {.hash = resolve->events[i].hashes.id, .last = last};
+    uint64_t oldest = ski_remember_oldest(engine), sealed = engine->sealed_last;
+    uint64_t range_first = 0, range_last = 0;
+
+    if (sealed <= resolve->read_up_to || sealed < oldest) return SKALD_OK;
+    if (engine->ids_from > oldest) return id_note(resolve, i, oldest, sealed);
+    while (ski_ids_next(&engine->ids, &cursor, &range_first, &range_last)) {
+        if (range_last > sealed) range_last = sealed;
+        if (range_first > range_last || range_last <= resolve->read_up_to) continue;
+        SKALD_TRY(id_note(resolve, i, range_first, range_last));
+    }
+    return SKALD_OK;
+}
+
 // id_look finds out whether an event's id is known, as far as that is in memory.
 static skald_err id_look(ski_resolve *resolve, size_t i)
 {
@@ -134,14 +152,12 @@ static skald_err id_look(ski_resolve *resolve, size_t i)
 
     *known = resolve->events[i].read;
     while ((position = ski_recent_next(&engine->recent, &cursor))) {
-        if (position > base) {
-            if (ski_window_row(&engine->window, position)->id_hash != hashes->id) continue;
-            if (position < known->position) continue;
-            *known = row_known(resolve, &resolve->batch->events[i], hashes->stream, position);
-        } else if (position > resolve->read_up_to) {
-            SKALD_TRY(id_note(resolve, i, position));
-        }
+        if (position <= base) continue; // an index file has it by now
+        if (ski_window_row(&engine->window, position)->id_hash != hashes->id) continue;
+        if (position < known->position) continue;
+        *known = row_known(resolve, &resolve->batch->events[i], hashes->stream, position);
     }
+    if (known->position <= engine->sealed_last) SKALD_TRY(id_look_sealed(resolve, i, last));
     if (resolve->batch->expect_count) return SKALD_OK;
     if (known->position && last - known->position >= engine->dedup_events_max) {
         known->position = 0;
@@ -164,7 +180,7 @@ static skald_err resolve_look(ski_resolve *resolve)
     if (resolve->epoch != engine->epoch) resolve->asked = 0;
     resolve->stream_count = resolve->asked;
     resolve->id_count = 0;
-    engine->recent.events_max = kept > engine->dedup_events_max ? kept : engine->dedup_events_max;
+    engine->recent.events_max = kept + batch->event_count;
     newest = ski_window_newest(&engine->window);
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
@@ -173,6 +189,7 @@ static skald_err resolve_look(ski_resolve *resolve)
         if (i + expect_ahead < batch->event_count) {
             ski_index_expect(newest, &known[expect_ahead].hashes);
             ski_recent_expect(&engine->recent, known[expect_ahead].hashes.id);
+            ski_ids_expect(&engine->ids, known[expect_ahead].hashes.id);
         }
         SKALD_TRY(id_look(resolve, i));
         known->stream = NULL;
@@ -230,50 +247,40 @@ static skald_err streams_ask(ski_resolve *resolve)
     return err;
 }
 
-static void read_known(ski_resolve_event *event, const ski_record *record)
+// id_ask asks index files for the id of one event. Without the lock.
+static skald_err id_ask(ski_resolve *resolve, size_t event, ski_lookup_range range)
 {
-    if (record->event.position <= event->read.position) return;
-    event->read = (ski_resolve_known){record->event.position, record->content_hash,
-                                      record->event.stream_version, record->event.recorded_at};
+    const skald_event *wanted = &resolve->batch->events[event];
+    ski_resolve_event *known = &resolve->events[event];
+    uint8_t *bytes = NULL;
+    ski_record record;
+    skald_err err = ski_lookup_id(resolve->engine, wanted->tenant, wanted->id, known->hashes.id,
+                                  range, &bytes, &record, NULL);
+
+    if (err) return err == SKALD_ENOTFOUND ? SKALD_OK : err;
+    if (record.event.position > known->read.position) {
+        known->read = (ski_resolve_known){record.event.position, record.content_hash,
+                                          record.event.stream_version, record.event.recorded_at};
+    }
+    ski_free(bytes);
+    return SKALD_OK;
 }
 
-// ids_read reads the records that recent has named. Without the lock.
-static skald_err ids_read(ski_resolve *resolve)
+// ids_ask asks for the ids that were noted.
+static skald_err ids_ask(ski_resolve *resolve)
 {
     for (size_t i = 0; i < resolve->id_count; i++) {
-        const ski_resolve_id *id = &resolve->ids[i];
-        const skald_event *event = &resolve->batch->events[id->event];
-        uint8_t *bytes = NULL;
-        ski_record record;
-        skald_err err = ski_read_record(resolve->engine, id->position, &bytes, &record, NULL);
-
-        if (err == SKALD_ENOTFOUND) continue; // erased
-        if (err) return err;
-        if (skald_uuid_equal(record.event.id, event->id) &&
-            skald_str_equal(record.event.tenant, event->tenant)) {
-            read_known(&resolve->events[id->event], &record);
-        }
-        ski_free(bytes);
+        SKALD_TRY(id_ask(resolve, resolve->ids[i].event, resolve->ids[i].range));
     }
     return SKALD_OK;
 }
 
-// ids_read_old asks the index files for every id that is not known. Without the lock.
-static skald_err ids_read_old(ski_resolve *resolve)
+// ids_ask_old asks every index file for every id that is not known.
+static skald_err ids_ask_old(ski_resolve *resolve)
 {
     for (size_t i = 0; i < resolve->batch->event_count; i++) {
-        const skald_event *event = &resolve->batch->events[i];
-        uint8_t *bytes = NULL;
-        ski_record record;
-        skald_err err = SKALD_OK;
-
         if (resolve->events[i].known.position) continue;
-        err = ski_lookup_old_id(resolve->engine, event->tenant, event->id,
-                                resolve->events[i].hashes.id, UINT64_MAX, &bytes, &record, NULL);
-        if (err == SKALD_ENOTFOUND) continue;
-        if (err) return err;
-        read_known(&resolve->events[i], &record);
-        ski_free(bytes);
+        SKALD_TRY(id_ask(resolve, i, (ski_lookup_range){1, UINT64_MAX}));
     }
     return SKALD_OK;
 }
@@ -304,12 +311,12 @@ skald_err ski_resolve_held(ski_resolve *resolve, bool *ret_unread)
         old = !streams && !ids && old_wanted(resolve);
         *ret_unread = (streams || ids || old) && !resolve->may_read;
         if (*ret_unread || (!streams && !ids && !old)) return SKALD_OK;
-        looked = ski_window_last(&engine->window);
+        looked = engine->sealed_last;
         resolve->epoch = engine->epoch;
         ski_mutex_unlock(&engine->lock);
         err = streams_ask(resolve);
-        if (!err) err = ids_read(resolve);
-        if (!err && old) err = ids_read_old(resolve);
+        if (!err) err = ids_ask(resolve);
+        if (!err && old) err = ids_ask_old(resolve);
         ski_mutex_lock(&engine->lock);
         if (err) return err;
         if (ids) resolve->read_up_to = looked;
@@ -332,6 +339,7 @@ ski_index_head ski_resolve_head(const ski_resolve *resolve, uint64_t hash, skald
 
 static bool expect_holds(const skald_expect *expect, uint64_t version)
 {
+    if ((unsigned)expect->expected == SKALD_STORE_AT_LEAST) return version >= expect->version;
     switch (expect->expected) {
     case SKALD_ANY: return true;
     case SKALD_NONE: return version == 0;

@@ -5,6 +5,7 @@
 #define SKI_STORE_LOG_RESOLVE_H
 
 #include "store/log/engine.h"
+#include "store/log/lookup.h"
 
 // An event that is stored under the same id; position 0: there is none.
 typedef struct ski_resolve_known {
@@ -28,9 +29,10 @@ typedef struct ski_resolve_stream {
     ski_index_head head;
 } ski_resolve_stream;
 
+// An event whose id index files of a range may have.
 typedef struct ski_resolve_id {
     size_t event;
-    uint64_t position;
+    ski_lookup_range range;
 } ski_resolve_id;
 
 typedef struct ski_resolve {
@@ -38,13 +40,13 @@ typedef struct ski_resolve {
     skald_store_batch *batch;
     ski_resolve_event *events;
     bool may_read;               // the caller may wait for the disk
-    uint64_t read_up_to;         // what recent named up to here was read
-    bool read_old;               // index files were asked for ids that recent has forgotten
+    uint64_t read_up_to;         // index files up to here were asked for what they may have
+    bool read_old;               // and for ids of long ago
     uint64_t epoch;              // of the window when streams were asked for
     ski_resolve_stream *streams; // asked for, sorted by hash
     size_t stream_count, stream_size;
     size_t asked;        // of them have an answer
-    ski_resolve_id *ids; // to be read
+    ski_resolve_id *ids; // to be asked for
     size_t id_count, id_size;
 } ski_resolve;
 

@@ -498,8 +498,16 @@ static bool write_interrupted(void *context)
 
 void ski_rewrite_remove(ski_rewrite *rewrite, const ski_rewritten *rewritten)
 {
+    ski_engine *engine = rewrite->engine;
     uint32_t no = ski_sealed_info_of(rewrite->indexed->sealed)->no;
+    bool listed = false;
 
+    // An attempt before this one may have come as far as the manifest, and not been taken: then it
+    // is these files that the next opening looks for.
+    ski_writer_take(engine);
+    listed = engine->manifest.segments[rewrite->slot].generation == rewritten->generation;
+    ski_writer_give(engine);
+    if (listed) return;
     ski_worthless_add(rewrite->engine, no, rewritten->generation, false);
     ski_worthless_add(rewrite->engine, no, rewritten->generation, true);
     ski_worthless_remove(rewrite->engine);

@@ -123,6 +123,7 @@ static skald_err roll_next(ski_engine *engine)
     if (err) goto drop_listed;
     err = next_fill(engine, segment);
     if (err) goto drop_slot;
+    ski_direct_close(engine);
     ski_mutex_lock(&engine->lock);
     tail->segment = engine->active = segment;
     engine->turn_due = true;

@@ -19,6 +19,7 @@ enum {
     run_foot = 8,
     entry_max = 16 + 2 * SKI_VARINT_MAX,
     filter_part = SKI_FILTERS_A_BLOCK * SKI_FILTER_BLOCK,
+    load_blocks = 16, // read at once
 };
 
 struct ski_run {
@@ -80,6 +81,26 @@ static bool run_right(const ski_run *run)
     return sections[run_tail].bytes == 8 * (uint64_t)sections[run_entries].blocks;
 }
 
+// filter_load reads the filter, which is most of what is read when a store is opened.
+static skald_err filter_load(ski_run *run, skald_error *reterr_error)
+{
+    uint32_t count = run->blocks.sections[run_filter].blocks;
+    uint8_t *blocks = ski_alloc((size_t)load_blocks * SKI_BLOCK);
+    skald_err err = blocks ? SKALD_OK : SKALD_ENOMEM;
+
+    for (uint32_t i = 0; i < count && !err; i += load_blocks) {
+        uint32_t some = count - i < load_blocks ? count - i : load_blocks;
+
+        err = run_read(run, run_filter, i, some, blocks, reterr_error);
+        for (uint32_t k = 0; k < some && !err; k++) {
+            memcpy(run->filter + (size_t)(i + k) * filter_part, blocks + (size_t)k * SKI_BLOCK,
+                   filter_part);
+        }
+    }
+    ski_free(blocks);
+    return err;
+}
+
 static skald_err run_load(ski_run *run, skald_error *reterr_error)
 {
     const ski_section *sections = run->blocks.sections;
@@ -91,10 +112,7 @@ static skald_err run_load(ski_run *run, skald_error *reterr_error)
     run->keys = ski_alloc_zeroed((size_t)keys + 1, sizeof *run->keys);
     run->filter = ski_alloc((size_t)sections[run_filter].blocks * filter_part + 1);
     if (!run->keys || !run->filter) return SKALD_ENOMEM;
-    for (uint32_t i = 0; i < sections[run_filter].blocks; i++) {
-        SKALD_TRY(run_read(run, run_filter, i, 1, block, reterr_error));
-        memcpy(run->filter + (size_t)i * filter_part, block, filter_part);
-    }
+    SKALD_TRY(filter_load(run, reterr_error));
     for (uint32_t i = 0; i < sections[run_tail].blocks; i++) {
         SKALD_TRY(run_read(run, run_tail, i, 1, block, reterr_error));
         for (uint32_t at = 0; at < SKI_BLOCK_ROOM && key < keys; at++) {

@@ -14,61 +14,69 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-    window_bytes = 1024 * 1024,
-    piece_bytes = 4096, // what is given up when the device cannot read
-};
+enum { window_bytes = 1024 * 1024 };
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-// window_pieces reads what it can, piece by piece, and takes zeros for the rest.
+static uint64_t pages_up(uint64_t bytes)
+{
+    return (bytes + SKI_DIRECT_BYTES - 1) / SKI_DIRECT_BYTES * SKI_DIRECT_BYTES;
+}
+
+// window_pieces reads what it can, page by page, and takes zeros for the rest.
 static void window_pieces(ski_scan *scan, uint64_t at, size_t len)
 {
-    memset(scan->window, 0, len);
-    for (size_t done = 0; done < len;) {
-        size_t piece = piece_bytes - (at + done) % piece_bytes, got = 0;
+    memset(scan->window, 0, (size_t)pages_up(len));
+    for (size_t done = 0; done < len; done += SKI_DIRECT_BYTES) {
+        size_t got = 0;
 
-        if (piece > len - done) piece = len - done;
-        if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window + done, piece,
-                                at + done, &got)) {
-            memset(scan->window + done, 0, piece);
+        if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window + done,
+                                SKI_DIRECT_BYTES, at + done, &got)) {
+            memset(scan->window + done, 0, SKI_DIRECT_BYTES);
             scan->unreadable = true;
         }
-        done += piece;
     }
+}
+
+// window_read reads so many bytes from a page's beginning on, in whole pages.
+static skald_err window_read(ski_scan *scan, uint64_t at, size_t len)
+{
+    size_t whole = (size_t)pages_up(len), got = 0;
+
+    if (whole > scan->window_size) {
+        uint8_t *window = ski_alloc_aligned(SKI_DIRECT_BYTES, whole);
+
+        if (!window) return SKALD_ENOMEM;
+        ski_free(scan->window);
+        scan->window = window;
+        scan->window_size = whole;
+    }
+    scan->window_len = 0;
+    if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window, whole, at, &got)) {
+        window_pieces(scan, at, len);
+    } else if (got < len) { // the size says that there is more
+        memset(scan->window + got, 0, len - got);
+        scan->unreadable = true;
+    }
+    scan->window_at = at;
+    scan->window_len = len;
+    return SKALD_OK;
 }
 
 // window_get gives len bytes of the file at an offset; at + len <= limit.
 static skald_err window_get(ski_scan *scan, uint64_t at, size_t len, const uint8_t **ret_bytes)
 {
-    size_t want = (size_t)min_u64(len > window_bytes ? len : window_bytes, scan->limit - at);
-    size_t got = 0;
+    uint64_t from = at - at % SKI_DIRECT_BYTES, to = at + len;
 
-    assert(at + len <= scan->limit);
-    if (at >= scan->window_at && at + len <= scan->window_at + scan->window_len) {
-        *ret_bytes = scan->window + (at - scan->window_at);
-        return SKALD_OK;
+    assert(to <= scan->limit);
+    if (at < scan->window_at || to > scan->window_at + scan->window_len) {
+        if (to < from + window_bytes) to = from + window_bytes;
+        SKALD_TRY(window_read(scan, from, (size_t)(min_u64(to, scan->limit) - from)));
     }
-    if (want > scan->window_size) {
-        uint8_t *window = ski_realloc(scan->window, want);
-
-        if (!window) return SKALD_ENOMEM;
-        scan->window = window;
-        scan->window_size = want;
-    }
-    scan->window_len = 0;
-    if (scan->kernel->pread(scan->kernel->context, scan->file, scan->window, want, at, &got)) {
-        window_pieces(scan, at, want);
-    } else if (got < want) { // the size says that there is more
-        memset(scan->window + got, 0, want - got);
-        scan->unreadable = true;
-    }
-    scan->window_at = at;
-    scan->window_len = want;
-    *ret_bytes = scan->window;
+    *ret_bytes = scan->window + (at - scan->window_at);
     return SKALD_OK;
 }
 
@@ -199,6 +207,11 @@ skald_err ski_scan_resume(ski_scan *scan, ski_scan_frame *ret_frame)
     return SKALD_OK;
 }
 
+static bool all_zero(const uint8_t *bytes, size_t len) // mostly it is: spares are zeros
+{
+    return !bytes[0] && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
 skald_err ski_scan_dirty(ski_scan *scan, uint64_t *ret_end)
 {
     uint64_t end = scan->offset;
@@ -208,7 +221,7 @@ skald_err ski_scan_dirty(ski_scan *scan, uint64_t *ret_end)
         const uint8_t *bytes = NULL;
 
         SKALD_TRY(window_get(scan, at, len, &bytes));
-        for (size_t i = len; i > 0; i--) {
+        for (size_t i = all_zero(bytes, len) ? 0 : len; i > 0; i--) {
             if (!bytes[i - 1]) continue;
             end = at + i;
             break;

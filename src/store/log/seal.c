@@ -40,6 +40,19 @@ static ski_segment *segment_at(ski_engine *engine, uint32_t slot)
     return segment;
 }
 
+// segment_events gives how many positions a segment has; 0: it is the last one.
+static uint64_t segment_events(ski_engine *engine, uint32_t slot)
+{
+    uint64_t events = 0;
+
+    ski_mutex_lock(&engine->lock);
+    if (slot + 1 < engine->segment_count) {
+        events = engine->segments[slot + 1]->base_pos - engine->segments[slot]->base_pos;
+    }
+    ski_mutex_unlock(&engine->lock);
+    return events;
+}
+
 static bool seal_interrupted(void *context)
 {
     ski_engine *engine = ((sealing *)context)->engine;
@@ -76,6 +89,8 @@ static skald_err seal_build(sealing *job, ski_sealed **ret_sealed, skald_error *
                                 .store = engine->store,
                                 .no = segment->no,
                                 .generation = segment->generation,
+                                .events = segment_events(engine, job->slot),
+                                .uncached = segment->uncached,
                                 .interrupted = seal_interrupted,
                                 .damaged = seal_damaged,
                                 .context = job};
@@ -277,6 +292,7 @@ bool ski_seal_next(ski_engine *engine)
     ski_mutex_unlock(&engine->lock);
     err = seal_build(&job, &sealed, &error);
     if (!err) err = ski_seal_totals(sealed, &totals);
+    if (!err) err = ski_remember_sealed(engine, sealed, &error);
     if (!err) err = seal_turn(engine, job.slot, sealed, &totals);
     if (err) {
         ski_sealed_close(sealed);

@@ -71,6 +71,8 @@ typedef struct ski_sealed_source {
     uint32_t no, generation;
     uint64_t next_pos; // base position of the segment behind it: what is not found up to there is
                        // damaged; 0: not known, then there must be a SEAL
+    uint64_t events;   // about so many, so that there is room for them at once; 0: not known
+    bool uncached;     // the kernel does not have the segment in memory
     // interrupted may be NULL; asked every few thousand events, true ends the building with CLOSED.
     bool (*interrupted)(void *context);
     // damaged may be NULL; told of ranges of the segment that are not valid frames, and of the

@@ -97,6 +97,18 @@ static skald_err dictionary_number(ski_sealed_work *work, ski_sealed_dictionary 
     return SKALD_OK;
 }
 
+// rows_reserve makes room for as many as are expected, which is copied no more.
+static skald_err rows_reserve(ski_sealed_work *work)
+{
+    uint64_t events = work->source->events;
+
+    if (!events || events > SKI_SEALED_ROWS_MAX) return SKALD_OK;
+    work->rows = ski_alloc((size_t)events * sizeof *work->rows);
+    if (!work->rows) return SKALD_ENOMEM;
+    work->row_size = (size_t)events;
+    return SKALD_OK;
+}
+
 static skald_err row_add(ski_sealed_work *work, const ski_sealed_row *row)
 {
     uint64_t i = work->info.count;
@@ -186,12 +198,13 @@ static skald_err event_add(ski_sealed_work *work, const ski_record *record, uint
     return SKALD_OK;
 }
 
-static void damage_tell(const ski_sealed_work *work, uint64_t offset, uint64_t length,
-                        uint64_t first, uint64_t next)
+static void damage_tell(ski_sealed_work *work, uint64_t offset, uint64_t length, uint64_t first,
+                        uint64_t next)
 {
     const ski_sealed_source *source = work->source;
 
-    if (!source->damaged || (!length && first >= next)) return;
+    work->damaged = true;
+    if (work->uncached || !source->damaged || (!length && first >= next)) return;
     if (first >= next)
         source->damaged(source->context, offset, length, 0, 0);
     else
@@ -332,28 +345,26 @@ static skald_err header_right(const ski_sealed_work *work, const ski_segment_hea
                       "%s: its header is that of another segment or store", path);
 }
 
-skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
-                          skald_error *reterr_error)
+static skald_err scan_file(const ski_sealed_source *source, ski_sealed_work *work, const char *path,
+                           bool uncached, skald_error *reterr_error)
 {
     const ski_kernel *kernel = source->kernel;
-    char name[SKI_SEGMENT_NAME], path[SKI_BLOCKS_PATH_MAX];
     ski_file *file = NULL;
     ski_scan scan = {0};
     bool broken = false;
-    int len = 0;
     skald_err err = SKALD_OK;
 
     work->source = source;
+    work->uncached = uncached;
     work->keys = ski_keys_make(source->store);
-    ski_segment_name(name, source->no, source->generation);
-    len = snprintf(path, sizeof path, "%s/%s", source->path, name);
-    if (len < 0 || (size_t)len >= sizeof path) return SKALD_ETOOBIG;
-    SKALD_TRY(kernel->open(kernel->context, path, 0, &file, reterr_error));
+    SKALD_TRY(
+        kernel->open(kernel->context, path, uncached ? SKI_OPEN_DIRECT : 0, &file, reterr_error));
     err = ski_scan_begin(&scan, kernel, file, 0);
     if (err == SKALD_ECORRUPT) {
         err = skald_fail(reterr_error, err, "%s: its header is damaged", path);
     }
     if (!err) err = header_right(work, &scan.header, path, reterr_error);
+    if (!err) err = rows_reserve(work);
     if (!err) {
         work->info.base_pos = scan.header.base_pos;
         work->info.salt = scan.header.salt;
@@ -370,6 +381,25 @@ skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work
     ski_scan_end(&scan);
     kernel->close(kernel->context, file);
     return err;
+}
+
+skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
+                          skald_error *reterr_error)
+{
+    char name[SKI_SEGMENT_NAME], path[SKI_BLOCKS_PATH_MAX];
+    int len = 0;
+
+    ski_segment_name(name, source->no, source->generation);
+    len = snprintf(path, sizeof path, "%s/%s", source->path, name);
+    if (len < 0 || (size_t)len >= sizeof path) return SKALD_ETOOBIG;
+    if (source->uncached) {
+        skald_err err = scan_file(source, work, path, true, NULL);
+
+        if (!err && !work->damaged) return SKALD_OK;
+        if (err == SKALD_ENOMEM || err == SKALD_ECLOSED) return err;
+        ski_sealed_work_fini(work); // only what the cache cannot get either is damaged
+    }
+    return scan_file(source, work, path, false, reterr_error);
 }
 
 static void dictionary_fini(ski_sealed_dictionary *names)

@@ -34,6 +34,8 @@ typedef struct ski_sealed_dictionary {
 
 typedef struct ski_sealed_work {
     const ski_sealed_source *source;
+    bool uncached; // the segment is read past the kernel's cache: what is damaged is not told yet
+    bool damaged;  // some of it is
     ski_keys keys;
     ski_sealed_info info;
     ski_sealed_row *rows;

@@ -19,10 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    tail_reserve = 2 * SKI_FRAME_BYTES_MIN, // room for PAD and SEAL
-    wipe_bytes = 64 * 1024,
-};
+enum { wipe_bytes = 64 * 1024 };
 
 // frame_header is what every frame at the tail says.
 static ski_frame_header frame_header(const ski_tail *tail, ski_frame_kind kind)
@@ -60,14 +57,15 @@ static bool writer_revoke(ski_engine *engine)
     return ski_engine_sync(engine, file) == SKALD_OK; // when it fails, that is said already
 }
 
-static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len)
+static skald_err tail_write(ski_engine *engine, const uint8_t *bytes, size_t len, bool direct)
 {
     const ski_kernel *kernel = engine->kernel;
     ski_tail *tail = &engine->tail;
     skald_err err = SKALD_OK;
 
     assert(tail->end + len <= UINT32_MAX);
-    err = kernel->pwrite(kernel->context, tail->segment->file, bytes, len, tail->end);
+    err = direct ? ski_direct_write(engine, bytes, len)
+                 : kernel->pwrite(kernel->context, tail->segment->file, bytes, len, tail->end);
     tail->unsure = err && !writer_revoke(engine);
     return err && engine->dead ? SKALD_EIO : err;
 }
@@ -104,20 +102,37 @@ skald_err ski_writer_wipe(ski_engine *engine)
     return SKALD_OK;
 }
 
-skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind)
+// frame_put makes a frame without events, of so many bytes, and moves *tail behind it.
+static void frame_put(uint8_t *bytes, size_t len, ski_frame_kind kind, ski_tail *tail)
 {
-    uint8_t frame[SKI_FRAME_BYTES_MIN];
-    ski_tail *tail = &engine->tail;
     ski_frame_header header = frame_header(tail, kind);
-    uint32_t crc = ski_frame_seal(frame, &header, tail->segment->seed);
 
-    SKALD_TRY(tail_write(engine, frame, sizeof frame));
-    tail->chain = crc;
-    tail->end += sizeof frame;
+    header.body_len = (uint32_t)(len - SKI_FRAME_BYTES_MIN);
+    memset(bytes + SKI_FRAME_HEADER, 0, header.body_len);
+    tail->chain = ski_frame_seal(bytes, &header, tail->segment->seed);
+    tail->end += len;
+}
+
+// tail_frame writes one.
+static skald_err tail_frame(ski_engine *engine, ski_frame_kind kind, size_t len)
+{
+    uint8_t bytes[SKI_DIRECT_ROOM];
+    ski_tail *tail = &engine->tail, after = *tail;
+
+    assert(len <= sizeof bytes);
+    frame_put(bytes, len, kind, &after);
+    SKALD_TRY(tail_write(engine, bytes, len, false));
+    tail->chain = after.chain;
+    tail->end = after.end;
     ski_mutex_lock(&engine->lock);
     tail->segment->end = tail->end;
     ski_mutex_unlock(&engine->lock);
     return SKALD_OK;
+}
+
+skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind)
+{
+    return tail_frame(engine, kind, SKI_FRAME_BYTES_MIN);
 }
 
 // writer_fit gives the end of the run of items that go into this segment. A frame that no segment
@@ -125,7 +140,7 @@ skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind)
 static size_t writer_fit(const ski_engine *engine, const ski_group *group, size_t from)
 {
     const ski_tail *tail = &engine->tail;
-    bool fresh = tail->end <= SKI_SEGMENT_HEADER + tail_reserve;
+    bool fresh = tail->end <= SKI_SEGMENT_HEADER + SKI_TAIL_RESERVE;
     uint64_t end = tail->end;
 
     for (; from < group->count; from++) {
@@ -133,7 +148,7 @@ static size_t writer_fit(const ski_engine *engine, const ski_group *group, size_
 
         if (!item->total_len) continue;
         if (tail->sealed) break;
-        if (end + item->total_len + tail_reserve > tail->capacity && !fresh) break;
+        if (end + item->total_len + SKI_TAIL_RESERVE > tail->capacity && !fresh) break;
         fresh = false;
         end += item->total_len;
     }
@@ -221,29 +236,51 @@ static size_t pages_whole(const ski_engine *engine, ski_group *group, size_t fir
     size_t more = (size_t)(whole - end);
 
     if (first + len != group->len || whole > tail->segment->file_bytes) return len;
-    if (group->size - group->len < more) return len;
+    assert(group->size - group->len >= more);
     memset(group->bytes + group->len, 0, more);
     return len + more;
+}
+
+// run_write writes the frames of a run, len bytes in the group from first on; *ret_start is where
+// they lie then.
+static skald_err run_write(ski_engine *engine, ski_group *group, size_t from, size_t to,
+                           size_t first, size_t len, uint64_t *ret_start)
+{
+    bool direct = first + len == group->len && ski_direct_wanted(engine, group->bytes + first, len);
+    size_t pad = direct ? ski_direct_pad(&engine->tail) : 0;
+    ski_tail after;
+
+    if (pad) SKALD_TRY(tail_frame(engine, SKI_FRAME_PAD, pad));
+    after = engine->tail;
+    *ret_start = after.end;
+    writer_seal(group, from, to, &after);
+    assert(after.end == engine->tail.end + len);
+    if (direct && (pad = ski_direct_pad(&after))) {
+        assert(group->size - group->len >= pad);
+        frame_put(group->bytes + group->len, pad, SKI_FRAME_PAD, &after);
+        len += pad;
+    } else if (!direct) {
+        len = pages_whole(engine, group, first, len);
+    }
+    SKALD_TRY(tail_write(engine, group->bytes + first, len, direct));
+    after.unsynced = true;
+    engine->tail = after;
+    return SKALD_OK;
 }
 
 // writer_part writes one run of items, in one go.
 static skald_err writer_part(ski_engine *engine, ski_group *group, size_t from, size_t to)
 {
-    ski_tail after = engine->tail;
-    uint64_t start = after.end;
-    size_t first = 0;
+    size_t first = 0, len = 0;
+    uint64_t start = 0;
 
-    for (size_t i = from; i < to && !first; i++) {
-        if (group->items[i].total_len) first = group->items[i].offset + 1;
+    for (size_t i = from; i < to; i++) {
+        const ski_staged *item = &group->items[i];
+
+        if (!len) first = item->offset;
+        len += item->total_len;
     }
-    if (first) {
-        first--;
-        writer_seal(group, from, to, &after);
-        size_t len = pages_whole(engine, group, first, (size_t)(after.end - start));
-        SKALD_TRY(tail_write(engine, group->bytes + first, len));
-        engine->tail = after;
-        engine->tail.unsynced = true;
-    }
+    if (len) SKALD_TRY(run_write(engine, group, from, to, first, len, &start));
     if (group->sync && engine->tail.unsynced) SKALD_TRY(ski_writer_sync(engine));
     writer_publish(engine, group, from, to, start, first);
     return SKALD_OK;

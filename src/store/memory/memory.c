@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory driver: events in chunks, indexes beside them, all behind one lock that is held for a
-// bounded time. memory_append.c is the way in, memory_read.c the way out, memory_compact.c the end.
+// The memory driver: events in chunks, indexes beside them, behind a lock that is held for a
+// bounded time; types and correlations, which no append touches, behind another. memory_append.c is
+// the way in, memory_read.c the way out, memory_compact.c the end.
 //
 // Invariants:
 //   1. An event of position p and everything the indexes say of it become visible at once, under
@@ -13,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "os/kernel.h"
+#include "store/content.h"
 #include "store/memory/memory_store.h"
 
 enum { lists_per_lock = 1024 }; // visited before appends get their turn
@@ -56,6 +58,7 @@ static skald_err memory_open(const char *path, const skald_store_options *option
     memory->seed = memory->streams.seed = memory->types.seed = memory->correlations.seed = seed;
     ski_memory_values_init(&memory->values, seed);
     ski_mutex_init(&memory->order);
+    ski_mutex_init(&memory->index);
     ski_mutex_init(&memory->data);
     atomic_init(&memory->head, 0);
     atomic_init(&memory->bytes, 0);
@@ -82,6 +85,7 @@ static void memory_close(void *driver)
     ski_memory_values_fini(&memory->values);
     ski_map_fini(&memory->ids.others);
     ski_mutex_fini(&memory->data);
+    ski_mutex_fini(&memory->index);
     ski_mutex_fini(&memory->order);
     ski_free(memory);
 }
@@ -124,16 +128,16 @@ static skald_err memory_stream_version(void *driver, skald_str tenant, skald_str
     return SKALD_OK;
 }
 
-// lists_visit gives up the lock now and then: lists are added behind, and never leave while it is
-// free, so a slot is a place to go on from.
-static void lists_visit(ski_memory *memory, const ski_memory_postings *postings, skald_str tenant,
-                        skald_str prefix, skald_str after,
+// lists_visit gives up the postings' lock now and then: lists are added behind, and never leave
+// while it is free, so a slot is a place to go on from.
+static void lists_visit(ski_mutex *lock, const ski_memory_postings *postings, skald_str tenant,
+                        skald_str prefix, const skald_counted *after,
                         bool (*visit)(void *context, const skald_counted *item), void *context)
 {
     bool more = true;
 
     for (uint32_t slot = 0; more;) {
-        ski_mutex_lock(&memory->data);
+        ski_mutex_lock(lock);
         for (uint32_t end = slot + lists_per_lock; more && slot < end; slot++) {
             const ski_memory_list *list;
 
@@ -142,14 +146,14 @@ static void lists_visit(ski_memory *memory, const ski_memory_postings *postings,
             list = &postings->lists[slot];
             if (tenant.ptr && !skald_str_equal(list->tenant, tenant)) continue;
             if (!list->count || !ski_str_begins(list->name, prefix)) continue;
-            if (after.len && ski_str_compare(list->name, after) <= 0) continue;
+            if (!ski_stream_behind(list->tenant, list->name, after)) continue;
             more =
                 visit(context, &(skald_counted){.name = list->name,
                                                 .tenant = list->tenant,
                                                 .count = list->count,
                                                 .position_last = list->positions[list->count - 1]});
         }
-        ski_mutex_unlock(&memory->data);
+        ski_mutex_unlock(lock);
     }
 }
 
@@ -168,14 +172,14 @@ static bool stream_visit(void *context, const skald_counted *stream)
 }
 
 static skald_err memory_streams_each(void *driver, skald_str tenant, skald_str prefix,
-                                     skald_str after,
+                                     const skald_counted *after,
                                      bool (*visit)(void *context, const skald_counted *stream),
                                      void *context)
 {
     ski_memory *memory = driver;
     stream_visitor visitor = {visit, context};
 
-    lists_visit(memory, &memory->streams, tenant, prefix, after, stream_visit, &visitor);
+    lists_visit(&memory->data, &memory->streams, tenant, prefix, after, stream_visit, &visitor);
     return SKALD_OK;
 }
 
@@ -186,11 +190,13 @@ static skald_err memory_types_each(void *driver, skald_str tenant,
     ski_memory *memory = driver;
     skald_err err;
 
+    ski_mutex_lock(&memory->index);
     ski_mutex_lock(&memory->data);
     err = ski_memory_index(memory);
     ski_mutex_unlock(&memory->data);
+    ski_mutex_unlock(&memory->index);
     if (err) return err;
-    lists_visit(memory, &memory->types, tenant, SKALD_STR(""), SKALD_STR(""), visit, context);
+    lists_visit(&memory->index, &memory->types, tenant, SKALD_STR(""), NULL, visit, context);
     return SKALD_OK;
 }
 

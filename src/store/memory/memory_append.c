@@ -80,10 +80,11 @@ static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batc
     return SKALD_OK;
 }
 
-// What a batch brings. What the names of new streams take in the indexes is seen only by the next
-// append: the limit is exceeded by one batch's at most.
+// What a batch brings. What types and correlations will take is asked for now, at most, so a read
+// that makes their indexes finds its room paid. What the names of new streams take is seen only by
+// the next append: the limit is exceeded by one batch's at most.
 typedef struct brought {
-    uint64_t texts, all;
+    uint64_t texts, unindexed, all;
 } brought;
 
 static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brought)
@@ -93,8 +94,12 @@ static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brou
     for (size_t i = 0; i < batch->event_count; i++) {
         if (!ski_memory_slot_fits(&batch->events[i])) return SKALD_ETOOBIG;
         bytes.texts += ski_event_text_bytes(&batch->events[i]);
+        bytes.unindexed +=
+            ski_memory_unindexed(batch->events[i].tenant.len, batch->events[i].type.len,
+                                 batch->events[i].correlation_id.len);
     }
-    bytes.all = bytes.texts + batch->event_count * (uint64_t)event_overhead_bytes;
+    bytes.all = bytes.texts + bytes.unindexed;
+    bytes.all += batch->event_count * (uint64_t)event_overhead_bytes;
     for (size_t i = 0; i < batch->value_count; i++)
         if (batch->values[i].bytes.ptr)
             bytes.all += batch->values[i].name.len + batch->values[i].bytes.len;
@@ -107,7 +112,7 @@ uint64_t ski_memory_bytes(const ski_memory *memory)
     uint64_t events = memory->count + 1 - memory->first;
 
     return memory->texts_bytes + events * event_overhead_bytes + memory->streams.bytes +
-           memory->types.bytes + memory->correlations.bytes + memory->values.bytes;
+           memory->index_bytes + memory->unindexed_bytes + memory->values.bytes;
 }
 
 static bool has_room(const ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
@@ -237,6 +242,7 @@ static skald_err batch_store(ski_memory *memory, const skald_store_batch *batch,
         return err;
     }
     memory->count += batch->event_count;
+    memory->unindexed_bytes += bytes->unindexed;
     ski_memory_values_apply(&memory->values, plan, batch->value_count);
     return SKALD_OK;
 }

@@ -64,6 +64,7 @@ static void event_erase(ski_memory *memory, uint64_t position)
     ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
     ski_memory_ids_forget(memory, position);
+    ski_memory_unindex(memory, position);
     memory->graves[memory->grave_count++] =
         (ski_memory_grave){ski_memory_slot_texts(slot), (char *)slot->at,
                            ski_memory_slot_bytes(slot)};
@@ -84,11 +85,14 @@ static void lists_sweep(ski_memory *memory, ski_memory_postings *postings, bool 
     bool more = true;
 
     for (uint32_t slot = 0; more;) {
+        ski_mutex_lock(&memory->index);
         ski_mutex_lock(&memory->data);
         more = slot < postings->count;
         if (more && !ski_memory_postings_sweep(postings, slot, position_kept, memory, leave))
             slot++;
+        memory->index_bytes = memory->types.bytes + memory->correlations.bytes;
         ski_mutex_unlock(&memory->data);
+        ski_mutex_unlock(&memory->index);
     }
 }
 

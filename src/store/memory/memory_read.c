@@ -252,11 +252,13 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
     gathered page = {0};
     uint64_t looked = 0, last;
     position_source source;
+    const bool indexed = index_wanted(read);
     skald_err err = SKALD_OK;
 
+    if (indexed) ski_mutex_lock(&memory->index);
     ski_mutex_lock(&memory->data);
     last = memory->count;
-    if (index_wanted(read)) {
+    if (indexed) {
         err = ski_memory_index(memory);
         last = memory->indexed; // what came meanwhile is no part of what is read
     }
@@ -265,6 +267,7 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
     if (!err) err = source_read(memory, read, &source, &page, &looked);
     if (!err && page.count) memory->pages++;
     ski_mutex_unlock(&memory->data);
+    if (indexed) ski_mutex_unlock(&memory->index);
     if (err || !page.count) {
         ski_free(page.events);
         page.events = NULL;

@@ -34,6 +34,9 @@ typedef struct ski_memory {
     // Held by an append from before it is stored until its done was called: so done is called in
     // commit order. No reader takes it. Taken before data, never under it.
     ski_mutex order;
+    // Over the indexes of types and correlations. No append takes it, so these may take their time
+    // to grow. Taken before data, never under it.
+    ski_mutex index;
     ski_mutex data; // over what follows
 
     // Texts stay where they are while pages are out: what was read borrows from them without a
@@ -50,9 +53,12 @@ typedef struct ski_memory {
     uint64_t texts_bytes;
     skald_time recorded_last;
     ski_memory_postings streams;
-    // Up to the position indexed, which only who asks by type or correlation moves on.
+    // Under index, up to the position indexed, which only who asks by type or correlation moves on,
+    // under index and data.
     ski_memory_postings types, correlations;
     uint64_t indexed;
+    uint64_t index_bytes;     // held by the two
+    uint64_t unindexed_bytes; // that the events behind indexed will take in them, at most
     ski_memory_ids ids;
     ski_memory_values values;
 
@@ -70,9 +76,14 @@ uint64_t ski_memory_bytes(const ski_memory *memory);
 // ski_memory_bury frees some texts of erased events if no page is out. data is held.
 void ski_memory_bury(ski_memory *memory);
 
-// ski_memory_index tells types and correlations of all events there are when it is called, giving
-// up data, which is held, now and then. Fails: NOMEM.
+// ski_memory_index tells types and correlations of all events there are when it is called. index is
+// held; data is held too, and given up now and then. Fails: NOMEM.
 skald_err ski_memory_index(ski_memory *memory) SKALD_CHECK;
+// ski_memory_unindexed is what an event with texts of these lengths takes at most in types and
+// correlations.
+uint64_t ski_memory_unindexed(size_t tenant_len, size_t type_len, size_t correlation_len);
+// ski_memory_unindex: an event is about to be erased. data is held.
+void ski_memory_unindex(ski_memory *memory, uint64_t position);
 
 // The slots of the driver of the same names.
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch);

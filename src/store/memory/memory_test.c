@@ -310,6 +310,185 @@ static void an_index_is_made_beside_appends(void **state)
     skald_store_close(store);
 }
 
+// Correlations of their own, and some of many events.
+enum { counted_batch = 100 };
+
+static skald_err append_correlated(skald_store *store, uint64_t number)
+{
+    static skald_event events[counted_batch];
+    static char names[counted_batch][32], types[counted_batch][32];
+
+    for (uint64_t i = 0; i < counted_batch; i++) {
+        uint64_t one = number * counted_batch + i;
+
+        (void)snprintf(names[i], sizeof(names[i]), "c-%llu",
+                       (unsigned long long)(i % 4 ? one : one % 7));
+        (void)snprintf(types[i], sizeof(types[i]), "t.%llu", (unsigned long long)(i % 3 ? 1 : one));
+        events[i] = event_of(types[i], i % 2 ? "s-1" : NULL);
+        events[i].correlation_id = skald_str_of(names[i]);
+    }
+    return skald_store_append(store, events, counted_batch, NULL, NULL, NULL);
+}
+
+static uint64_t bytes_of(skald_store *store)
+{
+    skald_store_state stands;
+
+    skald_store_state_get(store, &stands);
+    return stands.bytes_stored;
+}
+
+static uint64_t correlated_page(skald_store *store)
+{
+    skald_read read = {.filter = {.tenant = SKALD_STR(""), .correlation_id = SKALD_STR("c-3")}};
+    skald_store_page page;
+    uint64_t count;
+
+    assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+    count = page.count;
+    ski_store_page_free(store, &page);
+    return count;
+}
+
+// Who asks by type or correlation takes no room from who appends, and what is held is told.
+static void an_index_takes_no_room(void **state)
+{
+    enum { limit = 1000000 };
+    skald_store *store = store_new("memory:?bytes_max=1000000");
+    const ski_memory *memory = store->instance;
+    uint64_t number = 0, before;
+
+    (void)state;
+    while (bytes_of(store) < limit / 2) assert_int_equal(append_correlated(store, number++), 0);
+    for (int i = 0; i < 2; i++) { // again when it is full
+        before = bytes_of(store);
+        assert_true(memory->unindexed_bytes > 0);
+        assert_true(correlated_page(store) > number * 2);
+        assert_int_equal(memory->unindexed_bytes, 0);
+        assert_true(bytes_of(store) <= before);
+        assert_int_equal(bytes_of(store), ski_memory_bytes(memory));
+        assert_int_equal(memory->index_bytes, memory->types.bytes + memory->correlations.bytes);
+        if (i) break;
+        before = number;
+        while (!append_correlated(store, number)) number++;
+        assert_true(number > before);
+        assert_true(bytes_of(store) <= limit);
+    }
+    skald_store_close(store);
+}
+
+// The n-th allocation fails while the indexes are made, for every n, and then something is erased:
+// what is counted is what is there.
+static void a_failed_index_is_counted(void **state)
+{
+    const skald_counted *list;
+    skald_arena *arena;
+    skald_err err = SKALD_ENOMEM;
+    uint64_t n = 1;
+
+    (void)state;
+    assert_int_equal(skald_arena_new(1024 * 1024, &arena), SKALD_OK);
+    for (; err; n++) {
+        skald_store *store = store_new("memory:");
+        const ski_memory *memory = store->instance;
+        skald_stream_meta meta = {.truncate_before = 1000};
+        skald_read read = {.filter = {.tenant = SKALD_STR(""), .correlation_id = SKALD_STR("c")}};
+        skald_store_page page;
+        size_t count;
+
+        assert_int_equal(append_correlated(store, 0), SKALD_OK);
+        uint64_t before = bytes_of(store);
+        ski_alloc_fail_at(n);
+        err = ski_store_page(store, &read, &page, NULL);
+        ski_alloc_fail_at(0);
+        assert_true(bytes_of(store) <= before);
+        assert_int_equal(bytes_of(store), ski_memory_bytes(memory));
+        if (err) assert_true(memory->indexed < counted_batch && memory->unindexed_bytes > 0);
+        if (!err) ski_store_page_free(store, &page);
+        assert_int_equal(skald_stream_meta_set(store, SKALD_STR(""), SKALD_STR("s-1"), &meta, NULL),
+                         SKALD_OK);
+        assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+        assert_int_equal(skald_store_types(store, SKALD_STR(""), arena, &list, &count), SKALD_OK);
+        assert_int_equal(memory->unindexed_bytes, 0);
+        assert_int_equal(bytes_of(store), ski_memory_bytes(memory));
+        assert_int_equal(memory->pages, 0);
+        skald_store_close(store);
+    }
+    skald_arena_free(arena);
+    assert_true(n > counted_batch);
+}
+
+// While indexes are made (index is held for all of it) appends go on, and other reads.
+static void an_append_does_not_wait_for_an_index(void **state)
+{
+    skald_store *store = store_new("memory:");
+    ski_memory *memory = store->instance;
+    skald_read read = {0};
+    skald_store_page page;
+
+    (void)state;
+    assert_int_equal(append_correlated(store, 0), SKALD_OK);
+    ski_mutex_lock(&memory->index);
+    assert_int_equal(append_correlated(store, 1), SKALD_OK);
+    assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+    assert_int_equal(page.count, 2 * counted_batch);
+    ski_store_page_free(store, &page);
+    ski_mutex_unlock(&memory->index);
+    skald_store_close(store);
+}
+
+static void *types_ask(void *context)
+{
+    skald_arena *arena;
+    const skald_counted *list;
+    size_t count;
+    skald_err err = skald_arena_new(1024 * 1024, &arena);
+
+    if (err) return context;
+    err = skald_store_types(context, SKALD_STR(""), arena, &list, &count);
+    skald_arena_free(arena);
+    return err ? context : NULL;
+}
+
+// indexed_midway sees, as an append would come by, an index that is half made.
+static bool indexed_midway(ski_memory *memory, uint64_t before)
+{
+    uint64_t indexed = before, last = memory->count;
+
+    while (indexed == before) {
+        ski_mutex_lock(&memory->data);
+        indexed = memory->indexed;
+        ski_mutex_unlock(&memory->data);
+    }
+    return indexed < last;
+}
+
+// Between its slices others get at the events. Who asks may be done before anybody looked: then
+// there is another round.
+static void an_index_lets_others_by(void **state)
+{
+    enum { rounds_max = 200, batches = 40 };
+    skald_store *store = store_new("memory:");
+    uint64_t number = 0;
+    bool seen = false;
+
+    (void)state;
+    for (int round = 0; !seen && round < rounds_max; round++) {
+        uint64_t before = skald_store_head(store);
+        pthread_t thread;
+        void *failed;
+
+        for (int i = 0; i < batches; i++)
+            assert_int_equal(append_correlated(store, 4 * number++), SKALD_OK);
+        assert_int_equal(pthread_create(&thread, NULL, types_ask, store), 0);
+        seen = indexed_midway(store->instance, before);
+        assert_int_equal(pthread_join(thread, &failed), 0);
+        assert_null(failed);
+    }
+    assert_true(seen);
+    skald_store_close(store);
+}
+
 // What was erased before the index was made does not come into it.
 static void the_erased_are_not_indexed(void **state)
 {
@@ -567,6 +746,10 @@ int main(void)
         cmocka_unit_test(failed_append_leaves_nothing),
         cmocka_unit_test(an_index_is_made_when_it_is_asked_for),
         cmocka_unit_test(an_index_is_made_beside_appends),
+        cmocka_unit_test(an_index_takes_no_room),
+        cmocka_unit_test(a_failed_index_is_counted),
+        cmocka_unit_test(an_append_does_not_wait_for_an_index),
+        cmocka_unit_test(an_index_lets_others_by),
         cmocka_unit_test(the_erased_are_not_indexed),
         cmocka_unit_test(an_envelope_has_its_limits),
         cmocka_unit_test(a_read_without_memory_fails),

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Postings: a map from the hash of (tenant, name) to a list.
+//
+// Invariants:
+//   1. bytes is told of a list what list_bytes says of it, which rises by 8 at most with a
+//   position: places that a list gets when it doubles are paid by the positions before.
 #include "store/memory/postings.h"
 
 #include "base/alloc.h"
@@ -19,6 +23,23 @@ static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, 
 
     if (tenant.len) hash = ski_hash64(hash, tenant.ptr, tenant.len);
     return ski_hash64(hash, name.len ? name.ptr : "", name.len);
+}
+
+static uint64_t list_bytes(const ski_memory_list *list)
+{
+    uint64_t paid = 8 * ((uint64_t)list->count + 1), held = 4 * (uint64_t)list->size;
+
+    return sizeof(*list) + list->tenant.len + list->name.len + (paid > held ? paid : held);
+}
+
+uint64_t ski_memory_postings_most(size_t tenant_len, size_t name_len)
+{
+    const ski_memory_list one = {.tenant = {NULL, tenant_len},
+                                 .name = {NULL, name_len},
+                                 .count = 1,
+                                 .size = positions_first};
+
+    return list_bytes(&one);
 }
 
 static uint64_t list_hash(void *context, uint32_t slot)
@@ -99,7 +120,7 @@ static const ski_memory_list *list_new(ski_memory_postings *postings, uint64_t h
                               .size = positions_first};
     if (ski_map_put(&postings->map, hash, slot, list_hash, postings)) goto nomem;
     postings->count++;
-    postings->bytes += sizeof(*list) + tenant.len + name.len + positions_first * sizeof(*positions);
+    postings->bytes += list_bytes(list);
     return list;
 
 nomem:
@@ -114,20 +135,22 @@ const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, sk
     uint64_t hash = key_hash(postings, tenant, name);
     uint32_t slot = slot_find(postings, hash, tenant, name);
     ski_memory_list *list;
+    uint64_t before;
 
     if (slot == SKI_MAP_NONE) return list_new(postings, hash, tenant, name, position);
     list = &postings->lists[slot];
     assert(list->last < position);
+    before = list_bytes(list);
     if (list->count == list->size) {
         uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
 
         if (!positions) return NULL;
-        postings->bytes += list->size * sizeof(*positions);
         list->positions = positions;
         list->size *= 2;
     }
     list->positions[list->count++] = position;
     list->last = position;
+    postings->bytes += list_bytes(list) - before;
     return list;
 }
 
@@ -138,11 +161,14 @@ void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, s
 
     assert(slot != SKI_MAP_NONE);
     list = &postings->lists[slot];
+    postings->bytes -= list_bytes(list);
     list->last = --list->count ? list->positions[list->count - 1] : 0;
-    if (list->count || list->swept) return;
+    if (list->count || list->swept) {
+        postings->bytes += list_bytes(list);
+        return;
+    }
     assert(slot == postings->count - 1);
     ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
-    postings->bytes -= sizeof(*list) + tenant.len + name.len + list->size * sizeof(uint32_t);
     ski_free((void *)list->tenant.ptr);
     ski_free(list->positions);
     postings->count--;
@@ -155,8 +181,7 @@ static void list_leave(ski_memory_postings *postings, uint32_t slot)
     skald_err err = SKALD_OK;
 
     ski_map_remove(&postings->map, list->hash, slot, list_hash, postings);
-    postings->bytes -= sizeof(*list) + list->tenant.len + list->name.len;
-    postings->bytes -= list->size * sizeof(uint32_t);
+    postings->bytes -= list_bytes(list);
     ski_free((void *)list->tenant.ptr);
     ski_free(list->positions);
     if (slot != last) {
@@ -178,8 +203,10 @@ bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,
 
     for (uint32_t i = 0; i < list->count; i++)
         if (keep(context, list->positions[i])) list->positions[kept++] = list->positions[i];
+    postings->bytes -= list_bytes(list);
     list->swept = list->swept || kept < list->count;
     list->count = kept;
+    postings->bytes += list_bytes(list);
     if (kept || !leave) return false;
     list_leave(postings, slot);
     return true;

@@ -23,9 +23,11 @@ typedef struct ski_memory_postings {
     ski_map map;
     ski_memory_list *lists; // a slot is a place to go on from, but where lists are swept out
     uint32_t count, size;
-    uint64_t bytes; // held, without the map
+    uint64_t bytes; // held at most by lists and positions, without the map
 } ski_memory_postings;
 
+// ski_memory_postings_most is what one add makes bytes grow by at most.
+uint64_t ski_memory_postings_most(size_t tenant_len, size_t name_len);
 void ski_memory_postings_fini(ski_memory_postings *postings);
 // ski_memory_postings_find gives NULL where there is none. What it gives is borrowed until the next
 // add.

@@ -103,6 +103,8 @@ static skald_err batch_expects(ski_db *db, ski_sqlite_item *item)
         if (expect->expected == SKALD_NONE && !actual) continue;
         if (expect->expected == SKALD_PRESENT && actual) continue;
         if (expect->expected == SKALD_AT && actual == expect->version) continue;
+        if ((unsigned)expect->expected == SKALD_STORE_AT_LEAST && actual >= expect->version)
+            continue;
         batch->actual_version = actual;
         batch->conflict = i;
         item->told = SKALD_ECONFLICT;

@@ -58,10 +58,12 @@ static const char *const texts[SKI_SQL_COUNT] = {
                                  " AND position <= ? ORDER BY position DESC LIMIT 1",
     [SKI_SQL_STREAMS_OF] = "SELECT stream, version, position_last FROM streams WHERE tenant = ?"
                            " AND stream >= ? ORDER BY stream",
-    [SKI_SQL_STREAMS_ALL] = "SELECT stream, version, position_last, tenant FROM streams",
+    [SKI_SQL_STREAMS_ALL] = "SELECT stream, version, position_last, tenant FROM streams"
+                            " WHERE (tenant, stream) >= (?, ?) ORDER BY tenant, stream",
     [SKI_SQL_TYPES_OF] = "SELECT type, count, position_last FROM types WHERE tenant = ?"
                          " AND type >= ? ORDER BY type",
-    [SKI_SQL_TYPES_ALL] = "SELECT type, count, position_last, tenant FROM types",
+    [SKI_SQL_TYPES_ALL] = "SELECT type, count, position_last, tenant FROM types"
+                          " WHERE (tenant, type) >= (?, ?) ORDER BY tenant, type",
     [SKI_SQL_VALUE_PUT] = "INSERT OR REPLACE INTO named_values(name, bytes) VALUES(?,?)",
     [SKI_SQL_VALUE_DROP] = "DELETE FROM named_values WHERE name = ?",
     [SKI_SQL_VALUE_GET] = "SELECT bytes FROM named_values WHERE name = ?",

@@ -3,6 +3,7 @@
 #include "store/sqlite/sqlite_store.h"
 
 #include "base/str.h"
+#include "store/content.h"
 
 skald_err ski_sqlite_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *ret_position)
 {
@@ -52,23 +53,29 @@ skald_err ski_sqlite_stream_version(void *driver, skald_str tenant, skald_str st
     return err;
 }
 
-// counted_each visits the names of a tenant that begin with prefix and are greater than after, in
-// order, or those of every tenant, in no order.
+// counted_each visits the names of a tenant that begin with prefix and come behind after, or those
+// of every tenant, by tenant and name.
 static skald_err counted_each(ski_sqlite *store, ski_sql of_tenant, ski_sql all, skald_str tenant,
-                              skald_str prefix, skald_str after,
+                              skald_str prefix, const skald_counted *after,
                               bool (*visit)(void *context, const skald_counted *item),
                               void *context)
 {
+    skald_str from_tenant = tenant, from = prefix;
     sqlite3_stmt *stmt;
     skald_err err;
     bool row;
     ski_db *db;
 
+    if (!tenant.ptr) from_tenant = from = SKALD_STR("");
+    if (!ski_stream_behind(from_tenant, from, after)) {
+        if (!tenant.ptr) from_tenant = after->tenant;
+        from = after->name;
+    }
     SKALD_TRY(ski_sqlite_reader(store, &db));
     err = ski_db_stmt(db, tenant.ptr ? of_tenant : all, &stmt);
-    if (!err && tenant.ptr) {
-        ski_db_name(stmt, 1, tenant);
-        ski_db_name(stmt, 2, ski_str_compare(after, prefix) > 0 ? after : prefix);
+    if (!err) {
+        ski_db_name(stmt, 1, from_tenant);
+        ski_db_name(stmt, 2, from);
     }
     while (!err) {
         skald_counted item;
@@ -86,14 +93,15 @@ static skald_err counted_each(ski_sqlite *store, ski_sql of_tenant, ski_sql all,
             if (tenant.ptr) break; // they come in order
             continue;
         }
-        if (after.len && ski_str_compare(item.name, after) <= 0) continue;
+        if (!ski_stream_behind(item.tenant.ptr ? item.tenant : tenant, item.name, after)) continue;
         if (!visit(context, &item)) break;
     }
     ski_sqlite_reader_end(store, db);
     return err;
 }
 
-skald_err ski_sqlite_streams_each(void *driver, skald_str tenant, skald_str prefix, skald_str after,
+skald_err ski_sqlite_streams_each(void *driver, skald_str tenant, skald_str prefix,
+                                  const skald_counted *after,
                                   bool (*visit)(void *context, const skald_counted *stream),
                                   void *context)
 {
@@ -105,8 +113,8 @@ skald_err ski_sqlite_types_each(void *driver, skald_str tenant,
                                 bool (*visit)(void *context, const skald_counted *type),
                                 void *context)
 {
-    return counted_each(driver, SKI_SQL_TYPES_OF, SKI_SQL_TYPES_ALL, tenant, SKALD_STR(""),
-                        SKALD_STR(""), visit, context);
+    return counted_each(driver, SKI_SQL_TYPES_OF, SKI_SQL_TYPES_ALL, tenant, SKALD_STR(""), NULL,
+                        visit, context);
 }
 
 skald_err ski_sqlite_value_get(void *driver, skald_str name, skald_buf *buf)
