@@ -95,7 +95,8 @@ static const char errors_table[] =
     "<tr><td>422<td><code>SCHEMA_VIOLATION IDEMPOTENCY_KEY_REUSED</code><td>a schema refuses the "
     "data; another request had the key\n"
     "<tr><td>429<td><code>RATE_LIMITED</code><td>Retry-After says when again\n"
-    "<tr><td>501<td><code>NOT_IMPLEMENTED</code><td>promised, and not there yet\n"
+    "<tr><td>501<td><code>NOT_IMPLEMENTED</code><td>promised, and not there yet; or the store or "
+    "the program that serves cannot do it\n"
     "<tr><td>503<td><code>READ_ONLY UNAVAILABLE</code><td>the disk is full; too busy, or "
     "stopping: try again\n</table>\n";
 
