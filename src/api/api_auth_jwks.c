@@ -122,10 +122,11 @@ static bool read_once(ski_jwks_source *source)
     skald_err err = read_keys(source, &jwks, &error);
 
     if (err) {
+        // Not the URL: it may hold a password or a token.
         ski_log_line(source->log, SKALD_WARN,
                      "the keys of tokens cannot be read; those there are "
                      "stay",
-                     "from", source->file ? source->file : source->url, "why",
+                     "from", source->file ? source->file : "auth.jwt.keys_url", "why",
                      error.text[0] ? error.text : skald_err_text(err), NULL);
         return false;
     }

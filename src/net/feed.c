@@ -3,9 +3,10 @@
 // makes a block of what came since it looked last, and passes over the streams that follow: each is
 // written what lies behind its place, out of the block itself. A pass is done a slice a turn, so
 // that everybody else is looked at between; what comes meanwhile is one block, the next pass. After
-// a pass that took long the feed rests as long as that, so that it takes half of the loop at most,
-// and events gather. So a client costs no copy and, the busier the loop is, the fewer calls of the
-// kernel an event; the first event after a silence goes at once.
+// a pass whose writing took long the feed rests as long as that, so that it takes half of the loop
+// at most, and events gather; what the loop did for others between is not its. So a client costs no
+// copy and, the busier the loop is, the fewer calls of the kernel an event; the first event after a
+// silence goes at once.
 //
 // Invariants:
 //   1. A place stands between two frames. What the kernel did not take of a frame becomes the
@@ -325,8 +326,12 @@ static void pending_take(ski_http_feed *feed)
     feed->pending = (ski_block){.text.bytes_max = SIZE_MAX};
     http->streams_bytes -= block.text.len;
     ski_mutex_unlock(&http->lock);
-    if (block.mark_count) block_add(feed, &block); // else the last of a pass has left
-    feed->pass_began_ns = http->kernel->monotonic_ns(http->kernel->context);
+    if (block.mark_count)
+        block_add(feed, &block);
+    else // the last of a pass has left
+        block_fini(&block);
+    feed->passing = true;
+    feed->took_ns = 0;
     if (full && feed->room) feed->room(feed->context);
 }
 
@@ -357,6 +362,10 @@ static bool feed_rests(ski_http_feed *feed)
 {
     ski_http *http = feed->http;
 
+    if (feed->passing) { // it is over
+        feed->passing = false;
+        feed->rests_until_ns = feed->took_ns < rest_ns_min ? 0 : feed->worked_ns + feed->took_ns;
+    }
     if (!feed->rests_until_ns) return false;
     uint64_t now_ns = http->kernel->monotonic_ns(http->kernel->context);
     if (now_ns >= feed->rests_until_ns) return false;
@@ -364,15 +373,12 @@ static bool feed_rests(ski_http_feed *feed)
     return !ski_http_later(http, (uint32_t)delay_ms, feed_rested, feed);
 }
 
-// pass_over: how long did it take?
-static void pass_over(ski_http_feed *feed)
+void ski_feed_worked(ski_http_feed *feed, uint64_t began_ns, uint64_t now_ns)
 {
-    ski_http *http = feed->http;
-    uint64_t now_ns = http->kernel->monotonic_ns(http->kernel->context);
-    uint64_t took_ns = now_ns - feed->pass_began_ns;
-
-    if (took_ns > rest_ns_max) took_ns = rest_ns_max;
-    feed->rests_until_ns = took_ns < rest_ns_min ? 0 : now_ns + took_ns;
+    if (!feed->passing) return;
+    feed->took_ns += now_ns - began_ns;
+    if (feed->took_ns > rest_ns_max) feed->took_ns = rest_ns_max;
+    feed->worked_ns = now_ns;
 }
 
 bool ski_feeds_settle(ski_http *http)
@@ -389,7 +395,6 @@ bool ski_feeds_settle(ski_http *http)
         pending_take(feed);
     }
     pass_on(feed);
-    if (!feed->turn) pass_over(feed);
     ski_mutex_lock(&http->lock);
     bool due = feed->turn || feed->pending.mark_count;
     feed->due = feed->woken = due; // it goes on by itself

@@ -18,8 +18,10 @@ typedef struct fixture {
     unsigned count;
     ski_feed_at stood; // of the last that was behind
     atomic_bool stops; // goes_on says no
+    atomic_bool holds; // the next given keeps the loop until it is let go
     ski_kernel kernel;
     _Atomic uint64_t clock_ns, step_ns; // given takes so long
+    _Atomic uint64_t other_ns;          // and so does what others ask for
     atomic_uint writes;                 // calls of given
 } fixture;
 
@@ -45,6 +47,11 @@ static void stream_given(void *context, size_t frames)
     fix->clock_ns += fix->step_ns;
     fix->writes++;
     for (size_t i = 0; i < frames; i++) gate_pass(&fix->given);
+    if (!fix->holds) return;
+    fix->holds = false;
+    unsigned before = gate_count(&fix->go);
+    gate_pass(&fix->blocked);
+    while (gate_count(&fix->go) == before) usleep(200);
 }
 
 static void stream_gone(void *context)
@@ -105,6 +112,7 @@ static skald_err handle_given(ski_http_request *request, skald_error *error)
     char text[16];
     int len = snprintf(text, sizeof text, "%u", gate_count(&fix->given));
     ski_http_reply reply = {.status = 200, .body = {text, (size_t)len}};
+    fix->clock_ns += fix->other_ns;
 
     (void)error;
     return ski_http_reply_send(request->http, request->id, &reply);
@@ -372,6 +380,61 @@ static void after_a_long_pass_events_gather(void **state)
     }
 }
 
+// A pass is charged with its own work, not with what the loop did for others meanwhile.
+static void others_make_no_pass_long(void **state)
+{
+    enum { count = 120 };
+    fixture *fix = *state;
+    client all[count], other = client_open(fix->port);
+    client_reply reply;
+
+    for (int i = 0; i < count; i++) all[i] = stream_open(fix, (ski_feed_at){0}, NULL);
+    client busy = block(fix);
+    put(fix, P(1), false);
+    fix->other_ns = 20 * 1000 * 1000;
+    client_send(&other, "GET /given HTTP/1.1\r\nHost: x\r\n\r\n");
+    unblock(fix, &busy);
+    assert_true(client_reply_get(&other, &reply, false));
+    assert_in_range(strtoul(reply.body.ptr, NULL, 10), 0, count - 1); // in the middle
+    reply_fini(&reply);
+    gate_wait(&fix->given, count);
+    put(fix, P(2), false); // the clock stands still: there is no rest
+    gate_wait(&fix->given, 2 * count);
+    for (int i = 0; i < count; i++) {
+        expect_chunks(&all[i], "p1 p2 ");
+        client_close(&all[i]);
+    }
+    client_close(&other);
+    gate_wait(&fix->gone, count);
+}
+
+// A put that found no memory for its text leaves room for marks behind: it goes with the pass, also
+// when all leave in the middle of one.
+static void a_refused_put_leaves_nothing(void **state)
+{
+    enum { count = 120 };
+    fixture *fix = *state;
+    client all[count];
+    char *text = ski_alloc_zeroed(1, 100 * 1000);
+
+    for (int i = 0; i < count; i++) all[i] = stream_open(fix, (ski_feed_at){0}, NULL);
+    client busy = block(fix);
+    put(fix, P(1), false);
+    fix->holds = true;
+    gate_pass(&fix->go);
+    gate_wait(&fix->blocked, 2);
+    ski_alloc_fail_at(2); // the marks, then the text
+    assert_int_equal(ski_http_feed_put(fix->feed, P(2), ski_str(text, 100 * 1000), false),
+                     SKALD_ENOMEM);
+    ski_alloc_fail_at(0);
+    for (int i = 0; i < count; i++) client_close(&all[i]);
+    gate_pass(&fix->go);
+    client_expect(&busy, 200, NULL);
+    client_close(&busy);
+    gate_wait(&fix->gone, count);
+    ski_free(text);
+}
+
 // What is put while the loop does not look has a limit; room tells when there is some.
 static void a_feed_is_full(void **state)
 {
@@ -567,6 +630,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_is_given_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pass_leaves_room_for_others, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_long_pass_events_gather, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_make_no_pass_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_put_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_feed_is_full, setup, teardown),
         cmocka_unit_test_setup_teardown(a_feed_shares_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_behind_is_told, setup, teardown),

@@ -17,7 +17,7 @@ typedef struct fixture {
     gate blocked, go;             // of a loop that is kept busy
     unsigned observed, post_at;   // replies sent, and which of them was to a POST
     ski_http_request_id chatty;
-    atomic_bool chatted;
+    atomic_bool chatted, uploads_on;
 } fixture;
 
 static skald_err handle_hello(ski_http_request *request, skald_error *error)
@@ -112,16 +112,39 @@ static skald_err handle_chatty(ski_http_request *request, skald_error *error)
     return SKALD_OK;
 }
 
+// An upload that has enough for a while with its first bytes.
+static bool upload_more(ski_http_request *request, skald_str bytes)
+{
+    fixture *fix = request->context;
+
+    (void)bytes;
+    return fix->uploads_on;
+}
+
+static void upload_end(ski_http_request *request)
+{
+    ski_http_reply reply = {.status = 200, .body = SKALD_STR("all")};
+
+    assert(ski_http_reply_send(request->http, request->id, &reply) == SKALD_OK);
+}
+
+static const ski_http_body upload = {.more = upload_more, .end = upload_end, .gone = upload_end};
+
 #define ROUTE(m, p, f)                      \
     {                                       \
         .method = m, .path = p, .handle = f \
     }
 
 static const ski_http_route routes[] = {
-    ROUTE("GET", "/hello", handle_hello),   ROUTE("GET", "/keep", handle_keep),
-    ROUTE("POST", "/keep", handle_keep),    ROUTE("GET", "/big", handle_big),
-    ROUTE("GET", "/huge", handle_huge),     ROUTE("GET", "/pour", handle_pour),
-    ROUTE("GET", "/chatty", handle_chatty), {.method = NULL},
+    ROUTE("GET", "/hello", handle_hello),
+    ROUTE("GET", "/keep", handle_keep),
+    ROUTE("POST", "/keep", handle_keep),
+    ROUTE("GET", "/big", handle_big),
+    ROUTE("GET", "/huge", handle_huge),
+    ROUTE("GET", "/pour", handle_pour),
+    ROUTE("GET", "/chatty", handle_chatty),
+    {.method = "POST", .path = "/upload", .handle = handle_keep, .body = &upload},
+    {.method = NULL},
 };
 
 static void fixture_start(fixture *fix, ski_http_options options)
@@ -445,6 +468,87 @@ static void test_rest_together(void **state)
     fixture_stop(&fix);
 }
 
+enum { upload_bytes = 48 * 1024 };
+
+// upload_open: the handler has paused it, and what came behind lies here.
+static client upload_open(fixture *fix, unsigned nth)
+{
+    static char text[128 + upload_bytes];
+    ski_http_counters before, counters;
+    client one = client_open(fix->port);
+    uint64_t until = now_ms() + client_wait_s * 1000;
+
+    (void)snprintf(text, sizeof text,
+                   "POST /upload HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                   "1\r\nx\r\n%x\r\n",
+                   upload_bytes);
+    size_t len = strlen(text);
+    ski_http_counters_get(fix->http, &before);
+    client_send_bytes(&one, text, len + upload_bytes);
+    gate_wait(&fix->arrived, nth + 1);
+    do ski_http_counters_get(fix->http, &counters);
+    while (counters.bytes_in < before.bytes_in + len + upload_bytes && now_ms() < until &&
+           counters.unsent_bytes_now == before.unsent_bytes_now && !counters.timeouts);
+    return one;
+}
+
+// What lies of an upload that the server itself has paused makes way last: not for others' replies
+// that nobody reads.
+static void test_upload_paused(void **state)
+{
+    (void)state;
+    enum { limit = huge_bytes + 4 * 1024 * 1024 };
+    client slow[2];
+    fixture fix;
+
+    fixture_start(&fix, (ski_http_options){.unsent_bytes_max = limit});
+    client paused = upload_open(&fix, 0);
+    for (int i = 0; i < 2; i++) {
+        slow[i] = client_open(fix.port);
+        client_send(&slow[i], "GET /huge HTTP/1.1\r\n" HOST "\r\n");
+        client_need(&slow[i], 1);
+    }
+    timeouts_wait(&fix, 1);
+    atomic_store(&fix.uploads_on, true);
+    ski_http_resume(fix.http, fix.kept[0]);
+    client_send(&paused, "\r\n0\r\n\r\n");
+    client_expect(&paused, 200, "all");
+    for (int i = 0; i < 2; i++) client_close(&slow[i]);
+    client_close(&paused);
+    fixture_stop(&fix);
+}
+
+// But where nothing else can, it does.
+static void test_uploads_paused(void **state)
+{
+    (void)state;
+    enum { limit = 128 * 1024, clients = 16 };
+    client many[clients];
+    ski_http_counters counters;
+    fixture fix;
+    unsigned count = 0;
+
+    fixture_start(&fix, (ski_http_options){.unsent_bytes_max = limit});
+    do {
+        assert_true(count < clients);
+        many[count] = upload_open(&fix, count);
+        count++;
+        client one = client_open(fix.port); // its answer comes behind the count
+        client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        client_expect(&one, 200, "hello");
+        client_close(&one);
+        ski_http_counters_get(fix.http, &counters);
+        assert_true(counters.unsent_bytes_now <= limit);
+    } while (counters.timeouts < 1);
+    atomic_store(&fix.uploads_on, true);
+    for (unsigned i = 0; i < count; i++) {
+        client_close(&many[i]);
+        ski_http_resume(fix.http, fix.kept[i]);
+    }
+    unsent_gone(&fix);
+    fixture_stop(&fix);
+}
+
 static void loop_blocks(void *context)
 {
     fixture *fix = context;
@@ -549,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_heads_together), cmocka_unit_test(test_heads_under_way),
         cmocka_unit_test(test_heads_of_rest),  cmocka_unit_test(test_unsent_together),
         cmocka_unit_test(test_unsent_others),  cmocka_unit_test(test_unsent_behind),
+        cmocka_unit_test(test_upload_paused),  cmocka_unit_test(test_uploads_paused),
         cmocka_unit_test(test_rest_together),  cmocka_unit_test(test_answers_in_order),
         cmocka_unit_test(test_reads_together), cmocka_unit_test(test_never_settled),
     };

@@ -194,25 +194,28 @@ static void writers_cut(ski_http *http, uint64_t stood_ms)
     }
 }
 
-// waiting_cut cuts those who let replies, or more requests, lie behind one that is not over.
-static void waiting_cut(ski_http *http)
+// waiting_cut cuts those who let replies, or more requests, lie behind one that is not over;
+// paused: those whose bodies the server itself has stopped for a while.
+static void waiting_cut(ski_http *http, bool paused)
 {
     ski_conn *next;
 
     for (ski_conn *conn = http->conns; conn != NULL && unsent_beyond(http); conn = next) {
         next = conn->next;
         if (!lies(conn) || !conn->first || conn->first->answered) continue;
+        if (conn->body_paused != paused) continue;
         slow_conn_cut(conn);
     }
 }
 
-// slow_cut: beyond the limit, replies that nobody reads make way.
+// slow_cut: beyond the limit, replies that nobody reads make way; what waits for the server, last.
 static void slow_cut(ski_http *http)
 {
     if (!unsent_beyond(http)) return;
     writers_cut(http, stands_still_ms);
-    waiting_cut(http);
+    waiting_cut(http, false);
     writers_cut(http, 0);
+    waiting_cut(http, true);
 }
 
 // settled_later: what was left goes on once libuv has looked at everybody else.
@@ -233,6 +236,34 @@ static bool round_begins(ski_http *http)
     return ready_settled(http) || fed || http->flush != NULL;
 }
 
+// feed_of is the feed that a connection is given; NULL: none.
+static ski_http_feed *feed_of(const ski_conn *conn)
+{
+    const ski_exchange *first = conn->first;
+
+    return first != NULL && first->begun ? first->stream->feed : NULL;
+}
+
+// flush_all continues those that were touched. What that takes for those who follow is their feed's
+// time, and taken one reading of the clock for each.
+static void flush_all(ski_http *http)
+{
+    ski_conn *conn = http->flush, *next;
+    uint64_t began_ns = 0; // 0: not read
+
+    http->flush = NULL;
+    for (; conn != NULL; conn = next) {
+        bool fed = feed_of(conn) != NULL;
+        next = conn->flush_next;
+        conn->touched = false; // and may be touched again, for the next round
+        if (fed && !began_ns) began_ns = http->kernel->monotonic_ns(http->kernel->context);
+        ski_conn_continue(conn);
+        uint64_t now_ns = fed ? http->kernel->monotonic_ns(http->kernel->context) : 0;
+        if (fed && feed_of(conn)) ski_feed_worked(feed_of(conn), began_ns, now_ns);
+        began_ns = now_ns;
+    }
+}
+
 void ski_http_settle_soon(ski_http *http)
 {
     if (++http->reads_due >= reads_at_once) ski_http_settle(http);
@@ -247,14 +278,8 @@ void ski_http_settle(ski_http *http)
     assert(!http->settling);
     http->settling = true;
     while (rounds < rounds_max && round_begins(http)) {
-        ski_conn *conn = http->flush, *next;
         rounds++;
-        http->flush = NULL;
-        for (; conn != NULL; conn = next) {
-            next = conn->flush_next;
-            conn->touched = false; // and may be touched again, for the next round
-            ski_conn_continue(conn);
-        }
+        flush_all(http);
         slow_cut(http);
     }
     http->settling = false;

@@ -186,8 +186,10 @@ struct ski_http_feed {
     ski_feed_at through;               // the last in it
     size_t bytes;
     ski_stream *followers;
-    ski_stream *turn; // whose it is in this pass; NULL: none is under way
-    uint64_t pass_began_ns, rests_until_ns;
+    ski_stream *turn;            // whose it is in this pass; NULL: none is under way
+    bool passing;                // a pass is under way, or its last writing
+    uint64_t took_ns, worked_ns; // its own work in this pass, and when that was last
+    uint64_t rests_until_ns;
 };
 
 struct ski_conn {
@@ -418,6 +420,8 @@ skald_err ski_stream_frame(skald_buf *buf, skald_str bytes, bool chunked) SKALD_
 // feed.c
 bool ski_feeds_settle(ski_http *http); // the next feed's pending becomes a block; false: none
 void ski_feeds_fini(ski_http *http);
+// ski_feed_worked: so long the loop was at a stream that follows.
+void ski_feed_worked(ski_http_feed *feed, uint64_t began_ns, uint64_t now_ns);
 void ski_stream_joins(ski_stream *stream);   // the feed it was told to follow, if any
 void ski_stream_leaves(ski_stream *stream);  // its feed, if any
 bool ski_stream_follows(ski_stream *stream); // and there is something for it now, and it may

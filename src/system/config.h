@@ -22,6 +22,7 @@ enum {
     SKI_FLAG_0 = 0,
     SKI_FLAG_RELOADS = 1, // taken anew while the server runs
     SKI_FLAG_URL = 2,     // may hold a password, which is not shown; KEY_file names a file with it
+    SKI_FLAG_HOST = 6,    // such a URL, of which no more than the host is shown
 };
 
 // Where a value came from; the later one wins.

@@ -248,11 +248,32 @@ static void hide_secrets(char text[SKI_CONFIG_SHOWN_MAX])
     if (at) hide(text, colon && colon < at ? colon + 1 : from, at);
 }
 
+// hide_but_host makes scheme://user:password@host/path to scheme://***@host/***: any of it may be a
+// token. Where a / or ? stands before an @, or nothing says where the host begins, all is hidden.
+static void hide_but_host(char text[SKI_CONFIG_SHOWN_MAX])
+{
+    char *from = strstr(text, "://");
+    char *at, *end;
+
+    from = from ? from + 3 : text;
+    at = strrchr(from, '@');
+    end = from + strcspn(from, "/?#");
+    if (from == text || (at && at > end)) {
+        if (*from) hide(text, from, "");
+        return;
+    }
+    if (*end && end[1]) hide(text, end + 1, "");
+    if (at) hide(text, from, at);
+}
+
 void ski_setting_shown(const ski_setting *setting, const ski_config *config,
                        char ret_text[SKI_CONFIG_SHOWN_MAX])
 {
     ski_setting_text(setting, config, ret_text);
-    if (setting->flags & SKI_FLAG_URL) hide_secrets(ret_text);
+    if ((setting->flags & SKI_FLAG_HOST) == SKI_FLAG_HOST)
+        hide_but_host(ret_text);
+    else if (setting->flags & SKI_FLAG_URL)
+        hide_secrets(ret_text);
 }
 
 bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // /api/streams over a real connection: what is kept of a stream, deleting it, its snapshot, and how
 // it was at a time.
-#include "api/http_client.h"
+#include "api/door.h"
 #include "base/buf.h"
 
 #include <setjmp.h>
@@ -297,6 +297,74 @@ static void refuses_what_is_no_cursor(void **state)
     }
 }
 
+static void pages_are(const door *at, const char *who, const char *query, const char *const *names)
+{
+    char path[512], cursor[256] = "", due[128];
+    const api_answer *answer;
+
+    for (size_t i = 0; names[i]; i++) {
+        (void)snprintf(path, sizeof path, "/api/streams?limit=1%s%s%s", query,
+                       i ? "&afterName=" : "", cursor);
+        answer = door_ask(at, who, "GET", path, NULL);
+        answer_is(answer, 200);
+        (void)snprintf(due, sizeof due, "{\"data\":[{\"stream\":\"%s\",", names[i]);
+        answer_shows(answer, due);
+        answer_text(answer, "nextCursor", cursor, sizeof cursor);
+        (void)snprintf(due, sizeof due, "4.acme%s", names[i]);
+        assert_string_equal(cursor, due);
+    }
+    (void)snprintf(path, sizeof path, "/api/streams?limit=1%s&afterName=%s", query, cursor);
+    answer_shows(door_ask(at, who, "GET", path, NULL),
+                 "{\"data\":[],\"pagination\":{\"limit\":1,\"nextCursor\":null}}");
+    (void)snprintf(path, sizeof path, "/api/streams?limit=100%s", query);
+    answer = door_ask(at, who, "GET", path, NULL);
+    for (size_t i = 0; names[i]; i++) answer_shows(answer, names[i]);
+    answer_shows(answer, "\"nextCursor\":null");
+    answer_hides(answer, "patient");
+}
+
+// Pages of streams: neither a row nor a cursor names one that the key does not see.
+static void a_list_of_streams_names_no_others(void **state)
+{
+    static const char *const streams[] = {"a-1",     "order",   "order!-1",     "order-1",
+                                          "order-2", "order-3", "patient-4711", "zoo-1"};
+    skald_str names[] = {SKALD_STR("zoo-1"), SKALD_STR("order-1"), SKALD_STR("order-1"),
+                         SKALD_STR("order-3"), SKALD_STR("patient-4")};
+    skald_str categories[] = {SKALD_STR("zoo-*"), SKALD_STR("order-*")};
+    const char *few, *some;
+    char path[64];
+    door at;
+
+    (void)state;
+    door_open(&at, &(ski_api_options){0});
+    few = door_key(&at, &(skald_key){.scopes = SKALD_SCOPE_READ,
+                                     .tenant = SKALD_STR("acme"),
+                                     .streams = {names, 5}});
+    some = door_key(&at, &(skald_key){.scopes = SKALD_SCOPE_READ,
+                                      .tenant = SKALD_STR("acme"),
+                                      .streams = {categories, 2}});
+    api_world_reopen(&at.world);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        (void)snprintf(path, sizeof path, "/api/streams/%s", streams[i]);
+        answer_is(door_ask(&at, at.shop, "POST", path, "{\"type\":\"a.b\"}"), 201);
+        answer_is(door_ask(&at, at.other, "POST", path, "{\"type\":\"a.b\"}"), 201);
+    }
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+    pages_are(&at, few, "", NAMES("order-1", "order-3", "zoo-1"));
+    pages_are(&at, few, "&prefix=order", NAMES("order-1", "order-3"));
+    pages_are(&at, few, "&category=zoo", NAMES("zoo-1"));
+    pages_are(&at, some, "", NAMES("order", "order-1", "order-2", "order-3", "zoo-1"));
+    pages_are(&at, some, "&prefix=order-3", NAMES("order-3"));
+    pages_are(&at, some, "&category=zoo", NAMES("zoo-1"));
+    answer_hides(door_ask(&at, few, "GET", "/api/streams?limit=1&afterName=4.acmeorder-3", NULL),
+                 "patient");
+    answer_shows(door_ask(&at, few, "GET", "/api/streams?afterName=5.umbraa-1", NULL),
+                 "{\"data\":[],");
+    answer_shows(door_ask(&at, few, "GET", "/api/streams?prefix=patient", NULL), "{\"data\":[],");
+    answer_is(door_ask(&at, some, "GET", "/api/streams?category=patient", NULL), 403);
+    door_close(&at);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -311,6 +379,7 @@ int main(void)
         ROW(names_the_tenant_of_a_stream),
         ROW(pages_go_on_between_equal_names),
         ROW(refuses_what_is_no_cursor),
+        cmocka_unit_test(a_list_of_streams_names_no_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

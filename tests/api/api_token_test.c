@@ -249,12 +249,21 @@ static skald_err give_keys(ski_http_request *request, skald_error *reterr_error)
                                                  .body = skald_str_of(answer)});
 }
 
+// What the thread that reads keys logs: it is joined before it is looked at.
+static void note_line(void *context, skald_level level, skald_str line)
+{
+    (void)level;
+    if (memmem(line.ptr, line.len, "keys of tokens cannot", 21))
+        (void)snprintf(context, 1024, "%.*s", SKALD_FMT(line));
+}
+
 static void a_provider_is_asked(void **state)
 {
     static const ski_http_route routes[] = {{.method = "GET", .path = "/keys", .handle = give_keys},
                                             {.method = NULL}};
     const char *claims = WHOM "\"scope\":\"events:read\"";
-    char url[64];
+    char url[64], noted[1024] = "";
+    const skald_log log = {.line = note_line, .context = noted, .level_min = SKALD_WARN};
     provider of = {0};
     ski_http_options serve = {.host = "127.0.0.1", .routes = routes, .context = &of};
     api_world world;
@@ -263,9 +272,10 @@ static void a_provider_is_asked(void **state)
     (void)state;
     atomic_store(&of.answer, ED_KEYS);
     assert_int_equal(ski_http_start(&serve, &of.http, NULL), SKALD_OK);
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/keys", ski_http_port(of.http));
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/keys?token=s3cret",
+                   ski_http_port(of.http));
     ski_api_options options = {
-        .tokens = {.keys_url = url, .issuer = "https://id", .audience = "skald"}};
+        .log = &log, .tokens = {.keys_url = url, .issuer = "https://id", .audience = "skald"}};
     api_world_open_with(&world, &options);
     for (int i = 0; i < 500 && status == 503; i++) {
         status = status_of(&world, header_of(ED_SECRET, claims), "/api/events");
@@ -283,6 +293,8 @@ static void a_provider_is_asked(void **state)
     (void)usleep(50000);
     assert_true(atomic_load(&of.asked) <= 1 + 4);
     api_world_close(&world);
+    assert_non_null(strstr(noted, "auth.jwt.keys_url"));
+    assert_null(strstr(noted, "s3cret"));
     assert_int_equal(ski_http_stop(of.http, 1000), SKALD_OK);
 }
 

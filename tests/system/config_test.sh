@@ -139,7 +139,7 @@ test_over_http() {
         '"key":"idle_timeout_ms","value":"90s","origin":"--idle_timeout_ms"' '"key":"port","value":"0","origin":"--port"' \
         '"key":"rate.burst","value":"9","origin":"SKALD_RATE_BURST","default":"0","reloads":true' \
         '"key":"auth.jwt.keys_url","value":"https://127.0.0.1:9/keys?\*\*\*","origin":"'"$file"':2"' \
-        '"key":"telemetry.otlp_url","value":"http://me:\*\*\*@127.0.0.1:9","origin":"'"$file"':3"' \
+        '"key":"telemetry.otlp_url","value":"http://\*\*\*@127.0.0.1:9","origin":"'"$file"':3"' \
         '"key":"log.level","value":"info","origin":"default"'; do
         grep -q "$line" "$WORK/reply" || fail "the settings do not have $line: $(cat "$WORK/reply")"
     done
