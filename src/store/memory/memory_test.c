@@ -437,17 +437,14 @@ static void an_append_does_not_wait_for_an_index(void **state)
     skald_store_close(store);
 }
 
-static void *types_ask(void *context)
+static void *correlated_ask(void *context)
 {
-    skald_arena *arena;
-    const skald_counted *list;
-    size_t count;
-    skald_err err = skald_arena_new(1024 * 1024, &arena);
+    skald_read read = {.filter = {.tenant = SKALD_STR(""), .correlation_id = SKALD_STR("c-3")}};
+    skald_store_page page;
 
-    if (err) return context;
-    err = skald_store_types(context, SKALD_STR(""), arena, &list, &count);
-    skald_arena_free(arena);
-    return err ? context : NULL;
+    if (ski_store_page(context, &read, &page, NULL)) return context;
+    ski_store_page_free(context, &page);
+    return NULL;
 }
 
 // indexed_midway sees, as an append would come by, an index that is half made.
@@ -479,8 +476,8 @@ static void an_index_lets_others_by(void **state)
         void *failed;
 
         for (int i = 0; i < batches; i++)
-            assert_int_equal(append_correlated(store, 4 * number++), SKALD_OK);
-        assert_int_equal(pthread_create(&thread, NULL, types_ask, store), 0);
+            assert_int_equal(append_correlated(store, number++), SKALD_OK);
+        assert_int_equal(pthread_create(&thread, NULL, correlated_ask, store), 0);
         seen = indexed_midway(store->instance, before);
         assert_int_equal(pthread_join(thread, &failed), 0);
         assert_null(failed);
