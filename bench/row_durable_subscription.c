@@ -7,10 +7,10 @@
 // answered, and is synced once a second. Ours is answered at once; where the subscription stands is
 // written to the log behind that, again as soon as the write before has ended, and is synced with
 // the next durable append or when the bus stops. So after a kill ours may give again what came
-// during one write, and Redis nothing; without power ours what came since that sync, Redis two
-// seconds. Both give at least once. The clock of ours runs until the last position is synced, that
-// of Redis until the last answer. Ours runs within the program, Redis is asked over loopback, which
-// is how each is used.
+// during one write and one run (of 512 at most), and Redis nothing; without power ours what came
+// since that sync, Redis two seconds. Both give at least once. The clock of ours runs until the
+// last position is synced, that of Redis until the last answer. Ours runs within the program, Redis
+// is asked over loopback, which is how each is used.
 #include "bench.h"
 
 #include <stdatomic.h>

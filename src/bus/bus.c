@@ -358,7 +358,7 @@ void ski_bus_drop(skald_bus *bus)
         ski_asides_fini(sub);
         ski_subscription_free(sub);
     }
-    ski_tail_pages_drop(bus);
+    ski_kept_drop(bus);
     ski_pages_free(bus, bus->dead_pages);
     ski_mutex_unlock(&bus->lock);
     // Whoever told of an end last may still hold the wake lock.

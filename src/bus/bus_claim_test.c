@@ -47,9 +47,9 @@ static void publish_some(hall *in)
                          SKALD_OK);
 }
 
-// quick_begin_at has events wait for a subscription whose handler is known to be quick.
-static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at,
-                                         uint32_t workers_max, const bool *runs)
+// quick_paused has events wait for a subscription whose handler is known to be quick.
+static skald_subscription quick_paused(hall *in, quick *to, uint64_t sticks_at,
+                                       uint32_t workers_max, const bool *runs)
 {
     static const skald_bus_options options = {.threads_max = 4};
 
@@ -75,6 +75,14 @@ static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at
     sub->dense = events;
     if (!*runs) in->bus->runs_after = UINT32_MAX;
     ski_bus_leave(in->bus);
+    return made;
+}
+
+static skald_subscription quick_begin_at(hall *in, quick *to, uint64_t sticks_at,
+                                         uint32_t workers_max, const bool *runs)
+{
+    skald_subscription made = quick_paused(in, to, sticks_at, workers_max, runs);
+
     assert_int_equal(skald_subscription_resume(in->bus, made, NULL), SKALD_OK);
     return made;
 }
@@ -348,6 +356,44 @@ static void how_many_is_found_out(void **state)
     hall_close(&in);
 }
 
+// quiet_wait waits until no thread is busy and all was acked, or (refused) no run could begin.
+static void quiet_wait(hall *in, skald_subscription made, bool refused)
+{
+    for (bool waits = true; waits;) {
+        ski_mutex_lock(&in->lock);
+        (void)ski_cond_wait_ns(&in->changed, &in->lock, SKI_NS_PER_MS);
+        ski_mutex_unlock(&in->lock);
+        ski_bus_lock(in->bus);
+        const ski_subscription *sub = ski_subscription_find(in->bus, made.id);
+
+        waits = in->bus->busy || (refused ? sub->smooth != 0 : sub->acked < events);
+        ski_bus_leave(in->bus);
+    }
+}
+
+static void one_that_cannot_begin_a_run_is_not_counted(void **state)
+{
+    static quick to;
+    hall in;
+
+    skald_subscription made = quick_paused(&in, &to, 0, 4, *state);
+
+    ski_bus_lock(in.bus);
+    in.bus->deliveries_max = 0;
+    ski_bus_leave(in.bus);
+    assert_int_equal(skald_subscription_resume(in.bus, made, NULL), SKALD_OK);
+    quiet_wait(&in, made, true);
+    ski_bus_lock(in.bus);
+    uint32_t counted = in.bus->quick;
+
+    in.bus->deliveries_max = SKI_DELIVERIES_MAX;
+    ski_bus_leave(in.bus);
+    assert_int_equal(counted, 0);
+    quiet_wait(&in, made, false);
+    assert_int_equal(quick_count(&to), events);
+    hall_close(&in);
+}
+
 #define BOTH(test) cmocka_unit_test_prestate(test, &claims), cmocka_unit_test_prestate(test, &runs)
 
 int main(void)
@@ -364,6 +410,7 @@ int main(void)
         BOTH(a_reset_has_all_of_it_come_again),
         BOTH(a_quick_one_that_sticks_is_not_counted_on),
         cmocka_unit_test_prestate(how_many_is_found_out, &claims),
+        cmocka_unit_test_prestate(one_that_cannot_begin_a_run_is_not_counted, &runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

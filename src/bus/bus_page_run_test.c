@@ -3,6 +3,8 @@
 // lies behind, and what is not handled in runs at all. With threads: bus_claim_test.
 #include "bus/bus_rig.h"
 
+#include "base/alloc.h"
+
 enum { events = 60, calls_max = 200, streams = 7 };
 
 typedef struct story story;
@@ -130,6 +132,7 @@ static void a_page_is_handled_in_one(void **state)
     story_begin(&of, 0, NULL);
     assert_int_equal(rig_run(&of.on), events);
     assert_int_equal(of.on.bus->runs, 1);
+    assert_false(followed(&of)->slow_run);
     assert_int_equal(followed(&of)->acked, events);
     assert_int_equal(followed(&of)->taken, events);
     skald_bus_counters counters;
@@ -380,6 +383,131 @@ static void press(skald_event *event)
     event->priority = SKALD_CRITICAL;
 }
 
+static void expire_late(skald_event *event)
+{
+    event->metadata = SKALD_STR("{\"expiresAt\":\"2099-01-01T00:00:00Z\"}");
+}
+
+static void escape(skald_event *event)
+{
+    event->data = SKALD_STR("{\"k\":\"\\u0076\"}");
+}
+
+// live_begin has one live that takes the next page for a run from its first event on.
+static void live_begin(story *of, skald_subscription_options options)
+{
+    story_open(of);
+    story_subscribe(of, options);
+    rig_run(&of->on);
+    story_publish(of, 1, NULL);
+    rig_run(&of->on);
+    assert_int_equal(of->count, events);
+    assert_true(followed(of)->live);
+}
+
+static void live_end(story *of)
+{
+    assert_int_equal(of->count, 2 * events);
+    for (uint32_t i = 0; i < of->count; i++) assert_int_equal(of->got[i], i + 1);
+    assert_true(followed(of)->live);
+    rig_close(&of->on);
+}
+
+static void a_live_one_goes_on_from_what_is_none_for_it(void **state)
+{
+    void (*const changes[])(skald_event * event) = {expire_late, escape};
+    story of;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        live_begin(&of, (skald_subscription_options){.order = SKALD_BY_KEY, .key_pointer = "/k"});
+        story_publish(&of, 1, changes[i]);
+        rig_run(&of.on);
+        live_end(&of);
+    }
+}
+
+static void a_live_one_without_memory_goes_on_later(void **state)
+{
+    story of;
+    uint64_t made, n = 0;
+
+    (void)state;
+    do {
+        live_begin(&of, (skald_subscription_options){0});
+        story_publish(&of, 1, NULL);
+        made = ski_alloc_count();
+        ski_alloc_fail_at(++n);
+        rig_run(&of.on);
+        made = ski_alloc_count() - made;
+        ski_alloc_fail_at(0);
+        for (int i = 0; i < 10; i++) rig_pass(&of.on, 200);
+        live_end(&of);
+    } while (n <= made);
+    assert_true(n > 5);
+}
+
+static skald_outcome follow_and_tell(const skald_delivery *delivery)
+{
+    if (!delivery->event->position) {
+        skald_event more = event_at(0);
+
+        more.transient = true;
+        assert_int_equal(skald_publish(delivery->bus, more, NULL), SKALD_OK);
+    }
+    return follow(delivery);
+}
+
+// Where each event that is not kept is answered by another there is always one in the window.
+static void what_is_not_kept_does_not_hold_up_what_is(void **state)
+{
+    skald_subscription_options options = {.from = SKALD_FROM_START};
+    skald_event first = event_at(0);
+    story of;
+
+    (void)state;
+    story_open(&of);
+    options.handler = (skald_handler){.fn = follow_and_tell, .context = &of};
+    of.made = rig_subscribe(&of.on, &options);
+    rig_run(&of.on);
+    story_publish(&of, 1, NULL);
+    rig_run(&of.on);
+    assert_int_equal(of.count, events);
+    first.transient = true;
+    assert_int_equal(skald_publish(of.on.bus, first, NULL), SKALD_OK);
+    story_publish(&of, 1, NULL);
+    skald_bus_run(of.on.bus, events + events / 2);
+    for (uint64_t position = 1; position <= 2 * events; position++)
+        assert_int_equal(times_given(&of, position), 1);
+    assert_int_equal(of.count, 2 * events + events / 2);
+    rig_close(&of.on);
+}
+
+static void count_acked(void *context, skald_level level, skald_str json_line)
+{
+    static const char acked[] = "\"status\":\"acked\"";
+
+    (void)level;
+    *(uint32_t *)context += memmem(json_line.ptr, json_line.len, acked, strlen(acked)) != NULL;
+}
+
+static void each_ack_is_told_once(void **state)
+{
+    uint32_t told = 0;
+    story of;
+
+    (void)state;
+    story_begin(&of, 10, pause);
+    of.on.log.line = count_acked;
+    of.on.log.context = &told;
+    rig_run(&of.on);
+    assert_int_equal(told, 10);
+    assert_int_equal(skald_subscription_resume(of.on.bus, of.made, NULL), SKALD_OK);
+    rig_run(&of.on);
+    assert_int_equal(told, events);
+    story_end(&of, 0);
+}
+
 static void a_page_of_several_priorities_is_not(void **state)
 {
     story of;
@@ -392,11 +520,6 @@ static void a_page_of_several_priorities_is_not(void **state)
     assert_int_equal(of.on.bus->runs, 0);
     assert_int_equal(place_of(&of, 10), place_of(&of, 3) + 1); // as soon as its key was free
     rig_close(&of.on);
-}
-
-static void escape(skald_event *event)
-{
-    event->data = SKALD_STR("{\"k\":\"\\u0076\"}");
 }
 
 static void a_key_that_is_to_be_unescaped_is_not_in_it(void **state)
@@ -498,6 +621,10 @@ int main(void)
         cmocka_unit_test(an_end_leaves_the_rest_to_the_next),
         cmocka_unit_test(what_comes_meanwhile_goes_behind_it),
         cmocka_unit_test(what_expires_is_not_in_it),
+        cmocka_unit_test(a_live_one_goes_on_from_what_is_none_for_it),
+        cmocka_unit_test(a_live_one_without_memory_goes_on_later),
+        cmocka_unit_test(what_is_not_kept_does_not_hold_up_what_is),
+        cmocka_unit_test(each_ack_is_told_once),
         cmocka_unit_test(a_page_of_several_priorities_is_not),
         cmocka_unit_test(a_key_that_is_to_be_unescaped_is_not_in_it),
         cmocka_unit_test(without_memory_it_waits),

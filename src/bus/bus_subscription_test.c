@@ -501,7 +501,10 @@ static uint32_t pages_kept(const skald_bus *bus)
 {
     uint32_t count = 0;
 
-    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) count += bus->tail_pages[i].page != NULL;
+    for (size_t i = 0; i < SKI_KEPT_PAGES; i++) {
+        count += bus->tail_pages.pages[i].page != NULL;
+        count += bus->read_pages.pages[i].page != NULL;
+    }
     return count;
 }
 
@@ -542,11 +545,11 @@ static void pages_of_the_tail_serve_those_just_behind(void **state)
     }
     NOTED(&narrow, 1, 2, 3);
     assert_true(sub->live);
-    for (uint32_t i = 0; i < 3 * SKI_TAIL_PAGES; i++) {
+    for (uint32_t i = 0; i < 3 * SKI_KEPT_PAGES; i++) {
         rig_publish(&in, "a.made", NULL);
         rig_run(&in);
     }
-    assert_int_equal(pages_kept(in.bus), SKI_TAIL_PAGES);
+    assert_int_equal(pages_kept(in.bus), SKI_KEPT_PAGES);
     in.bus->busy = 0;
     rig_run(&in);
     assert_int_equal(pages_kept(in.bus), 0);
@@ -614,6 +617,74 @@ static void what_is_read_for_one_that_wants_all_does_for_others(void **state)
     rig_close(&in);
 }
 
+// One that finds a page kept and has no memory for its share of it waits, and is not asked again.
+static void without_memory_for_a_page_that_is_kept_it_waits(void **state)
+{
+    static notes first, second;
+    rig in;
+
+    (void)state;
+    rig_open(&in);
+    memset(&first, 0, sizeof(first));
+    memset(&second, 0, sizeof(second));
+    for (uint32_t i = 0; i < 20; i++) rig_publish(&in, "a.made", NULL);
+    in.bus->busy = 1; // there is something to do
+    skald_subscription_options options = rig_options("first", &first);
+
+    rig_subscribe(&in, &options);
+    options = rig_options("second", &second);
+    options.paused = true;
+    rig_subscribe(&in, &options);
+    rig_run(&in);
+    assert_int_equal(first.count, 20);
+    ski_subscription *sub = ski_name_find(in.bus, SKALD_STR("second"));
+
+    ski_bus_lock(in.bus);
+    sub->paused = false;
+    assert_non_null(ski_page_at(in.bus, sub->cursor));
+    ski_alloc_fail_at(1);
+    ski_feed(sub);
+    ski_alloc_fail_at(0);
+    assert_null(sub->source);
+    assert_true(sub->timer.place != 0);
+    assert_true(ski_link_alone(&sub->catching));
+    ski_bus_leave(in.bus);
+    assert_int_equal(rig_run(&in), 0);
+    assert_int_equal(rig_pass(&in, 100), 20);
+    in.bus->busy = 0;
+    rig_close(&in);
+}
+
+static void who_lags_takes_no_page_of_the_tail(void **state)
+{
+    static notes quick, late;
+    rig in;
+
+    (void)state;
+    rig_open(&in);
+    memset(&quick, 0, sizeof(quick));
+    memset(&late, 0, sizeof(late));
+    skald_subscription_options options = rig_options("quick", &quick);
+
+    rig_subscribe(&in, &options);
+    rig_run(&in);
+    in.bus->busy = 1; // there is something to do
+    for (uint32_t i = 0; i < 3000; i++) {
+        rig_publish(&in, "a.made", NULL);
+        if (i >= 3000 - SKI_KEPT_PAGES) rig_run(&in);
+    }
+    assert_non_null(ski_kept_at(&in.bus->tail_pages, 3000 - SKI_KEPT_PAGES + 1));
+    options = rig_options("late", &late);
+    rig_subscribe(&in, &options);
+    rig_run(&in);
+    assert_int_equal(late.count, 3000);
+    assert_non_null(in.bus->read_pages.pages[0].page);
+    for (uint64_t position = 3000 - SKI_KEPT_PAGES + 1; position < 3000; position++)
+        assert_non_null(ski_kept_at(&in.bus->tail_pages, position));
+    in.bus->busy = 0;
+    rig_close(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +706,8 @@ int main(void)
         cmocka_unit_test(pages_of_the_tail_serve_those_just_behind),
         cmocka_unit_test(one_before_the_tail_is_not_given_anything_twice),
         cmocka_unit_test(what_is_read_for_one_that_wants_all_does_for_others),
+        cmocka_unit_test(without_memory_for_a_page_that_is_kept_it_waits),
+        cmocka_unit_test(who_lags_takes_no_page_of_the_tail),
     };
 
     return cmocka_run_group_tests(tests, arena_made, arena_gone);

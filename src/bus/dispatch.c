@@ -149,6 +149,8 @@ static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delive
         ski_claims_run(worker, delivery);
     else
         (void)ski_page_run_make(worker, sub, UINT32_MAX);
+    bus->quick -= worker->quick; // still, when no run could begin
+    worker->quick = false;
     bus->busy--;
     worker->busy_with = NULL;
 }

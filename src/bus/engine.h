@@ -39,7 +39,7 @@ enum {
     SKI_CHUNK_DELIVERIES = 64,                   // made at a time, kept for reuse
     SKI_HELD_BYTES_MAX = 8 << 20,    // pages one subscription may hold, beyond which it lags
     SKI_PAGES_BYTES_MAX = 256 << 20, // pages of all; then only those holding nothing read
-    SKI_TAIL_PAGES = 16,             // kept for those just behind while there is something to do
+    SKI_KEPT_PAGES = 16,             // of the tail, and of others, while there is something to do
     SKI_NAME_BYTES_MAX = 200,
     SKI_FILTER_ITEMS_MAX = 1024, // of each list
     SKI_REASON_BYTES_MAX = 200,
@@ -71,11 +71,15 @@ typedef struct ski_page {
     struct ski_page *next; // of those to be freed
 } ski_page;
 
-// A page of all that the log holds behind after, for those just behind whoever had it read.
-typedef struct ski_tail_page {
-    ski_page *page;
-    uint64_t after;
-} ski_tail_page;
+// The last pages of all that the log holds behind after, for those just behind whoever had them
+// read.
+typedef struct ski_kept {
+    struct {
+        ski_page *page;
+        uint64_t after;
+    } pages[SKI_KEPT_PAGES];
+    uint32_t next; // the oldest
+} ski_kept;
 
 // One subscription's share of a page: what it may hold is counted by these.
 typedef struct ski_hold {
@@ -368,8 +372,8 @@ struct skald_bus {
     uint64_t tail_epoch;   // changes when tail was set anew
     uint64_t tail_checked; // the head at which nothing more was found
     uint64_t tail_swept;   // when checkpoints were last looked through
-    ski_tail_page tail_pages[SKI_TAIL_PAGES]; // the last that were read; next: the oldest
-    uint32_t tail_pages_next;
+    ski_kept tail_pages;   // that the tail read: those who lag do not take their place
+    ski_kept read_pages;   // that were read for one that lags and wants all
     _Atomic uint32_t live_count; // changed under the lock; watch_head reads it without
 
     size_t page_bytes;
@@ -394,7 +398,7 @@ struct skald_bus {
     uint32_t quick;  // workers busy with quick handlers, which come back soon
     bool called;     // a worker has been woken and has not looked yet
     uint32_t active; // deliveries running or pending, runs
-    uint64_t runs;   // that have been made
+    uint64_t runs;   // that have been made; for tests
     uint32_t ending; // calls of handler.end under way
     ski_thread dispatcher, reader;
     uint32_t saves; // checkpoint appends on their way
@@ -479,8 +483,7 @@ void ski_call_make(ski_call *call, skald_handler_fn *fn);
 void ski_call_end(ski_call *call, uint64_t now_ns);
 void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
-void ski_call_passed(ski_call *call, const ski_subscription *sub,
-                     const skald_event *event); // acked in a run
+void ski_call_passed(const ski_subscription *sub, const skald_event *event); // acked in a run
 void ski_active_less(skald_bus *bus);
 void ski_delivery_due(ski_delivery *delivery); // its timer
 void ski_pending_due(ski_subscription *sub);   // its timer of those
@@ -586,9 +589,10 @@ void ski_live_leave(ski_subscription *sub);
 void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
 
 // tail.c
-bool ski_tail_step(skald_bus *bus);                                // one page; false: nothing to do
-ski_page *ski_tail_page_at(const skald_bus *bus, uint64_t cursor); // one to go on with, or NULL
-void ski_tail_pages_drop(skald_bus *bus);
+bool ski_tail_step(skald_bus *bus);                           // one page; false: nothing to do
+ski_page *ski_kept_at(const ski_kept *kept, uint64_t cursor); // one to go on with, or NULL
+ski_page *ski_page_at(const skald_bus *bus, uint64_t cursor); // the same, of both
+void ski_kept_drop(skald_bus *bus);
 bool ski_catch_up_step(skald_bus *bus); // one page of one that lags
 
 // save.c

@@ -94,10 +94,10 @@ static size_t page_index(const ski_page *page, uint64_t position)
 static bool at_tail(const ski_subscription *sub)
 {
     return sub->cursor == sub->bus->tail && sub->cursor &&
-           ski_tail_page_at(sub->bus, sub->cursor - 1);
+           ski_kept_at(&sub->bus->tail_pages, sub->cursor - 1);
 }
 
-// live_join goes live if it may. The pages the tail read last serve those just behind it, so that
+// live_join goes live if it may. The pages that were read last serve those just behind, so that
 // they are read once, and catching up ends however fast events come.
 static bool live_join(ski_subscription *sub)
 {
@@ -113,9 +113,11 @@ static bool live_join(ski_subscription *sub)
         joins = true;
     }
     if (!joins) {
-        ski_page *page = ski_tail_page_at(bus, sub->cursor);
+        ski_page *page = ski_page_at(bus, sub->cursor);
 
-        if (page) ski_source_set(sub, page, page_index(page, sub->cursor), false);
+        if (!page) return false;
+        ski_source_set(sub, page, page_index(page, sub->cursor), false);
+        if (!sub->source) ski_bus_timer_set(bus, &sub->timer, memory_again_ms);
         return false;
     }
     ski_link_leave(&sub->catching);
@@ -241,7 +243,10 @@ void ski_offer(ski_subscription *sub, ski_page *page, size_t index)
     if (ski_page_run_takes(sub, page, index)) {
         ski_live_leave(sub);
         ski_source_set(sub, page, index, false);
-        ski_runnable_look(sub);
+        if (sub->source)
+            ski_feed(sub); // this one may be none for a run
+        else
+            ski_bus_timer_set(sub->bus, &sub->timer, memory_again_ms);
         return;
     }
     if (ski_window_open(sub) && hold_event(sub, page, event)) return;

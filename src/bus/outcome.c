@@ -238,10 +238,9 @@ static void log_outcome(const ski_subscription *sub, const skald_event *event, u
                  outcome == SKALD_ACK || !reason ? "" : reason, NULL);
 }
 
-void ski_call_passed(ski_call *call, const ski_subscription *sub, const skald_event *event)
+void ski_call_passed(const ski_subscription *sub, const skald_event *event)
 {
     log_outcome(sub, event, 1, SKALD_ACK, NULL);
-    ski_attempt_passed(call->delivery);
 }
 
 void ski_calls_after(ski_subscription *sub)

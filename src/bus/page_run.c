@@ -94,7 +94,9 @@ bool ski_page_run_waits(const ski_subscription *sub)
 {
     if (sub->run) return true;
     if (!smooth(sub) || !sub->source || sub->source->page->mixed) return false;
-    return sub->in_flight || source_runs(sub);
+    if (!sub->in_flight) return source_runs(sub);
+    // Of what comes from elsewhere, events that are never stored, there may be no end.
+    return sub->oldest && !sub->strays_first;
 }
 
 bool ski_page_run_takes(ski_subscription *sub, const ski_page *page, size_t index)
@@ -221,13 +223,14 @@ static void run_call(ski_page_run *run, ski_call *call, size_t index, uint32_t c
     call->delay_ms = 0;
     call->reason[0] = 0;
     ski_call_make(call, sub->handler.fn);
-    if (call->outcome == SKALD_ACK) ski_call_passed(call, sub, event);
+    if (call->outcome == SKALD_ACK) ski_attempt_passed(run->stand);
 }
 
 // run_calls handles the page until it is through, or broken, or something else than ACK is
-// answered. Without the lock.
+// answered. Without the lock. A call has passed when turn has: else it ends as a delivery does.
 static void run_calls(ski_page_run *run, ski_call *call, uint32_t calls_max)
 {
+    const skald_event *acked = NULL; // by the call before
     uint64_t turn = turn_of(run->from, 0, 0);
     size_t index = run_seek(run, run->from);
     uint32_t calls = 0;
@@ -239,6 +242,7 @@ static void run_calls(ski_page_run *run, ski_call *call, uint32_t calls_max)
                                                      turn_of(index, calls, more ? CALLING : 0),
                                                      memory_order_acq_rel, memory_order_acquire))
             return;
+        if (acked) ski_call_passed(run->subscription, acked);
         if (!more) return;
         turn = turn_of(index, calls, CALLING);
         if (calls + 1 == calls_max) run->until = index + 1;
@@ -248,6 +252,7 @@ static void run_calls(ski_page_run *run, ski_call *call, uint32_t calls_max)
         if (calls) skald_arena_reset(call->seen.scratch);
         run_call(run, call, index, calls++);
         if (call->outcome != SKALD_ACK) return;
+        acked = &run->page->store_page.events[index];
         index = next;
     }
 }
@@ -281,9 +286,11 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
     call->delivery = run->stand;
     call->later = NULL;
     sub->callers++;
+    uint64_t began_ns = ski_bus_now_ns(bus);
+
     ski_mutex_unlock(&bus->lock);
     run_calls(run, call, calls_max < calls_most ? calls_max : calls_most);
-    uint64_t now_ns = ski_bus_now_ns(bus), took_ns = now_ns - worker->busy_since_ns;
+    uint64_t now_ns = ski_bus_now_ns(bus), took_ns = now_ns - began_ns;
 
     ski_mutex_lock(&bus->lock);
     if (sub->run == run) (void)ski_page_run_break(run);

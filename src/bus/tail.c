@@ -26,31 +26,40 @@ static bool tail_wanted(const skald_bus *bus, uint64_t head)
     return bus->live_count && !bus->closing && bus->tail < head && head != bus->tail_checked;
 }
 
-static void tail_keep(skald_bus *bus, ski_page *page, uint64_t after)
+static void page_keep(skald_bus *bus, ski_kept *kept, ski_page *page, uint64_t after)
 {
-    ski_tail_page *kept = &bus->tail_pages[bus->tail_pages_next++ % SKI_TAIL_PAGES];
+    uint32_t at = kept->next++ % SKI_KEPT_PAGES;
 
     page->refs++;
-    ski_page_unref(bus, kept->page);
-    *kept = (ski_tail_page){page, after};
+    ski_page_unref(bus, kept->pages[at].page);
+    kept->pages[at].page = page;
+    kept->pages[at].after = after;
 }
 
-ski_page *ski_tail_page_at(const skald_bus *bus, uint64_t cursor)
+ski_page *ski_kept_at(const ski_kept *kept, uint64_t cursor)
 {
-    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) {
-        const ski_tail_page *kept = &bus->tail_pages[i];
+    for (size_t i = 0; i < SKI_KEPT_PAGES; i++) {
+        ski_page *page = kept->pages[i].page;
 
-        if (kept->page && cursor >= kept->after && cursor < kept->page->store_page.position_next)
-            return kept->page;
+        if (page && cursor >= kept->pages[i].after && cursor < page->store_page.position_next)
+            return page;
     }
     return NULL;
 }
 
-void ski_tail_pages_drop(skald_bus *bus)
+ski_page *ski_page_at(const skald_bus *bus, uint64_t cursor)
 {
-    for (size_t i = 0; i < SKI_TAIL_PAGES; i++) {
-        ski_page_unref(bus, bus->tail_pages[i].page);
-        bus->tail_pages[i].page = NULL;
+    ski_page *page = ski_kept_at(&bus->tail_pages, cursor);
+
+    return page ? page : ski_kept_at(&bus->read_pages, cursor);
+}
+
+void ski_kept_drop(skald_bus *bus)
+{
+    for (size_t i = 0; i < SKI_KEPT_PAGES; i++) {
+        ski_page_unref(bus, bus->tail_pages.pages[i].page);
+        ski_page_unref(bus, bus->read_pages.pages[i].page);
+        bus->tail_pages.pages[i].page = bus->read_pages.pages[i].page = NULL;
     }
 }
 
@@ -96,7 +105,7 @@ bool ski_tail_step(skald_bus *bus)
     skald_error error = {0};
 
     if (!tail_wanted(bus, head)) {
-        if (quiet(bus)) ski_tail_pages_drop(bus);
+        if (quiet(bus)) ski_kept_drop(bus);
         return false;
     }
     ski_mutex_unlock(&bus->lock);
@@ -115,7 +124,7 @@ bool ski_tail_step(skald_bus *bus)
         return true;
     }
     if (epoch == bus->tail_epoch && bus->live_count) {
-        tail_keep(bus, page, after);
+        page_keep(bus, &bus->tail_pages, page, after);
         tail_offer(bus, page, epoch);
         if (epoch == bus->tail_epoch && bus->tail == after) bus->tail_checked = head;
         ski_save_sweep(bus);
@@ -176,7 +185,7 @@ static void catch_up_done(ski_subscription *sub, const skald_store_page *store_p
         return;
     }
     sub->read_failures = 0;
-    if (!resumed && asks_for_all(sub)) tail_keep(bus, page, after);
+    if (!resumed && asks_for_all(sub)) page_keep(bus, &bus->read_pages, page, after);
     if (!ski_held(sub)) {
         ski_source_set(sub, page, 0, end);
         sub->source_resumes = resumed;
@@ -194,7 +203,7 @@ bool ski_catch_up_step(skald_bus *bus)
     if (!sub) return false;
     bool resumes = sub->resume_index < sub->resume_count;
 
-    if (!resumes && ski_tail_page_at(bus, sub->cursor)) { // read for another meanwhile
+    if (!resumes && ski_page_at(bus, sub->cursor)) { // read for another meanwhile
         ski_feed(sub);
         return true;
     }
