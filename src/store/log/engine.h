@@ -411,10 +411,15 @@ skald_err ski_keep_wait(ski_engine *engine) SKALD_CHECK;
 
 // remember.c: the ids of sealed segments, from their index files into memory. Keeper; without the
 // lock.
-uint64_t ski_remember_oldest(const ski_engine *engine); // ids of older positions are forgotten. The
-                                                        // lock is held
-bool ski_remember_wanted(const ski_engine *engine);     // the lock is held
-bool ski_remember_step(ski_engine *engine);             // those of one more segment; false: not now
+// ski_remember_oldest: ids of older positions are forgotten, as far as is staged. The lock is held.
+uint64_t ski_remember_oldest(const ski_engine *engine);
+// ski_remember_next gives the next range of positions from ids_from on that may have the cursor's
+// hash, in no order; false: no further one. Ranges before ids_from are not known. The lock is held.
+bool ski_remember_next(const ski_engine *engine, ski_ids_cursor *cursor, uint64_t *ret_first,
+                       uint64_t *ret_last);
+bool ski_remember_due(const ski_engine *engine);    // there are some. The lock is held
+bool ski_remember_wanted(const ski_engine *engine); // and now is the time. The lock is held
+bool ski_remember_step(ski_engine *engine);         // those of one more segment; false: not now
 // ski_remember_sealed is for a segment that is about to be answered from its index. Fails: NOMEM,
 // CORRUPT, IO, CLOSED.
 skald_err ski_remember_sealed(ski_engine *engine, const ski_sealed *sealed,

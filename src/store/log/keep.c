@@ -255,7 +255,8 @@ void ski_keep_run(void *argument)
             (void)ski_keep_step(engine);
             ski_mutex_unlock(&engine->keeping);
             ski_mutex_lock(&engine->lock);
-        } else if (engine->seal_failing || engine->merge_due) { // until it is time again
+        } else if (engine->seal_failing || engine->merge_due || ski_remember_due(engine)) {
+            // until it is time again
             (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, SKI_RETRY_NS);
         } else if (ski_scrub_wait_ns(engine) != UINT64_MAX) {
             (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, ski_scrub_wait_ns(engine));

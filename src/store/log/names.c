@@ -46,10 +46,9 @@ static size_t id_ranges(const ski_engine *engine, uint64_t hash,
     size_t count = 0;
 
     if (engine->ids_from > oldest) oldest = engine->ids_from;
-    while (ski_ids_next(&engine->ids, &cursor, &first, &last)) {
+    while (ski_remember_next(engine, &cursor, &first, &last)) {
         size_t at = count;
 
-        if (last < oldest) continue;
         if (count == candidates_max) { // one id, so often: all are asked
             oldest = UINT64_MAX;
             count = 0;

@@ -5,7 +5,8 @@
 //
 // Invariants:
 //   1. The ids of every sealed position from ids_from on are in memory, unless they are older than
-//   is remembered.
+//   is remembered; what that is they are told by the newest visible position: what is only staged
+//   may be taken back.
 //   2. A segment counts only when all of its ids are there: what was begun and given up is done
 //   again, and adding an id twice changes nothing.
 #include "base/log.h"
@@ -18,16 +19,38 @@ typedef struct remembering {
     skald_err err;
 } remembering;
 
+static uint64_t oldest_of(const ski_engine *engine, uint64_t last)
+{
+    return last > engine->dedup_events_max ? last - engine->dedup_events_max + 1 : 1;
+}
+
 uint64_t ski_remember_oldest(const ski_engine *engine)
 {
-    uint64_t last = ski_window_last(&engine->window);
+    return oldest_of(engine, ski_window_last(&engine->window));
+}
 
-    return last > engine->dedup_events_max ? last - engine->dedup_events_max + 1 : 1;
+bool ski_remember_next(const ski_engine *engine, ski_ids_cursor *cursor, uint64_t *ret_first,
+                       uint64_t *ret_last)
+{
+    uint64_t oldest = ski_remember_oldest(engine), from = engine->ids_from, first = 0, last = 0;
+
+    while (ski_ids_next(&engine->ids, cursor, &first, &last)) {
+        if (last < oldest || last < from) continue;
+        *ret_first = first < from ? from : first;
+        *ret_last = last;
+        return true;
+    }
+    return false;
+}
+
+bool ski_remember_due(const ski_engine *engine)
+{
+    return engine->ids_from > oldest_of(engine, atomic_load(&engine->visible));
 }
 
 bool ski_remember_wanted(const ski_engine *engine)
 {
-    if (engine->ids_from <= ski_remember_oldest(engine)) return false;
+    if (!ski_remember_due(engine)) return false;
     return !engine->ids_until_ns || ski_engine_now_ns(engine) >= engine->ids_until_ns;
 }
 
@@ -39,8 +62,8 @@ static bool ids_visit(void *context, const ski_sealed_id_entry *entries, size_t 
     uint64_t oldest = 0, last = 0;
 
     ski_mutex_lock(&engine->lock);
-    oldest = ski_remember_oldest(engine);
-    last = ski_window_last(&engine->window);
+    last = atomic_load(&engine->visible);
+    oldest = oldest_of(engine, last);
     for (size_t i = 0; i < count && !job->err; i++) {
         if (entries[i].position < oldest) continue;
         job->err = ski_ids_add(&engine->ids, entries[i].hash, entries[i].position, last);

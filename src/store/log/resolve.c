@@ -8,7 +8,7 @@
 //   it was asked
 //      for (epoch): what is newer than the index files is in the window, and that is asked first.
 //   2. An id is known when a record says so, or a row of the window with the same 64-bit hash.
-//   Which index files to ask the remembered ids say; until they are loaded, all are asked.
+//   Which index files to ask the remembered ids say; those that are not loaded yet are all asked.
 //   3. Ids are forgotten after dedup_events_max events, but not by who says what a stream must look
 //   like: then, and only if that is not so, older index files are asked for them.
 #include "store/log/resolve.h"
@@ -128,11 +128,13 @@ static skald_err id_look_sealed(ski_resolve *resolve, size_t i, uint64_t last)
     const ski_engine *engine = resolve->engine;
     ski_ids_cursor cursor = {.hash = resolve->events[i].hashes.id, .last = last};
     uint64_t oldest = ski_remember_oldest(engine), sealed = engine->sealed_last;
-    uint64_t range_first = 0, range_last = 0;
+    uint64_t range_first = 0, range_last = 0, unknown = engine->ids_from - 1;
 
     if (sealed <= resolve->read_up_to || sealed < oldest) return SKALD_OK;
-    if (engine->ids_from > oldest) return id_note(resolve, i, oldest, sealed);
-    while (ski_ids_next(&engine->ids, &cursor, &range_first, &range_last)) {
+    if (oldest <= resolve->read_up_to) oldest = resolve->read_up_to + 1;
+    if (unknown > sealed) unknown = sealed;
+    if (unknown >= oldest) SKALD_TRY(id_note(resolve, i, oldest, unknown));
+    while (ski_remember_next(engine, &cursor, &range_first, &range_last)) {
         if (range_last > sealed) range_last = sealed;
         if (range_first > range_last || range_last <= resolve->read_up_to) continue;
         SKALD_TRY(id_note(resolve, i, range_first, range_last));
@@ -275,12 +277,14 @@ static skald_err ids_ask(ski_resolve *resolve)
     return SKALD_OK;
 }
 
-// ids_ask_old asks every index file for every id that is not known.
+// ids_ask_old asks every index file for the ids that are not known, up to the first that none has:
+// then the batch is no repetition, and is refused.
 static skald_err ids_ask_old(ski_resolve *resolve)
 {
     for (size_t i = 0; i < resolve->batch->event_count; i++) {
         if (resolve->events[i].known.position) continue;
         SKALD_TRY(id_ask(resolve, i, (ski_lookup_range){1, UINT64_MAX}));
+        if (!resolve->events[i].read.position) break;
     }
     return SKALD_OK;
 }
