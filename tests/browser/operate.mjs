@@ -152,7 +152,7 @@ async function shows_its_configuration(page) {
   const row = (key) => panel.getByRole('row').filter({has: page.getByText(key, {exact: true})});
   await row('log.level').getByText('changed while it runs').waitFor();
   await row('backup.directory').getByText('--backup.directory').waitFor();
-  assert.match(await row('telemetry.otlp_url').innerText(), /me:\*\*\*@127/);
+  assert.match(await row('telemetry.otlp_url').innerText(), /\/\/\*\*\*@127/);
   assert.equal(await row('connections_max').count(), 0); // nobody set it
   await panel.getByRole('group', {name: 'Which settings'}).getByRole('button', {name: /^All/}).click();
   await row('connections_max').getByText('20000').waitFor();
