@@ -400,6 +400,11 @@ static void test_unsent_others(void **state)
         got += client_pass(&moves, 2 * 1024 * 1024);
         ski_http_counters_get(fix.http, &counters);
     } while (counters.timeouts < 2);
+    // It may have been looked at in the middle of a turn, between counting a reply and cutting.
+    for (int tries = 0; counters.unsent_bytes_now > limit && tries < 1000; tries++) {
+        usleep(1000);
+        ski_http_counters_get(fix.http, &counters);
+    }
     assert_true(counters.unsent_bytes_now <= limit);
     got += client_pass(&moves, huge_bytes - got);
     assert_true(got >= huge_bytes);

@@ -311,7 +311,7 @@ static void pairs_sort(builder *b, pair_kind kind)
         b->pairs[count++] = (ski_keyed){key, (uint32_t)i, (uint32_t)(row->fp.lo >> 32)};
     }
     builder_fail(b, ski_keysort(b->pairs, count, b->room));
-    b->pair_count = count;
+    b->pair_count = b->err ? 0 : count; // what was not sorted is not read
     swap = b->pairs;
     b->pairs = b->room;
     b->room = swap;
