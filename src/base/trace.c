@@ -5,6 +5,8 @@
 // loses nothing. So making one costs no call of the kernel and no lock.
 #include "base/trace.h"
 
+#include "base/be64.h"
+
 #include <string.h>
 
 enum { million = 1000000 };
@@ -93,11 +95,6 @@ void ski_trace_print(const ski_trace *trace, char ret_text[SKI_TRACE_TEXT + 1])
     memcpy(to, trace->sampled ? "-01" : "-00", 4); // with its end
 }
 
-static void put_u64(uint8_t *to, uint64_t number)
-{
-    for (int i = 7; i >= 0; i--, number >>= 8) to[i] = (uint8_t)number;
-}
-
 // next_number is never 0: that would be no id.
 static uint64_t next_number(ski_tracer *tracer)
 {
@@ -111,9 +108,9 @@ ski_trace ski_trace_root(ski_tracer *tracer)
     ski_trace trace = {0};
     uint64_t low = next_number(tracer);
 
-    put_u64(trace.trace_id, mix(tracer->seed));
-    put_u64(trace.trace_id + 8, low);
-    put_u64(trace.span_id, next_number(tracer));
+    ski_be64_put(trace.trace_id, mix(tracer->seed));
+    ski_be64_put(trace.trace_id + 8, low);
+    ski_be64_put(trace.span_id, next_number(tracer));
     trace.sampled = low % million < tracer->sampled_of_million;
     return trace;
 }
@@ -122,7 +119,7 @@ ski_trace ski_trace_child(ski_tracer *tracer, const ski_trace *parent)
 {
     ski_trace trace = *parent;
 
-    put_u64(trace.span_id, next_number(tracer));
+    ski_be64_put(trace.span_id, next_number(tracer));
     return trace;
 }
 
@@ -131,6 +128,6 @@ ski_trace ski_trace_child_of(const ski_tracer *tracer, const ski_trace *parent, 
     ski_trace trace = *parent;
     uint64_t mixed = mix(mix(tracer->seed) ^ number * GOLDEN);
 
-    put_u64(trace.span_id, mixed ? mixed : 1);
+    ski_be64_put(trace.span_id, mixed ? mixed : 1);
     return trace;
 }

@@ -10,6 +10,7 @@
 //      counter borrows the next millisecond.
 #include "base/uuid.h"
 
+#include "base/be64.h"
 #include "base/str.h"
 
 #include <openssl/evp.h>
@@ -145,18 +146,6 @@ static void maker_step(ski_uuid_maker *maker, skald_time now)
     maker->counter = random_next(maker) >> (64 - counter_bits + 1);
 }
 
-static void half_put(uint8_t bytes[8], uint64_t half)
-{
-    bytes[0] = (uint8_t)(half >> 56);
-    bytes[1] = (uint8_t)(half >> 48);
-    bytes[2] = (uint8_t)(half >> 40);
-    bytes[3] = (uint8_t)(half >> 32);
-    bytes[4] = (uint8_t)(half >> 24);
-    bytes[5] = (uint8_t)(half >> 16);
-    bytes[6] = (uint8_t)(half >> 8);
-    bytes[7] = (uint8_t)half;
-}
-
 skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now)
 {
     skald_uuid uuid;
@@ -166,7 +155,7 @@ skald_uuid ski_uuid_v7(ski_uuid_maker *maker, skald_time now)
     high = maker->last_ms << 16 | UINT64_C(7) << 12 | maker->counter >> 30;
     low = UINT64_C(1) << 63 | (maker->counter & ((UINT64_C(1) << 30) - 1)) << 32 |
           random_next(maker) >> 32;
-    half_put(uuid.bytes, high);
-    half_put(uuid.bytes + 8, low);
+    ski_be64_put(uuid.bytes, high);
+    ski_be64_put(uuid.bytes + 8, low);
     return uuid;
 }

@@ -10,6 +10,7 @@
 #include "bus/engine.h"
 
 #include "base/log.h"
+#include "event/filter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -163,11 +164,7 @@ static void catch_up_failed(ski_subscription *sub, skald_err err, const skald_er
 // asks_for_all: what is read for it does for everybody.
 static bool asks_for_all(const ski_subscription *sub)
 {
-    const skald_filter *filter = &sub->filter;
-
-    return !filter->types.count && !filter->streams.count && !filter->categories.count &&
-           !filter->tenant.ptr && !filter->correlation_id.len &&
-           filter->priority_min <= SKALD_NORMAL;
+    return !sub->filter.tenant.ptr && ski_filter_is_open(&sub->filter);
 }
 
 static void catch_up_done(ski_subscription *sub, const skald_store_page *store_page, uint64_t after)

@@ -3,6 +3,7 @@
 //
 // Filters are asked once per event and subscription: nothing is built, names are compared in place.
 #include "base/str.h"
+#include "event/filter.h"
 #include <skald/event.h>
 
 #include <string.h>
@@ -41,6 +42,12 @@ static bool names_match(const skald_texts *names, skald_str name)
         if (skald_str_equal(names->items[i], name)) return true;
     }
     return names->count == 0;
+}
+
+bool ski_filter_is_open(const skald_filter *filter)
+{
+    return !filter->types.count && !filter->streams.count && !filter->categories.count &&
+           !filter->correlation_id.len && filter->priority_min <= SKALD_NORMAL;
 }
 
 bool skald_filter_matches(const skald_filter *filter, const skald_event *event)

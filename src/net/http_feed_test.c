@@ -118,15 +118,10 @@ static skald_err handle_given(ski_http_request *request, skald_error *error)
     return ski_http_reply_send(request->http, request->id, &reply);
 }
 
-#define ROUTE(p, f)                             \
-    {                                           \
-        .method = "GET", .path = p, .handle = f \
-    }
-
 static const ski_http_route routes[] = {
-    ROUTE("/stream", handle_stream),
-    ROUTE("/block", handle_block),
-    ROUTE("/given", handle_given),
+    ROUTE("GET", "/stream", handle_stream),
+    ROUTE("GET", "/block", handle_block),
+    ROUTE("GET", "/given", handle_given),
     {.method = NULL},
 };
 

@@ -9,19 +9,10 @@
 enum { short_ms = 100 };
 
 typedef struct fixture {
+    asked_requests asked; // first
     ski_http *http;
     uint16_t port;
-    gate arrived;
-    ski_http_request_id kept[16]; // under arrived.lock
 } fixture;
-
-static skald_err handle_hello(ski_http_request *request, skald_error *error)
-{
-    ski_http_reply reply = {.status = 200, .body = SKALD_STR("hello")};
-
-    (void)error;
-    return ski_http_reply_send(request->http, request->id, &reply);
-}
 
 static skald_err handle_length(ski_http_request *request, skald_error *error)
 {
@@ -31,28 +22,6 @@ static skald_err handle_length(ski_http_request *request, skald_error *error)
     (void)error;
     if (text.ptr == NULL) return SKALD_ENOMEM;
     for (size_t i = 0; i < request->body.len; i++) assert(request->body.ptr[i] == 'b');
-    return ski_http_reply_send(request->http, request->id, &reply);
-}
-
-static skald_err handle_keep(ski_http_request *request, skald_error *error)
-{
-    fixture *fix = request->context;
-
-    (void)error;
-    ski_mutex_lock(&fix->arrived.lock);
-    assert(fix->arrived.count < sizeof fix->kept / sizeof *fix->kept);
-    fix->kept[fix->arrived.count] = request->id;
-    ski_mutex_unlock(&fix->arrived.lock);
-    gate_pass(&fix->arrived);
-    return SKALD_OK;
-}
-
-static skald_err handle_big(ski_http_request *request, skald_error *error)
-{
-    static const char bytes[1024 * 1024];
-    ski_http_reply reply = {.status = 200, .body = {bytes, sizeof bytes}};
-
-    (void)error;
     return ski_http_reply_send(request->http, request->id, &reply);
 }
 
@@ -71,11 +40,6 @@ static skald_err handle_stream(ski_http_request *request, skald_error *error)
     return SKALD_OK;
 }
 
-#define ROUTE(m, p, f)                      \
-    {                                       \
-        .method = m, .path = p, .handle = f \
-    }
-
 static const ski_http_route routes[] = {
     ROUTE("GET", "/hello", handle_hello),
     ROUTE("GET", "/hello/{name}", handle_hello),
@@ -92,7 +56,7 @@ static const ski_http_route routes[] = {
 static void fixture_start(fixture *fix, ski_http_options options)
 {
     *fix = (fixture){0};
-    gate_init(&fix->arrived);
+    gate_init(&fix->asked.arrived);
     options.routes = routes;
     options.context = fix;
     fix->http = server_start(&options);
@@ -102,21 +66,14 @@ static void fixture_start(fixture *fix, ski_http_options options)
 static void fixture_stop(fixture *fix)
 {
     assert_int_equal(ski_http_stop(fix->http, 2000), SKALD_OK);
-    gate_fini(&fix->arrived);
+    gate_fini(&fix->asked.arrived);
 }
 
 static void answer(fixture *fix, unsigned which)
 {
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("kept")};
 
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[which], &reply), SKALD_OK);
-}
-
-#define HOST "Host: x\r\n"
-
-static void client_repeat(client *one, const char *unit, size_t times)
-{
-    for (size_t i = 0; i < times; i++) client_send(one, unit);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[which], &reply), SKALD_OK);
 }
 
 static void test_heads(void **state)
@@ -211,7 +168,7 @@ static void test_bodies_together(void **state)
     client one = client_open(fix.port), two = client_open(fix.port);
     client_send(&one, "POST /keep HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n");
     client_repeat(&one, "bbbbbbbbbb", 20000);
-    gate_wait(&fix.arrived, 1);
+    gate_wait(&fix.asked.arrived, 1);
     ski_http_counters_get(fix.http, &counters);
     assert_true(counters.bodies_bytes_now >= 200000 && counters.bodies_bytes_now <= 300000);
     client_send(&two, "POST /keep HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n");
@@ -282,9 +239,9 @@ static void test_requests_max(void **state)
     fixture_start(&fix, (ski_http_options){.requests_max = 2});
     client one = client_open(fix.port), two = client_open(fix.port);
     client_send(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix.arrived, 1);
+    gate_wait(&fix.asked.arrived, 1);
     client_send(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix.arrived, 2);
+    gate_wait(&fix.asked.arrived, 2);
     client_send(&two, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
     client_expect(&two, 503, "too many requests");
     answer(&fix, 1);
@@ -311,11 +268,11 @@ static void test_pipeline_max(void **state)
     client_repeat(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n", all);
     for (unsigned i = 0; i < all; i++) {
         unsigned reached = i + at_once < all ? i + at_once : all;
-        gate_wait(&fix.arrived, reached);
+        gate_wait(&fix.asked.arrived, reached);
         client_send(&two, "GET /hello HTTP/1.1\r\n" HOST "\r\n"); // the loop was round once more
         client_expect(&two, 200, "hello");
-        assert_int_equal(gate_count(&fix.arrived), reached);
-        assert_int_equal(ski_http_reply_send(fix.http, fix.kept[i], &reply), SKALD_OK);
+        assert_int_equal(gate_count(&fix.asked.arrived), reached);
+        assert_int_equal(ski_http_reply_send(fix.http, fix.asked.kept[i], &reply), SKALD_OK);
         client_expect(&one, 200, "kept");
     }
     client_close(&one);
@@ -465,7 +422,7 @@ static void test_stop_stalled(void **state)
     client_expect(&two, 408, "the headers did not come");
     client_close(&one);
     client_close(&two);
-    gate_fini(&fix.arrived);
+    gate_fini(&fix.asked.arrived);
 }
 
 // Whichever allocation fails: the client gets a reply or the end of the connection, and the server

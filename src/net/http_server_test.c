@@ -6,17 +6,14 @@
 #include <assert.h>
 #include <stdatomic.h>
 
-enum { kept_max = 64 };
-
 // What the handlers of a test leave behind, and what they need.
 typedef struct fixture {
+    asked_requests asked; // first; arrived: or a worker has begun
     ski_http *http;
     ski_http *serving; // as its own loop knows it
     uint16_t port;
-    gate arrived;                       // a request was kept, or a worker has begun
-    gate go;                            // workers wait for it
-    ski_http_request_id kept[kept_max]; // under arrived.lock
-    char log[256];                      // of the loop alone
+    gate go;       // workers wait for it
+    char log[256]; // of the loop alone
     atomic_uint observed, observed_unrouted, last_status;
     ski_http_request_id turning[2]; // of the loop alone
     unsigned turning_count;
@@ -28,12 +25,6 @@ static skald_err reply_text(const ski_http_request *request, unsigned status, sk
     ski_http_reply reply = {.status = status, .content_type = "text/plain", .body = text};
 
     return ski_http_reply_send(request->http, request->id, &reply);
-}
-
-static skald_err handle_hello(ski_http_request *request, skald_error *error)
-{
-    (void)error;
-    return reply_text(request, 200, SKALD_STR("hello"));
 }
 
 static skald_err handle_echo(ski_http_request *request, skald_error *error)
@@ -60,26 +51,12 @@ static skald_err handle_peer(ski_http_request *request, skald_error *error)
     return reply_text(request, 200, request->peer);
 }
 
-// handle_keep keeps the request for another thread to answer.
-static skald_err handle_keep(ski_http_request *request, skald_error *error)
-{
-    fixture *fix = request->context;
-
-    (void)error;
-    ski_mutex_lock(&fix->arrived.lock);
-    assert(fix->arrived.count < kept_max);
-    fix->kept[fix->arrived.count] = request->id;
-    ski_mutex_unlock(&fix->arrived.lock);
-    gate_pass(&fix->arrived);
-    return SKALD_OK;
-}
-
 static skald_err handle_work(ski_http_request *request, skald_error *error)
 {
     fixture *fix = request->context;
 
     (void)error;
-    gate_pass(&fix->arrived);
+    gate_pass(&fix->asked.arrived);
     gate_wait(&fix->go, 1);
     return reply_text(request, 200, request->body.len ? request->body : SKALD_STR("worked"));
 }
@@ -183,11 +160,6 @@ static void turned(void *context)
     fix->turning_count = 0;
 }
 
-#define ROUTE(m, p, f)                      \
-    {                                       \
-        .method = m, .path = p, .handle = f \
-    }
-
 static const ski_http_route routes[] = {
     ROUTE("GET", "/hello", handle_hello),
     ROUTE("GET", "/peer", handle_peer),
@@ -240,7 +212,7 @@ static int setup(void **state)
         .header_count = 1,
     };
 
-    gate_init(&fix->arrived);
+    gate_init(&fix->asked.arrived);
     gate_init(&fix->go);
     fix->http = server_start(&options);
     fix->port = ski_http_port(fix->http);
@@ -254,13 +226,11 @@ static int teardown(void **state)
 
     gate_pass(&fix->go);
     if (fix->http) assert_int_equal(ski_http_stop(fix->http, 2000), SKALD_OK);
-    gate_fini(&fix->arrived);
+    gate_fini(&fix->asked.arrived);
     gate_fini(&fix->go);
     ski_free(fix);
     return 0;
 }
-
-#define HOST "Host: x\r\n"
 
 static void test_routes(void **state)
 {
@@ -470,11 +440,11 @@ static void answer_backwards(void *argument)
 {
     fixture *fix = argument;
 
-    for (unsigned i = gate_count(&fix->arrived); i-- > 0;) {
+    for (unsigned i = gate_count(&fix->asked.arrived); i-- > 0;) {
         char text[32];
         snprintf(text, sizeof text, "reply %u", i);
         ski_http_reply reply = {.status = 200, .body = skald_str_of(text)};
-        skald_err err = ski_http_reply_send(fix->http, fix->kept[i], &reply);
+        skald_err err = ski_http_reply_send(fix->http, fix->asked.kept[i], &reply);
         assert(err == SKALD_OK);
     }
 }
@@ -485,7 +455,7 @@ static void test_pipelining(void **state)
     client one = client_open(fix->port);
 
     for (int i = 0; i < 20; i++) client_send(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix->arrived, 20);
+    gate_wait(&fix->asked.arrived, 20);
     assert_int_equal(
         ski_kernel_system.spawn(NULL, "backwards", answer_backwards, fix, &fix->thread), 0);
     for (int i = 0; i < 20; i++) {
@@ -507,18 +477,18 @@ static void test_pipelining_classes(void **state)
     client_send(&one, "POST /log/a HTTP/1.1\r\n" HOST "\r\nPOST /log/b HTTP/1.1\r\n" HOST "\r\n"
                       "GET /log/c HTTP/1.1\r\n" HOST "\r\nGET /log/d HTTP/1.1\r\n" HOST "\r\n"
                       "POST /log/e HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix->arrived, 2);
+    gate_wait(&fix->asked.arrived, 2);
     assert_string_equal(fix->log, "ab");
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("kept")};
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[1], &reply), SKALD_OK);
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[0], &reply), SKALD_OK);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[1], &reply), SKALD_OK);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[0], &reply), SKALD_OK);
     client_expect(&one, 200, "kept");
     client_expect(&one, 200, "kept");
     client_expect(&one, 200, "hello");
     client_expect(&one, 200, "hello");
-    gate_wait(&fix->arrived, 3);
+    gate_wait(&fix->asked.arrived, 3);
     assert_string_equal(fix->log, "abcde");
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[2], &reply), SKALD_OK);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[2], &reply), SKALD_OK);
     client_expect(&one, 200, "kept");
     client_close(&one);
 }
@@ -530,7 +500,7 @@ static void test_workers(void **state)
            three = client_open(fix->port);
 
     client_send(&one, "POST /work HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
-    gate_wait(&fix->arrived, 1);
+    gate_wait(&fix->asked.arrived, 1);
     client_send(&two, "GET /work HTTP/1.1\r\n" HOST "\r\n"); // waits in the queue of one
     ski_http_counters counters;
     do ski_http_counters_get(fix->http, &counters);
@@ -563,7 +533,7 @@ static void test_stop_with_workers(void **state)
     ski_http_counters counters;
 
     client_send(&one, "GET /work HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix->arrived, 1);
+    gate_wait(&fix->asked.arrived, 1);
     client_send(&two, "GET /work HTTP/1.1\r\n" HOST "\r\n");
     do ski_http_counters_get(fix->http, &counters);
     while (counters.requests < 2);
@@ -571,7 +541,7 @@ static void test_stop_with_workers(void **state)
     assert_int_equal(ski_http_stop(fix->http, 10), SKALD_ETIMEOUT);
     fix->http = NULL;
     ski_kernel_system.join(NULL, fix->thread);
-    assert_int_equal(gate_count(&fix->arrived), 1);
+    assert_int_equal(gate_count(&fix->asked.arrived), 1);
     assert_true(client_closed(&one));
     assert_true(client_closed(&two));
     client_close(&one);
@@ -596,14 +566,14 @@ static void test_client_gone(void **state)
 
     client_send(&one, "POST /work HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nbody");
     client_send(&two, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
-    gate_wait(&fix->arrived, 2);
+    gate_wait(&fix->asked.arrived, 2);
     client_reset(&one);
     client_reset(&two);
     wait_for_connections(fix, 0);
-    unsigned kept = fix->kept[0].id ? 0 : 1;
+    unsigned kept = fix->asked.kept[0].id ? 0 : 1;
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("too late")};
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[kept], &reply), SKALD_OK);
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[kept], &reply), SKALD_ESTALE);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[kept], &reply), SKALD_OK);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[kept], &reply), SKALD_ESTALE);
     gate_pass(&fix->go);
     assert_int_equal(fix->observed, 0);
 }
@@ -617,9 +587,9 @@ static void test_half_closed(void **state)
     client_send(&one,
                 "GET /keep HTTP/1.1\r\n" HOST "\r\nGET /hello HTTP/1.1\r\n" HOST "\r\nGET /cut");
     assert_int_equal(shutdown(one.fd, SHUT_WR), 0);
-    gate_wait(&fix->arrived, 1);
+    gate_wait(&fix->asked.arrived, 1);
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("kept")};
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[0], &reply), SKALD_OK);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[0], &reply), SKALD_OK);
     client_expect(&one, 200, "kept");
     client_expect(&one, 200, "hello");
     assert_true(client_closed(&one));
@@ -644,8 +614,9 @@ static void test_post(void **state)
 {
     fixture *fix = *state;
 
-    for (int i = 0; i < 100; i++) assert_true(ski_http_post(fix->http, posted, &fix->arrived));
-    gate_wait(&fix->arrived, 100);
+    for (int i = 0; i < 100; i++)
+        assert_true(ski_http_post(fix->http, posted, &fix->asked.arrived));
+    gate_wait(&fix->asked.arrived, 100);
 }
 
 static void test_ipv6(void **state)

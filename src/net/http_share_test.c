@@ -9,46 +9,15 @@
 enum { huge_bytes = 32 * 1024 * 1024 };
 
 typedef struct fixture {
+    asked_requests asked; // first
     ski_http *http;
     ski_http *serving; // as its own loop knows it
     uint16_t port;
-    gate arrived;
-    ski_http_request_id kept[80]; // under arrived.lock
-    gate blocked, go;             // of a loop that is kept busy
-    unsigned observed, post_at;   // replies sent, and which of them was to a POST
+    gate blocked, go;           // of a loop that is kept busy
+    unsigned observed, post_at; // replies sent, and which of them was to a POST
     ski_http_request_id chatty;
     atomic_bool chatted, uploads_on;
 } fixture;
-
-static skald_err handle_hello(ski_http_request *request, skald_error *error)
-{
-    ski_http_reply reply = {.status = 200, .body = SKALD_STR("hello")};
-
-    (void)error;
-    return ski_http_reply_send(request->http, request->id, &reply);
-}
-
-static skald_err handle_keep(ski_http_request *request, skald_error *error)
-{
-    fixture *fix = request->context;
-
-    (void)error;
-    ski_mutex_lock(&fix->arrived.lock);
-    assert(fix->arrived.count < sizeof fix->kept / sizeof *fix->kept);
-    fix->kept[fix->arrived.count] = request->id;
-    ski_mutex_unlock(&fix->arrived.lock);
-    gate_pass(&fix->arrived);
-    return SKALD_OK;
-}
-
-static skald_err handle_big(ski_http_request *request, skald_error *error)
-{
-    static const char bytes[1024 * 1024];
-    ski_http_reply reply = {.status = 200, .body = {bytes, sizeof bytes}};
-
-    (void)error;
-    return ski_http_reply_send(request->http, request->id, &reply);
-}
 
 // bytes_make: whoever asks for them frees them.
 static skald_str bytes_make(size_t len)
@@ -130,11 +99,6 @@ static void upload_end(ski_http_request *request)
 
 static const ski_http_body upload = {.more = upload_more, .end = upload_end, .gone = upload_end};
 
-#define ROUTE(m, p, f)                      \
-    {                                       \
-        .method = m, .path = p, .handle = f \
-    }
-
 static const ski_http_route routes[] = {
     ROUTE("GET", "/hello", handle_hello),
     ROUTE("GET", "/keep", handle_keep),
@@ -150,7 +114,7 @@ static const ski_http_route routes[] = {
 static void fixture_start(fixture *fix, ski_http_options options)
 {
     *fix = (fixture){0};
-    gate_init(&fix->arrived);
+    gate_init(&fix->asked.arrived);
     gate_init(&fix->blocked);
     gate_init(&fix->go);
     options.routes = routes;
@@ -161,7 +125,7 @@ static void fixture_start(fixture *fix, ski_http_options options)
 
 static void fixture_fini(fixture *fix)
 {
-    gate_fini(&fix->arrived);
+    gate_fini(&fix->asked.arrived);
     gate_fini(&fix->blocked);
     gate_fini(&fix->go);
 }
@@ -176,14 +140,7 @@ static void answer(fixture *fix, unsigned which)
 {
     ski_http_reply reply = {.status = 200, .body = SKALD_STR("kept")};
 
-    assert_int_equal(ski_http_reply_send(fix->http, fix->kept[which], &reply), SKALD_OK);
-}
-
-#define HOST "Host: x\r\n"
-
-static void client_repeat(client *one, const char *unit, size_t times)
-{
-    for (size_t i = 0; i < times; i++) client_send(one, unit);
+    assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[which], &reply), SKALD_OK);
 }
 
 enum { heads_max = 20000 }; // two of the large ones have room, with small ones beside them
@@ -260,7 +217,7 @@ static void test_heads_under_way(void **state)
     for (unsigned i = 0; i < 2; i++) {
         many[i] = large_head(&fix, "GET /keep HTTP/1.1\r\n" HOST);
         client_send(&many[i], "\r\n");
-        gate_wait(&fix.arrived, i + 1);
+        gate_wait(&fix.asked.arrived, i + 1);
     }
     for (unsigned i = 0; i < 2; i++) { // half or whole
         client one = large_head(&fix, "GET /hello HTTP/1.1\r\n" HOST);
@@ -293,10 +250,10 @@ static void test_heads_of_rest(void **state)
     fixture_start(&fix, (ski_http_options){.heads_bytes_max = heads_max});
     client one = client_open(fix.port);
     client_send_bytes(&one, text, sizeof text);
-    gate_wait(&fix.arrived, 1);
+    gate_wait(&fix.asked.arrived, 1);
     answer(&fix, 0);
     client_expect(&one, 200, "kept");
-    gate_wait(&fix.arrived, 2);
+    gate_wait(&fix.asked.arrived, 2);
     heads_wait(&fix, 7 * 1024, heads_max);
     answer(&fix, 1);
     client_expect(&one, 200, "kept");
@@ -457,7 +414,7 @@ static void test_rest_together(void **state)
         assert_true(count < clients_max);
         many[count] = client_open(fix.port);
         client_send_bytes(&many[count++], text, strlen(text));
-        gate_wait(&fix.arrived, count);
+        gate_wait(&fix.asked.arrived, count);
         client one = client_open(fix.port); // its answer comes behind the count
         client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
         client_expect(&one, 200, "hello");
@@ -490,7 +447,7 @@ static client upload_open(fixture *fix, unsigned nth)
     size_t len = strlen(text);
     ski_http_counters_get(fix->http, &before);
     client_send_bytes(&one, text, len + upload_bytes);
-    gate_wait(&fix->arrived, nth + 1);
+    gate_wait(&fix->asked.arrived, nth + 1);
     do ski_http_counters_get(fix->http, &counters);
     while (counters.bytes_in < before.bytes_in + len + upload_bytes && now_ms() < until &&
            counters.unsent_bytes_now == before.unsent_bytes_now && !counters.timeouts);
@@ -515,7 +472,7 @@ static void test_upload_paused(void **state)
     }
     timeouts_wait(&fix, 1);
     atomic_store(&fix.uploads_on, true);
-    ski_http_resume(fix.http, fix.kept[0]);
+    ski_http_resume(fix.http, fix.asked.kept[0]);
     client_send(&paused, "\r\n0\r\n\r\n");
     client_expect(&paused, 200, "all");
     for (int i = 0; i < 2; i++) client_close(&slow[i]);
@@ -548,7 +505,7 @@ static void test_uploads_paused(void **state)
     atomic_store(&fix.uploads_on, true);
     for (unsigned i = 0; i < count; i++) {
         client_close(&many[i]);
-        ski_http_resume(fix.http, fix.kept[i]);
+        ski_http_resume(fix.http, fix.asked.kept[i]);
     }
     unsent_gone(&fix);
     fixture_stop(&fix);
@@ -582,9 +539,9 @@ static void test_answers_in_order(void **state)
     fixture_start(&fix, (ski_http_options){.observe = observe});
     client one = client_open(fix.port), two = client_open(fix.port);
     client_repeat(&one, "GET /keep HTTP/1.1\r\n" HOST "\r\n", first);
-    gate_wait(&fix.arrived, first);
+    gate_wait(&fix.asked.arrived, first);
     client_send(&two, "POST /keep HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
-    gate_wait(&fix.arrived, first + 1);
+    gate_wait(&fix.asked.arrived, first + 1);
     assert_true(ski_http_post(fix.http, loop_blocks, &fix));
     gate_wait(&fix.blocked, 1);
     for (unsigned i = 0; i <= first; i++) answer(&fix, i);

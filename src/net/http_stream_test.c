@@ -91,7 +91,7 @@ static skald_err handle_export(ski_http_request *request, skald_error *error)
     return err;
 }
 
-static skald_err handle_keep(ski_http_request *request, skald_error *error)
+static skald_err handle_hold(ski_http_request *request, skald_error *error)
 {
     (void)error;
     arrived(request->context, request->id);
@@ -191,15 +191,10 @@ static skald_err handle_later(ski_http_request *request, skald_error *error)
     return err;
 }
 
-#define ROUTE(m, p, f)                      \
-    {                                       \
-        .method = m, .path = p, .handle = f \
-    }
-
 static const ski_http_route routes[] = {
     ROUTE("GET", "/events", handle_events),
     ROUTE("GET", "/export", handle_export),
-    ROUTE("GET", "/keep", handle_keep),
+    ROUTE("GET", "/keep", handle_hold),
     ROUTE("GET", "/later", handle_later),
     {.method = "POST", .path = "/duplex", .handle = handle_duplex, .body = &duplex},
     {.method = "POST",
@@ -252,8 +247,6 @@ static int teardown(void **state)
     ski_free(fix);
     return 0;
 }
-
-#define HOST "Host: x\r\n"
 
 static void test_export(void **state)
 {

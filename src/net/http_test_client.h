@@ -10,6 +10,7 @@
 #include "os/kernel.h"
 #include "os/thread.h"
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -272,6 +273,57 @@ static inline void gate_wait(gate *one, unsigned count)
     unsigned reached = one->count;
     ski_mutex_unlock(&one->lock);
     if (reached < count) fail_msg("the gate was passed %u times, expected %u", reached, count);
+}
+
+#define HOST "Host: x\r\n"
+
+#define ROUTE(m, p, f)                      \
+    {                                       \
+        .method = m, .path = p, .handle = f \
+    }
+
+static inline void client_repeat(client *one, const char *unit, size_t times)
+{
+    for (size_t i = 0; i < times; i++) client_send(one, unit);
+}
+
+// What a server of a test is asked. A fixture begins with these: they are what handle_keep keeps,
+// for another thread to answer.
+typedef struct asked_requests {
+    gate arrived;
+    ski_http_request_id kept[80]; // under arrived.lock
+} asked_requests;
+
+static inline skald_err handle_hello(ski_http_request *request, skald_error *error)
+{
+    ski_http_reply reply = {.status = 200,
+                            .content_type = "text/plain",
+                            .body = SKALD_STR("hello")};
+
+    (void)error;
+    return ski_http_reply_send(request->http, request->id, &reply);
+}
+
+static inline skald_err handle_keep(ski_http_request *request, skald_error *error)
+{
+    asked_requests *asked = request->context;
+
+    (void)error;
+    ski_mutex_lock(&asked->arrived.lock);
+    assert(asked->arrived.count < sizeof asked->kept / sizeof *asked->kept);
+    asked->kept[asked->arrived.count] = request->id;
+    ski_mutex_unlock(&asked->arrived.lock);
+    gate_pass(&asked->arrived);
+    return SKALD_OK;
+}
+
+static inline skald_err handle_big(ski_http_request *request, skald_error *error)
+{
+    static const char bytes[1024 * 1024];
+    ski_http_reply reply = {.status = 200, .body = {bytes, sizeof bytes}};
+
+    (void)error;
+    return ski_http_reply_send(request->http, request->id, &reply);
 }
 
 #endif

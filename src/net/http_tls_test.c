@@ -213,8 +213,6 @@ static skald_str secure_until(secure *one, const char *end)
     return ski_str(raw->bytes, raw->len);
 }
 
-#define HOST "Host: x\r\n"
-
 static void echo(secure *one)
 {
     secure_send(one, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");

@@ -11,6 +11,7 @@
 #include "store/handle.h"
 
 #include "base/alloc.h"
+#include "event/filter.h"
 #include "store/content.h"
 #include "store/sight.h"
 
@@ -65,11 +66,8 @@ static void page_cut(const skald_read *read, skald_store_page *page)
 // read_plain: a read that asks for nothing but positions and a tenant, as one of all events does.
 static bool read_plain(const skald_read *read)
 {
-    const skald_filter *filter = &read->filter;
-
     return !read->from && !read->to && !read->version_from && !read->version_to &&
-           !filter->types.count && !filter->streams.count && !filter->categories.count &&
-           !filter->correlation_id.len && filter->priority_min <= SKALD_NORMAL;
+           ski_filter_is_open(&read->filter);
 }
 
 // plain_matches is ski_read_matches of a plain read.

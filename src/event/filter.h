@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// event/filter.h - what a filter asks for, of which skald_filter_matches is the rest.
+#ifndef SKI_EVENT_FILTER_H
+#define SKI_EVENT_FILTER_H
+
+#include <skald/event.h>
+
+// ski_filter_is_open: it asks for nothing but a tenant. A field more of a filter belongs in here,
+// too. Any thread.
+bool ski_filter_is_open(const skald_filter *filter);
+
+#endif
