@@ -2,7 +2,7 @@
 // Uses every view of the page as a person would, in Chromium, against the real server. Run by page.sh,
 // which gives SKALD, MODULES (where the packages are), CHROMIUM, SHOTS (where screenshots go).
 //
-// A part whose route the server does not have is skipped, and said so loudly.
+// SLOW=4 has Chromium work as if the machine were that much slower.
 import assert from 'node:assert/strict';
 import {spawnSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
@@ -11,21 +11,15 @@ import {fill, publish} from './data.mjs';
 import * as operate from './operate.mjs';
 import {routes_unused} from './routes.mjs';
 import {api, end, serve, sleep, work} from './server.mjs';
+import {arrives, by_letters, eventually, listen, said, settled, visit, wait_ms} from './wait.mjs';
 
-const {SKALD, MODULES, CHROMIUM, SHOTS} = process.env;
+const {SKALD, MODULES, CHROMIUM, SHOTS, SLOW} = process.env;
 const modules = createRequire(`${MODULES}/node_modules/here.js`);
 const {chromium} = modules('playwright-core');
 const axe = readFileSync(modules.resolve('axe-core/axe.min.js'), 'utf8');
-const wait_ms = 20_000; // for what is mostly there at once: a busy machine is no failure
 const paint_ms = 1000; // what we promise of the first paint, on a machine that does nothing else: said, and no reason to fail
 const desk = {width: 1366, height: 850};
 const phone = {width: 360, height: 740};
-const skipped = [];
-
-function skip(what, why) {
-  skipped.push(what);
-  console.log(`SKIPPED: ${what}: ${why}`);
-}
 
 // --- what is tested
 
@@ -33,37 +27,40 @@ async function opens(page, url) {
   const reply = await page.goto(url + '/');
   assert.match(reply.headers()['content-security-policy'] ?? '', /default-src 'self'/);
   await page.getByRole('heading', {name: 'Live'}).waitFor();
-  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+  const paint = await eventually(async () => {
+    const began = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+    assert.ok(began > 0, 'nothing was painted');
+    return began;
+  });
   console.log(`first paint after ${Math.round(paint)} ms${paint > paint_ms ? `: MORE THAN ${paint_ms}, ON THIS MACHINE NOW` : ''}`);
-  assert.ok(paint > 0, 'nothing was painted');
   await page.getByRole('button', {name: 'Publish a test event'}).click();
   await page.getByRole('list', {name: 'Live events'}).getByText('system.test').first().waitFor();
 }
 
 async function finds_and_follows(page, url) {
-  await page.goto(`${url}/#/events`);
+  await visit(page, `${url}/#/events`, 'Events');
   await page.getByLabel('Contains the text').fill('Ada Lovelace');
   await page.getByRole('button', {name: 'Search', exact: true}).click();
   await page.getByText(/8 events found among/).waitFor();
-  assert.match(page.url(), /text=Ada/);
+  await page.waitForURL(/text=Ada/);
   const rows = page.getByRole('list', {name: 'Events found'}).getByRole('button');
-  assert.match(await rows.first().innerText(), /Ada Lovelace/);
+  await rows.first().getByText(/Ada Lovelace/).waitFor();
   await rows.filter({hasText: 'order.placed'}).first().click();
   const detail = page.getByRole('complementary', {name: 'The chosen event'});
   await detail.getByText('"Ada Lovelace"').first().waitFor();
   await detail.getByRole('button', {name: 'Copy as curl'}).click();
-  await page.getByText('The curl command copied.').waitFor();
+  await said(page, 'The curl command copied.');
   await detail.getByRole('link', {name: 'Follow its causes'}).click();
   const tree = page.getByRole('list', {name: 'Events by cause'});
   await tree.getByText('order.shipped').waitFor();
-  assert.equal(await tree.locator('> li').count(), 6);
+  await eventually(async () => assert.equal(await tree.locator('> li').count(), 6));
   await tree.getByRole('button', {name: /payment.received/}).click();
   await page.getByRole('heading', {name: 'payment.received'}).waitFor();
 }
 
 // A stream as it was at noon: noon is between its second and its third event.
 async function travels_in_time(page, url, noon) {
-  await page.goto(`${url}/#/streams`);
+  await visit(page, `${url}/#/streams`, 'Streams');
   await page.getByLabel('Name begins with').fill('ship-');
   await page.getByRole('button', {name: 'Show'}).click();
   await page.getByRole('link', {name: 'ship-1'}).click();
@@ -81,20 +78,20 @@ async function travels_in_time(page, url, noon) {
 
 async function deletes_a_stream(page, url) {
   await publish(url, [{type: 'draft.made', stream: 'draft-1', data: {}}]);
-  await page.goto(`${url}/#/streams/draft-1`);
+  await visit(page, `${url}/#/streams/draft-1`, 'draft-1');
   await page.getByRole('button', {name: 'Delete'}).click();
   const sure = page.getByRole('dialog');
   assert.ok(await sure.getByRole('button', {name: 'Delete'}).isDisabled());
   await sure.getByLabel('Type draft-1 to confirm').fill('draft-1');
   await sure.getByRole('button', {name: 'Delete'}).click();
-  await page.getByText('draft-1 is deleted.').waitFor();
+  await said(page, 'draft-1 is deleted.');
   assert.equal((await api(url, 'GET', '/api/streams/draft-1')).status, 404);
-  await page.goto(`${url}/#/streams/draft-1`);
+  await visit(page, `${url}/#/streams/draft-1`, 'draft-1');
   await page.getByText('Deleted', {exact: true}).waitFor();
 }
 
 async function replays(page, url) {
-  await page.goto(`${url}/#/subscriptions`);
+  await visit(page, `${url}/#/subscriptions`, 'Subscriptions');
   await page.getByRole('button', {name: 'New pull group'}).click();
   const made = page.getByRole('dialog');
   await made.getByLabel('Name').fill('ledger');
@@ -104,44 +101,30 @@ async function replays(page, url) {
   await page.getByRole('heading', {name: 'ledger', exact: true}).waitFor();
   const worker = work(url, 'ledger');
   const no_lag = page.locator('.figures div', {hasText: 'Lag'}).locator('dd', {hasText: /^0$/});
+  await eventually(() => assert.ok(worker.taken.length > 60, `${worker.taken.length} events were taken`));
   await no_lag.waitFor();
   const once = worker.taken.length;
-  assert.ok(once > 60, `${once} events were taken`);
-  if (!await has(url, 'POST', '/api/subscriptions/ledger/pause')) {
-    await worker.stop();
-    return skip('pause and replay a subscription', 'the server does not have the routes');
-  }
-  if (await page.getByRole('button', {name: 'Resume'}).count() === 0) { // has() may have paused it
-    await page.getByRole('button', {name: 'Pause'}).click();
-    await page.getByText('ledger is paused.').waitFor();
-  }
+  await page.getByRole('button', {name: 'Pause'}).click();
+  await said(page, 'ledger is paused.');
   await page.getByRole('button', {name: 'Resume'}).click();
-  await page.getByText('ledger goes on.').waitFor();
+  await said(page, 'ledger goes on.');
   await page.getByRole('button', {name: 'Replay'}).click();
   await page.getByRole('dialog').getByLabel('from the start').check();
   await page.getByRole('dialog').getByRole('button', {name: 'Replay'}).click();
   await page.getByText('Caught up: nothing waits.').waitFor();
   await no_lag.waitFor();
-  for (let i = 0; i < 100 && worker.taken.length < 2 * once; i++) await sleep(50);
-  assert.ok(worker.taken.length >= 2 * once, `replayed: ${worker.taken.length} taken, ${once} before`);
+  await eventually(() => assert.ok(worker.taken.length >= 2 * once, `replayed: ${worker.taken.length} taken, ${once} before`));
   return worker.stop();
 }
 
-// has: whether the server knows the route at all. A body that is refused will do.
-async function has(url, method, path) {
-  const {status, body} = await api(url, method, path, method === 'GET' ? undefined : {});
-  return status !== 501 && status !== 405 && !(status === 404 && /nothing at this path/.test(body.detail ?? ''));
-}
-
 async function repairs_a_dead_letter(page, url) {
-  if (!await has(url, 'GET', '/api/dead-letters')) return skip('repair a dead letter', 'the server does not have the route');
   const made = await api(url, 'POST', '/api/subscriptions', {
     name: 'labels', filter: {types: ['label.*']}, order: 'none', retry: {attemptsMax: 1}, onExhausted: 'dead_letter'});
-  if (made.status !== 201) return skip('repair a dead letter', `a group with dead letters is refused: ${made.body.detail}`);
+  assert.equal(made.status, 201, made.body.detail);
   let paper = false;
   const worker = work(url, 'labels', () => paper);
   await publish(url, [1, 2, 3].map((number) => ({type: 'label.wanted', stream: `label-${number}`, data: {number}})));
-  await page.goto(`${url}/#/dead-letters?subscription=labels`);
+  await visit(page, `${url}/#/dead-letters?subscription=labels`, 'Dead letters');
   const list = page.getByRole('region', {name: 'Dead letters'});
   await list.getByRole('button', {name: 'label.wanted'}).nth(2).waitFor();
   await list.getByText('the printer is out of paper').first().waitFor();
@@ -149,31 +132,29 @@ async function repairs_a_dead_letter(page, url) {
   paper = true;
   await list.getByRole('button', {name: 'label.wanted'}).first().click();
   await page.getByRole('dialog').getByRole('button', {name: 'Retry'}).click();
-  await page.getByText('1 dead letter delivered again.').waitFor();
+  await said(page, '1 dead letter delivered again.');
   await list.getByRole('button', {name: 'label.wanted'}).nth(2).waitFor({state: 'detached'});
   await list.getByLabel('Choose label.wanted').first().check();
   await list.getByRole('button', {name: 'Discard chosen'}).click();
   await page.getByRole('dialog').getByRole('button', {name: 'Discard'}).click();
-  await page.getByText('1 dead letter discarded.').waitFor();
+  await said(page, '1 dead letter discarded.');
   await list.getByRole('button', {name: 'Retry all there are'}).click();
   await page.getByRole('dialog').getByRole('button', {name: 'Retry all'}).click();
   await list.getByText('None. An event that failed').waitFor();
-  for (let i = 0; i < 100 && worker.taken.length < 2; i++) await sleep(50);
-  assert.equal(worker.taken.length, 2);
+  await eventually(() => assert.equal(worker.taken.length, 2));
   return worker.stop();
 }
 
 async function releases_a_parked_key(page, url) {
   const made = await api(url, 'POST', '/api/subscriptions', {
     name: 'invoices', filter: {types: ['bill.*']}, order: 'stream', retry: {attemptsMax: 1}, onExhausted: 'park_key'});
-  if (made.status !== 201) return skip('release a parked key', `a group that parks is refused: ${made.body.detail}`);
-  if (!await has(url, 'GET', '/api/subscriptions/invoices/parked')) return skip('release a parked key', 'the server does not have the route');
+  assert.equal(made.status, 201, made.body.detail);
   let fixed = false;
   const worker = work(url, 'invoices', (event) => fixed || event.data.amount > 0);
   await publish(url, [
     {type: 'bill.made', stream: 'bill-1', data: {amount: -5}}, {type: 'bill.sent', stream: 'bill-1', data: {amount: 5}},
     {type: 'bill.made', stream: 'bill-2', data: {amount: -7}}, {type: 'bill.made', stream: 'bill-3', data: {amount: 7}}]);
-  await page.goto(`${url}/#/subscriptions/invoices`);
+  await visit(page, `${url}/#/subscriptions/invoices`, 'invoices');
   const parked = page.getByRole('region', {name: 'Parked keys'});
   await parked.getByRole('button', {name: 'bill-1'}).waitFor();
   await parked.getByRole('button', {name: 'bill-2'}).waitFor();
@@ -184,24 +165,23 @@ async function releases_a_parked_key(page, url) {
   await edit.getByText(/not JSON/).waitFor();
   await edit.getByLabel('Data').fill('{"amount": 5}');
   await edit.getByRole('button', {name: 'Save and release'}).click();
-  await page.getByText('Edited; bill-1 goes on.').waitFor();
+  await said(page, 'Edited; bill-1 goes on.');
   fixed = true;
   await parked.locator('li', {hasText: 'bill-2'}).getByRole('button', {name: 'Release'}).click();
-  await page.getByText('bill-2 is released.').waitFor();
+  await said(page, 'bill-2 is released.');
   await parked.getByText('None. A key is parked').waitFor();
-  for (let i = 0; i < 100 && worker.taken.length < 4; i++) await sleep(50);
-  assert.deepEqual(worker.taken.map((event) => event.stream).sort(), ['bill-1', 'bill-1', 'bill-2', 'bill-3']);
+  await eventually(() => assert.deepEqual(worker.taken.map((event) => event.stream).sort(), ['bill-1', 'bill-1', 'bill-2', 'bill-3']));
   assert.equal(worker.taken.find((event) => event.type === 'bill.made' && event.stream === 'bill-1').data.amount, 5);
   return worker.stop();
 }
 
 async function registers_a_schema(page, url) {
-  await page.goto(`${url}/#/types`);
+  await visit(page, `${url}/#/types`, 'Types');
   await page.getByRole('link', {name: 'mail.sent'}).click();
   const text = page.getByLabel('JSON Schema');
   await text.fill(JSON.stringify({type: 'object', properties: {to: {type: 'string'}}, required: ['to']}));
   await page.getByRole('button', {name: 'Register', exact: true}).click();
-  await page.getByText('Version 1 of mail.sent is registered.').waitFor();
+  await said(page, 'Version 1 of mail.sent is registered.');
   await page.getByRole('heading', {name: 'Register the next version'}).waitFor();
   await text.fill(JSON.stringify({type: 'object', properties: {to: {type: 'string'}, cc: {type: 'string'}}, required: ['to', 'cc']}));
   await page.getByRole('button', {name: 'Check what it would break'}).click();
@@ -211,7 +191,7 @@ async function registers_a_schema(page, url) {
 }
 
 async function publishes(page, url) {
-  await page.goto(`${url}/#/publish`);
+  await visit(page, `${url}/#/publish`, 'Publish');
   await page.getByLabel('Type', {exact: true}).fill('note.written');
   await page.getByLabel('Stream').fill('note-1');
   await page.getByLabel('Data', {exact: true}).fill('{"text": "hello",}');
@@ -220,6 +200,7 @@ async function publishes(page, url) {
   await page.getByRole('button', {name: 'Publish', exact: true}).click();
   await page.getByText(/note-1 is now at version 1/).waitFor();
   await page.getByRole('link', {name: 'See the event'}).click();
+  await page.waitForURL(/#\/event\//);
   await page.getByText('onerror=alert').first().waitFor(); // as text
   const permalink = page.url();
   await page.goto('about:blank');
@@ -228,29 +209,33 @@ async function publishes(page, url) {
 }
 
 async function shows_the_server(page, url) {
-  await page.goto(`${url}/#/server`);
+  await visit(page, `${url}/#/server`, 'Server');
   await page.getByRole('heading', {name: 'Figures'}).waitFor();
   await page.getByLabel('Find', {exact: true}).fill('store_position');
   await page.getByText('skald_store_position').waitFor();
 }
 
+// focused waits until what has the focus is as it should be.
+const focused = (page, what, as) => eventually(async () => assert.equal(await page.evaluate((part) => document.activeElement[part], what), as));
+
 async function works_by_keyboard(page, url) {
   await page.goto('about:blank');
-  await page.goto(`${url}/#/live`);
-  await page.getByRole('heading', {name: 'Live'}).waitFor();
+  await visit(page, `${url}/#/live`, 'Live');
+  await page.getByText('live', {exact: true}).waitFor(); // then it listens to keys, too
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the content');
+  await focused(page, 'textContent', 'Skip to the content');
   await page.keyboard.press('Enter');
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
+  await focused(page, 'tagName', 'H1');
   await page.keyboard.press('?');
-  await page.getByRole('dialog', {name: 'Shortcuts'}).waitFor();
+  const shortcuts = page.getByRole('dialog', {name: 'Shortcuts'});
+  await shortcuts.waitFor();
   await page.keyboard.press('Escape');
+  await shortcuts.waitFor({state: 'detached'});
   await page.keyboard.press('p');
   await page.getByRole('button', {name: /Go on/}).waitFor();
-  await page.keyboard.press('g');
-  await page.keyboard.press('e');
-  await page.getByRole('heading', {name: 'Events', exact: true}).waitFor();
+  await by_letters(page, 'ge', 'Events');
   await page.keyboard.press('/');
+  await focused(page, 'tagName', 'INPUT');
   await page.keyboard.type('Grace');
   await page.keyboard.press('Enter');
   const rows = page.getByRole('list', {name: 'Events found'}).getByRole('button');
@@ -260,9 +245,11 @@ async function works_by_keyboard(page, url) {
   const detail = page.getByRole('complementary', {name: 'The chosen event'});
   await detail.waitFor();
   await page.keyboard.press('ArrowDown');
-  assert.ok(await rows.nth(1).evaluate((row) => row === document.activeElement));
-  await page.keyboard.press('Escape');
-  await detail.waitFor({state: 'detached'});
+  await eventually(async () => assert.ok(await rows.nth(1).evaluate((row) => row === document.activeElement)));
+  await eventually(async () => { // that it is open, and listens, are two moments
+    await page.keyboard.press('Escape');
+    await detail.waitFor({state: 'detached', timeout: 3000});
+  });
   const moved = await page.evaluate(() => matchMedia('(prefers-reduced-motion: reduce)').matches);
   assert.ok(moved);
 }
@@ -278,11 +265,10 @@ async function tab_to(page, name) {
 
 async function operates_by_keyboard(page, url) {
   await page.goto('about:blank');
-  await page.goto(`${url}/#/live`);
-  await page.getByRole('heading', {name: 'Live'}).waitFor();
-  for (const letter of 'gp') await page.keyboard.press(letter);
-  await page.getByRole('heading', {name: 'Publish'}).waitFor();
+  await visit(page, `${url}/#/live`, 'Live');
+  await by_letters(page, 'gp', 'Publish');
   await page.keyboard.press('/');
+  await focused(page, 'tagName', 'INPUT');
   await page.keyboard.type('key.pressed');
   await page.keyboard.press('Tab');
   await page.keyboard.type('key-1');
@@ -290,19 +276,20 @@ async function operates_by_keyboard(page, url) {
   await page.getByText(/key-1 is now at version 1/).waitFor();
   await tab_to(page, 'See the event');
   await page.keyboard.press('Enter');
+  await arrives(page, 'Event');
   await page.getByRole('heading', {name: 'key.pressed'}).waitFor();
   await api(url, 'POST', '/api/subscriptions', {name: 'typist', filter: {types: ['key.*']}});
-  for (const letter of 'gu') await page.keyboard.press(letter);
+  await by_letters(page, 'gu', 'Subscriptions');
   await page.getByRole('link', {name: 'typist'}).waitFor();
   await tab_to(page, 'typist');
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', {name: 'typist', exact: true}).waitFor();
+  await arrives(page, 'typist');
   await tab_to(page, 'Pause');
   await page.keyboard.press('Enter');
-  await page.getByText('typist is paused.').waitFor();
+  await said(page, 'typist is paused.');
   await tab_to(page, 'Resume');
   await page.keyboard.press('Enter');
-  await page.getByText('typist goes on.').waitFor();
+  await said(page, 'typist goes on.');
   await tab_to(page, 'Replay');
   await page.keyboard.press('Enter');
   await page.getByRole('dialog').waitFor();
@@ -319,11 +306,11 @@ async function operates_by_keyboard(page, url) {
   for (let i = 0; i < 9 && !await sure.evaluate((field) => field === document.activeElement); i++) await page.keyboard.press('Tab');
   await page.keyboard.type('typist');
   await page.keyboard.press('Enter');
-  await page.getByText('typist is deleted.').waitFor();
+  await said(page, 'typist is deleted.');
 }
 
-// reach_all goes through a view by Tab alone: every control is come to, and each shows that it is.
-async function reach_all(page, name) {
+// by_tab goes through a view by Tab alone, and gives what shows no sign that it is focused, and what was not come to.
+async function by_tab(page) {
   await page.evaluate(() => {
     const first = document.querySelector('.skip');
     if (first.seen_by_tab) document.querySelector('main h1').focus(); // the menu is the same in every view
@@ -347,15 +334,21 @@ async function reach_all(page, name) {
   }
   const missed = await page.evaluate(() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
     .filter((one) => !one.seen_by_tab && !one.disabled && one.checkVisibility({visibilityProperty: true}) && one.type !== 'radio').map((one) => one.outerHTML.slice(0, 120)));
-  assert.deepEqual(missed, [], `what Tab does not come to in ${name}`);
-  assert.deepEqual(unseen, [], `what does not show that it is focused in ${name}`);
-  return reached;
+  return {reached, unseen, missed};
+}
+
+// reach_all: every control is come to, and each shows that it is. A view that reads anew meanwhile is gone through again.
+async function reach_all(page, name) {
+  let gone = await by_tab(page);
+  for (let i = 0; i < 3 && gone.missed.length; i++) gone = await by_tab(page);
+  assert.deepEqual(gone.missed, [], `what Tab does not come to in ${name}`);
+  assert.deepEqual(gone.unseen, [], `what does not show that it is focused in ${name}`);
+  return gone.reached;
 }
 
 // Ten thousand events a second: the page samples, says so, and still does what it is told.
 async function stays_usable(page, url) {
-  await page.goto(`${url}/#/live`);
-  await page.getByRole('heading', {name: 'Live'}).waitFor();
+  await visit(page, `${url}/#/live`, 'Live');
   let sent = 0;
   let stop = false;
   const line = JSON.stringify({type: 'load.measured', data: {celsius: 21.5, at: 'the north wall of the third hall'}}) + '\n';
@@ -394,10 +387,7 @@ async function signs_in(browser) {
   const data = mkdtempSync(`${MODULES}/keys-`);
   const made = spawnSync(SKALD, ['keys', '--data', data, '--name', 'page', '--scopes', 'admin,events:read,events:publish,metrics', 'create'], {encoding: 'utf8'});
   const secret = made.stdout.trim();
-  if (made.status !== 0 || !secret) {
-    skip('sign in', `skald keys create ended with ${made.status}: ${made.stderr}`);
-    return;
-  }
+  assert.ok(made.status === 0 && secret, `skald keys create ended with ${made.status}: ${made.stderr}`);
   const server = await serve('--data', data, '--backup.directory', `${data}/backups`, '--telemetry.otlp_url', 'http://me:hush@127.0.0.1:9');
   const context = await browser.newContext({viewport: desk, reducedMotion: 'reduce'});
   try {
@@ -412,10 +402,11 @@ async function signs_in(browser) {
     await page.getByLabel('Key', {exact: true}).fill(secret);
     await page.getByRole('button', {name: 'Sign in'}).click();
     await page.getByRole('heading', {name: 'Streams'}).waitFor();
+    await said(page, 'Signed in.');
     assert.equal(await page.evaluate(() => Object.keys(sessionStorage).length + document.cookie.length), 0);
-    await page.goto(`${server.url}/#/live`);
+    await visit(page, `${server.url}/#/live`, 'Live');
     await page.getByText('live', {exact: true}).waitFor();
-    await page.goto(`${server.url}/#/server`);
+    await visit(page, `${server.url}/#/server`, 'Server');
     await page.getByRole('region', {name: 'Keys, a table'}).getByText('page', {exact: true}).waitFor();
     await page.getByRole('button', {name: 'New key'}).click();
     await page.getByRole('dialog').getByLabel('What it is for').fill('shop');
@@ -424,7 +415,7 @@ async function signs_in(browser) {
     await page.getByRole('dialog').getByRole('button', {name: 'Done'}).click();
     await page.getByRole('row', {name: /shop/}).getByRole('button', {name: 'Revoke'}).click();
     await page.getByRole('dialog').getByRole('button', {name: 'Revoke'}).click();
-    await page.getByText('shop is revoked.').waitFor();
+    await said(page, 'shop is revoked.');
     await operate.operates(page, server.url);
     await shot(page, 'operates', 'light');
     await page.getByRole('button', {name: 'Sign out'}).click();
@@ -433,7 +424,7 @@ async function signs_in(browser) {
     await page.getByLabel('Key', {exact: true}).fill(secret);
     await page.getByLabel('Keep it until this tab is closed').check();
     await page.getByRole('button', {name: 'Sign in'}).click();
-    await page.getByText('Signed in.').waitFor();
+    await said(page, 'Signed in.');
     await page.reload();
     await page.getByRole('heading', {name: 'Health'}).waitFor();
     assert.ok(await page.evaluate((text) => Object.values(sessionStorage).includes(text), secret));
@@ -495,16 +486,18 @@ async function check(page, name, mode) {
 const long_name = `warehouse-${'of-the-north-'.repeat(14)}${'x'.repeat(50)}`; // a name may be as long, and have no place to break
 
 async function looks(browser, url) {
+  const long_group = long_name.slice(0, 128);
   await publish(url, [{type: `stock.${'counted'.repeat(16)}`, stream: long_name, correlationId: 'long', data: {text: 'y'.repeat(3000), list: [...Array(40).keys()]}}]);
-  await api(url, 'POST', '/api/subscriptions', {name: long_name.slice(0, 128), filter: {types: [`stock.${'counted'.repeat(16)}`]}, from: 'end'});
+  await api(url, 'POST', '/api/subscriptions', {name: long_group, filter: {types: [`stock.${'counted'.repeat(16)}`]}, from: 'end'});
   const [event] = (await api(url, 'GET', '/api/events?type=order.placed&limit=1')).body.data;
-  const places = { // each view, and what shows that it has been read
-    live: ['/live', '.rows'], events: ['/events?text=Hopper', '.rows'], event: [`/event/${event.id}`, '.facts'],
-    causes: [`/trace/${event.correlationId}`, '.tree'], streams: ['/streams', 'table'], stream: ['/streams/order-5?version=2', '.travel'],
-    types: ['/types', 'table'], type: ['/types/mail.sent', 'textarea'], subscriptions: ['/subscriptions', '.panel'],
-    subscription: ['/subscriptions/ledger', '.panel, .empty'], letters: ['/dead-letters', '.cards, .empty'], publish: ['/publish', 'form'],
-    'long-names': [`/streams/${long_name}`, '.travel'], 'long-causes': ['/trace/long', '.tree'], 'long-subscription': [`/subscriptions/${long_name.slice(0, 128)}`, '.figures'],
-    server: ['/server', '.settings'], 'sign-in': ['/sign-in', 'form'], nowhere: ['/nowhere', '.empty']};
+  const places = { // each view: its address, its heading, and what shows that it has been read
+    live: ['/live', 'Live', '.rows'], events: ['/events?text=Hopper', 'Events', '.rows'], event: [`/event/${event.id}`, 'Event', '.facts'],
+    causes: [`/trace/${event.correlationId}`, 'Causes', '.tree'], streams: ['/streams', 'Streams', 'table'], stream: ['/streams/order-5?version=2', 'order-5', '.travel'],
+    types: ['/types', 'Types', 'table'], type: ['/types/mail.sent', 'mail.sent', 'textarea'], subscriptions: ['/subscriptions', 'Subscriptions', '.panel'],
+    subscription: ['/subscriptions/ledger', 'ledger', '.panel, .empty'], letters: ['/dead-letters', 'Dead letters', '.cards, .empty'], publish: ['/publish', 'Publish', 'form'],
+    'long-names': [`/streams/${long_name}`, long_name, '.travel'], 'long-causes': ['/trace/long', 'Causes', '.tree'],
+    'long-subscription': [`/subscriptions/${long_group}`, long_group, '.figures'],
+    server: ['/server', 'Server', '.settings'], 'sign-in': ['/sign-in', 'Sign in', 'form'], nowhere: ['/nowhere', 'Nothing here', '.empty']};
   const modes = [['light', desk, {colorScheme: 'light'}], ['dark', desk, {colorScheme: 'dark'}],
     ['phone', phone, {colorScheme: 'light', hasTouch: true, deviceScaleFactor: 2}]];
   await Promise.all(modes.map((mode) => looks_in(browser, url, places, ...mode)));
@@ -516,11 +509,11 @@ async function looks_in(browser, url, places, mode, viewport, options) {
   await page.goto(`${url}/`);
   await page.evaluate(axe);
   let reached = 0;
-  for (const [name, [place, shown]] of Object.entries(places)) {
-    await page.goto(`${url}/#${place}`);
+  for (const [name, [place, heading, shown]] of Object.entries(places)) {
+    await visit(page, `${url}/#${place}`, heading);
     await page.locator(`main :is(${shown})`).first().waitFor();
-    await page.waitForLoadState('networkidle', {timeout: 350}).catch(() => {}); // live views never rest
     if (name === 'events' && mode !== 'phone') await page.getByRole('list', {name: 'Events found'}).getByRole('button').first().click();
+    await settled(page, asking.get(page));
     await shot(page, name, mode);
     await check(page, name, mode);
     if (mode === 'light') reached += await reach_all(page, name);
@@ -528,7 +521,7 @@ async function looks_in(browser, url, places, mode, viewport, options) {
     assert.ok(wide <= 0, `${name} on ${mode} is ${wide} px too wide`);
   }
   if (mode === 'light') console.log(`${reached} controls in ${Object.keys(places).length} views are reached by Tab, and show it`);
-  await page.goto(`${url}/#/subscriptions`);
+  await visit(page, `${url}/#/subscriptions`, 'Subscriptions');
   await page.getByRole('button', {name: 'New pull group'}).click();
   await page.getByRole('dialog').waitFor();
   await shot(page, 'dialog', mode);
@@ -548,15 +541,22 @@ async function looks_in(browser, url, places, mode, viewport, options) {
 // open makes a page that may talk to its own server only, and whose errors fail the test.
 const complaints = [];
 const asked = new Set(); // routes, by the page
+const asking = new Map(); // of each page, the requests under way but for the one that never ends
 async function open(context, url) {
   const page = await context.newPage();
   page.setDefaultTimeout(wait_ms);
+  if (SLOW) await (await context.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', {rate: Number(SLOW)});
+  await listen(page);
+  const under_way = new Set();
+  asking.set(page, under_way);
+  for (const over of ['requestfinished', 'requestfailed']) page.on(over, (request) => under_way.delete(request));
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack}`));
   page.on('console', (message) => {
     if (/Content Security Policy|Content-Security-Policy/.test(message.text())) complaints.push(message.text());
   });
   page.on('request', (request) => {
     const to = request.url();
+    if (!to.includes('/api/events/stream')) under_way.add(request);
     if (to.startsWith(url)) asked.add(`${request.method()} ${new URL(to).pathname}`);
     if (!to.startsWith(url + '/') && !to.startsWith('about:')) complaints.push(`a request to ${to}`);
   });
@@ -617,7 +617,7 @@ async function main() {
     process.exit(1);
   }
   assert.equal(status, 0, `the server ended with ${status}: ${server.said()}`);
-  console.log(skipped.length ? `passed; NOT TESTED: ${skipped.join('; ')}` : 'passed');
+  console.log('passed');
   console.log(`screenshots: ${SHOTS}`);
 }
 

@@ -2,7 +2,7 @@
 // The explorer: events by type, stream, correlation, time, and by a text they contain. The server
 // filters by the first four; for the text the page itself looks through what the server gives, newest
 // first, so many at a time, and says how far it has looked.
-import {useCallback, useEffect, useRef, useState} from 'preact/hooks';
+import {useCallback, useEffect, useLayoutEffect, useRef, useState} from 'preact/hooks';
 import {get} from './api.js';
 import {contains, curl_of, Rows, Split} from './event.jsx';
 import {query_of} from './api.js';
@@ -71,7 +71,7 @@ function useSearch(form) {
 
 function Form({form, search}) {
   const [draft, set_draft] = useState(form);
-  useEffect(() => set_draft(form), [JSON.stringify(form)]);
+  useLayoutEffect(() => set_draft(form), [JSON.stringify(form)]); // at once: later it would take away what was typed meanwhile
   const set = (name) => (value) => set_draft({...draft, [name]: value});
   const submit = (e) => {
     e.preventDefault();

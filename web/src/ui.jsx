@@ -47,15 +47,18 @@ export function useLoad(load, depends, every_ms = 0) {
   useEffect(() => {
     const abort = new AbortController();
     let timer;
+    let newest = 0;
     const read = async () => {
       clearTimeout(timer);
+      const mine = ++newest;
+      const late = () => abort.signal.aborted || mine !== newest; // what was read before an act is not shown behind it
       try {
         const data = await load(abort.signal);
-        if (!abort.signal.aborted) set_state({data});
+        if (!late()) set_state({data});
       } catch (error) {
-        if (!abort.signal.aborted) set_state((before) => ({data: before.data, error}));
+        if (!late()) set_state((before) => ({data: before.data, error}));
       }
-      if (every_ms && !abort.signal.aborted) timer = setTimeout(tick, every_ms);
+      if (every_ms && !late()) timer = setTimeout(tick, every_ms);
     };
     const tick = () => (document.hidden ? (timer = setTimeout(tick, every_ms)) : read());
     again.current = read;
