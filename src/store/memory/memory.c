@@ -70,14 +70,8 @@ static void memory_close(void *driver)
 {
     ski_memory *memory = driver;
 
-    while (memory->texts) {
-        ski_memory_texts *texts = memory->texts;
-
-        memory->texts = texts->next;
-        ski_free(texts);
-    }
-    for (uint32_t i = 0; i < memory->chunk_count; i++) ski_free(memory->chunks[i]);
-    ski_free(memory->chunks);
+    ski_memory_texts_fini(memory);
+    ski_memory_chunks_fini(memory);
     ski_free(memory->graves);
     ski_memory_postings_fini(&memory->streams);
     ski_memory_postings_fini(&memory->types);

@@ -84,7 +84,7 @@ static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batc
 // that makes their indexes finds its room paid. What the names of new streams take is seen only by
 // the next append: the limit is exceeded by one batch's at most.
 typedef struct brought {
-    uint64_t texts, unindexed, all;
+    uint64_t unindexed, all;
 } brought;
 
 static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brought)
@@ -93,13 +93,12 @@ static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brou
 
     for (size_t i = 0; i < batch->event_count; i++) {
         if (!ski_memory_slot_fits(&batch->events[i])) return SKALD_ETOOBIG;
-        bytes.texts += ski_event_text_bytes(&batch->events[i]);
+        bytes.all += ski_event_text_bytes(&batch->events[i]);
         bytes.unindexed +=
             ski_memory_unindexed(batch->events[i].tenant.len, batch->events[i].type.len,
                                  batch->events[i].correlation_id.len);
     }
-    bytes.all = bytes.texts + bytes.unindexed;
-    bytes.all += batch->event_count * (uint64_t)event_overhead_bytes;
+    bytes.all += bytes.unindexed + batch->event_count * (uint64_t)event_overhead_bytes;
     for (size_t i = 0; i < batch->value_count; i++)
         if (batch->values[i].bytes.ptr)
             bytes.all += batch->values[i].name.len + batch->values[i].bytes.len;
@@ -124,19 +123,8 @@ static bool has_room(const ski_memory *memory, const skald_store_batch *batch, u
 
 static skald_err chunks_room(ski_memory *memory, uint64_t count)
 {
-    while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count) {
-        if (memory->chunk_count == memory->chunk_size) {
-            uint32_t size = memory->chunk_size ? memory->chunk_size * 2 : 16;
-            ski_memory_chunk **chunks = ski_realloc(memory->chunks, size * sizeof(*chunks));
-
-            if (!chunks) return SKALD_ENOMEM;
-            memory->chunks = chunks;
-            memory->chunk_size = size;
-        }
-        ski_memory_chunk *chunk = ski_alloc(sizeof(*chunk));
-        if (!chunk) return SKALD_ENOMEM;
-        memory->chunks[memory->chunk_count++] = chunk;
-    }
+    while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count)
+        SKALD_TRY(ski_memory_chunks_add(memory));
     return SKALD_OK;
 }
 
@@ -168,25 +156,18 @@ static void event_unindex(ski_memory *memory, uint64_t position)
                                  ski_memory_slot_stream(slot));
 }
 
-static void texts_link(ski_memory *memory, ski_memory_texts *texts)
-{
-    texts->next = memory->texts;
-    texts->before = NULL;
-    if (texts->next) texts->next->before = texts;
-    memory->texts = texts;
-    memory->texts_bytes += texts->size;
-}
-
 // event_store puts an event at position and tells it, and the indexes, so.
-static skald_err event_store(ski_memory *memory, uint64_t position, skald_event *event,
-                             ski_memory_texts *texts, char **at)
+static skald_err event_store(ski_memory *memory, uint64_t position, skald_event *event)
 {
     ski_memory_slot *slot = ski_memory_slot_at(memory, position);
+    ski_memory_texts *texts;
+    char *at = ski_memory_texts_add(memory, position, ski_event_text_bytes(event), &texts);
 
+    if (!at) return SKALD_ENOMEM;
     if (position % SKI_MEMORY_CHUNK_EVENTS == 1)
         memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]->highest_before =
             memory->ids.highest;
-    *at = ski_memory_slot_put(slot, event, texts, *at);
+    ski_memory_slot_put(slot, event, texts, at);
     slot->recorded_at = memory->recorded_last;
     SKALD_TRY(event_index(memory, position));
     event->position = position;
@@ -196,24 +177,17 @@ static skald_err event_store(ski_memory *memory, uint64_t position, skald_event 
 }
 
 // events_store copies the events behind the others; count is not moved yet.
-static skald_err events_store(ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
+static skald_err events_store(ski_memory *memory, const skald_store_batch *batch)
 {
     skald_time now = memory->host->clock->now(memory->host->clock->context);
+    const ski_memory_texts_mark before = ski_memory_texts_stand(memory);
     uint64_t position = memory->count;
-    ski_memory_texts *texts;
-    char *at;
 
     if (!batch->event_count) return SKALD_OK;
     SKALD_TRY(chunks_room(memory, memory->count + batch->event_count));
-    texts = ski_alloc(sizeof(*texts) + bytes);
-    if (!texts) return SKALD_ENOMEM;
-    texts->size = bytes;
-    texts->events = (uint32_t)batch->event_count;
-    at = texts->bytes;
     if (now > memory->recorded_last) memory->recorded_last = now;
     for (size_t i = 0; i < batch->event_count; i++)
-        if (event_store(memory, ++position, &batch->events[i], texts, &at)) goto nomem;
-    texts_link(memory, texts);
+        if (event_store(memory, ++position, &batch->events[i])) goto nomem;
     return SKALD_OK;
 
 nomem:
@@ -224,7 +198,7 @@ nomem:
         event->position = event->stream_version = 0;
         event->recorded_at = 0;
     }
-    ski_free(texts);
+    ski_memory_texts_back(memory, &before);
     return SKALD_ENOMEM;
 }
 
@@ -236,7 +210,7 @@ static skald_err batch_store(ski_memory *memory, const skald_store_batch *batch,
 
     if (!has_room(memory, batch, bytes->all)) return SKALD_EFULL;
     SKALD_TRY(ski_memory_values_plan(&memory->values, batch->values, batch->value_count, &plan));
-    err = events_store(memory, batch, bytes->texts);
+    err = events_store(memory, batch);
     if (err) {
         ski_memory_values_cancel(&memory->values, plan, batch->value_count);
         return err;

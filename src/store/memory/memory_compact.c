@@ -16,25 +16,13 @@
 
 enum { graves_first = 256, buried_at_once = 4096, judged_at_once = 256 };
 
-static void texts_free(ski_memory *memory, ski_memory_texts *texts)
-{
-    if (texts->before)
-        texts->before->next = texts->next;
-    else
-        memory->texts = texts->next;
-    if (texts->next) texts->next->before = texts->before;
-    memory->texts_bytes -= texts->size;
-    ski_free(texts);
-}
-
 void ski_memory_bury(ski_memory *memory)
 {
     if (memory->pages) return;
     for (int i = 0; memory->grave_count && i < buried_at_once; i++) {
-        ski_memory_grave *grave = &memory->graves[--memory->grave_count];
+        const ski_memory_grave *grave = &memory->graves[--memory->grave_count];
 
-        if (grave->len) memset(grave->at, 0, grave->len);
-        if (!--grave->texts->events) texts_free(memory, grave->texts);
+        ski_memory_texts_drop(memory, grave->texts, grave->at, grave->len);
     }
     if (!memory->grave_count) {
         ski_free(memory->graves);
@@ -122,8 +110,7 @@ static skald_err chunk_trim(ski_memory *memory)
     for (uint64_t i = 0; i < SKI_MEMORY_CHUNK_EVENTS; i++)
         if (ski_memory_slot_at(memory, memory->first + i)->at)
             event_erase(memory, memory->first + i);
-    ski_free(memory->chunks[at]);
-    memory->chunks[at] = NULL;
+    ski_memory_chunk_free(memory, at);
     memory->first += SKI_MEMORY_CHUNK_EVENTS;
     return SKALD_OK;
 }

@@ -7,6 +7,7 @@
 #include "store/memory/ids.h"
 #include "store/memory/postings.h"
 #include "store/memory/slot.h"
+#include "store/memory/texts.h"
 #include "store/memory/values.h"
 #include <skald/store_driver.h>
 #include <stdatomic.h>
@@ -15,10 +16,17 @@ enum {
     SKI_MEMORY_CHUNK_EVENTS = 256, // some 18 KB
 };
 
+// Chunks come in rows, of which one is an allocation.
 typedef struct ski_memory_chunk {
+    struct ski_memory_row *row;
     skald_uuid highest_before; // ids.highest when its first event came
     ski_memory_slot slots[SKI_MEMORY_CHUNK_EVENTS];
 } ski_memory_chunk;
+
+typedef struct ski_memory_row {
+    uint32_t chunks_left; // that were not trimmed
+    ski_memory_chunk chunks[];
+} ski_memory_row;
 
 // The texts of an erased event, which a page may still borrow.
 typedef struct ski_memory_grave {
@@ -49,8 +57,8 @@ typedef struct ski_memory {
     uint64_t pages; // out
     ski_memory_grave *graves;
     size_t grave_count, grave_size;
-    ski_memory_texts *texts;
-    uint64_t texts_bytes;
+    ski_memory_texts *texts, *filling; // the newest; the one with room, if there is one
+    uint64_t texts_bytes;              // that are some event's
     skald_time recorded_last;
     ski_memory_postings streams;
     // Under index, up to the position indexed, which only who asks by type or correlation moves on,
@@ -70,6 +78,12 @@ static inline ski_memory_slot *ski_memory_slot_at(const ski_memory *memory, uint
     return &memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]
                 ->slots[(position - 1) % SKI_MEMORY_CHUNK_EVENTS];
 }
+
+// ski_memory_chunks_add adds room for events behind all there is. Fails: NOMEM, and nothing
+// changed.
+skald_err ski_memory_chunks_add(ski_memory *memory) SKALD_CHECK;
+void ski_memory_chunk_free(ski_memory *memory, uint32_t index); // no event of it is left
+void ski_memory_chunks_fini(ski_memory *memory);
 
 // ski_memory_bytes is what is held now. data is held.
 uint64_t ski_memory_bytes(const ski_memory *memory);

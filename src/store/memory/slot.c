@@ -25,8 +25,8 @@ static inline size_t text_put(char **at, skald_str text)
     return text.len;
 }
 
-char *ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event, ski_memory_texts *texts,
-                          char *at)
+void ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event,
+                         const ski_memory_texts *texts, char *at)
 {
     slot->at = at;
     slot->offset = (uint32_t)(at - texts->bytes);
@@ -50,7 +50,6 @@ char *ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event, ski_m
     slot->tags = (uint16_t)text_put(&at, event->tags);
     slot->metadata = (uint32_t)text_put(&at, event->metadata);
     slot->data = (uint32_t)text_put(&at, event->data);
-    return at;
 }
 
 static inline skald_str text_get(const char **at, size_t len)

@@ -6,11 +6,10 @@
 
 #include <skald/event.h>
 
-// The texts of one append, in the order of their events.
+// A block of texts (texts.h).
 typedef struct ski_memory_texts {
     struct ski_memory_texts *next, *before;
-    uint64_t size;
-    uint32_t events; // that were not buried
+    uint32_t size, used, live; // of bytes
     char bytes[];
 } ski_memory_texts;
 
@@ -33,9 +32,9 @@ typedef struct ski_memory_slot {
 // ski_memory_slot_fits: no text is longer than an envelope's may be.
 bool ski_memory_slot_fits(const skald_event *event);
 // ski_memory_slot_put copies an event into a slot, and its texts to at of texts, where they have
-// room. Returns the end of them.
-char *ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event, ski_memory_texts *texts,
-                          char *at);
+// room.
+void ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event,
+                         const ski_memory_texts *texts, char *at);
 // ski_memory_slot_get makes the event of a slot that is not erased; it borrows the texts.
 // Returns how many bytes these have.
 size_t ski_memory_slot_get(const ski_memory_slot *slot, uint64_t position, skald_event *ret_event);

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where texts and slots lie: little for few events, huge pages for many, and what is erased is
+// given back though others lie beside it.
+#include "store/memory/memory_store.h"
+
+#include "base/alloc.h"
+#include "os/memory.h"
+#include "store/content.h"
+#include "store/handle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { batch_events = 100, data_bytes_max = 300 * 1024 };
+
+static char data_text[data_bytes_max + 1]; // a string of JSON: the number, then letters
+
+static skald_store *store_new(void)
+{
+    skald_store *store = NULL;
+
+    assert_int_equal(skald_store_open("memory:", NULL, &store, NULL), SKALD_OK);
+    return store;
+}
+
+// data_of is what the event of a number says, in so many bytes.
+static skald_str data_of(uint64_t number, size_t len)
+{
+    memset(data_text, 'x', len);
+    (void)snprintf(data_text, 24, "\"secret-%010llu", (unsigned long long)number);
+    data_text[18] = 'x';
+    data_text[0] = data_text[len - 1] = '"';
+    return (skald_str){data_text, len};
+}
+
+static skald_err append(skald_store *store, const char *stream, uint64_t number, size_t len)
+{
+    skald_event event = {.type = SKALD_STR("t.x"),
+                         .stream = skald_str_of(stream),
+                         .data = data_of(number, len)};
+
+    return skald_store_append(store, &event, 1, NULL, NULL, NULL);
+}
+
+typedef struct room {
+    uint64_t blocks, size, used, live;
+} room;
+
+static room room_of(const ski_memory *memory)
+{
+    room all = {0};
+
+    for (const ski_memory_texts *block = memory->texts; block; block = block->next) {
+        assert_true(block->used <= block->size && block->live <= block->used);
+        assert_true(block->live > 0 || block == memory->filling);
+        all.blocks++;
+        all.size += block->size;
+        all.used += block->used;
+        all.live += block->live;
+    }
+    return all;
+}
+
+// stored_check reads all there is: each event says what it said when it was appended.
+static uint64_t stored_check(skald_store *store, size_t len)
+{
+    const ski_memory *memory = store->instance;
+    uint64_t count = 0, bytes = 0;
+    skald_read read = {0};
+    skald_store_page page;
+    bool end = false;
+
+    while (!end) {
+        assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+        for (size_t i = 0; i < page.count; i++) {
+            assert_true(
+                skald_str_equal(page.events[i].data, data_of(page.events[i].position, len)));
+            bytes += ski_event_text_bytes(&page.events[i]);
+        }
+        count += page.count;
+        read.after = page.position_next;
+        end = page.end;
+        ski_store_page_free(store, &page);
+    }
+    assert_int_equal(memory->texts_bytes, bytes);
+    assert_int_equal(room_of(memory).live, bytes + 8 * count);
+    return count;
+}
+
+// secrets_left counts the texts in all blocks, dead or not.
+static uint64_t secrets_left(const ski_memory *memory)
+{
+    uint64_t count = 0;
+
+    for (const ski_memory_texts *block = memory->texts; block; block = block->next)
+        for (uint32_t i = 0; i + 8 <= block->used; i++)
+            count += memcmp(block->bytes + i, "\"secret-", 8) == 0;
+    return count;
+}
+
+static void a_small_store_takes_little(void **state)
+{
+    skald_store *store = store_new();
+    const ski_memory *memory = store->instance;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 10; i++) assert_int_equal(append(store, "s-1", i, 200), SKALD_OK);
+    assert_true(room_of(memory).size < 8 * 1024);
+    assert_int_equal(memory->chunk_count, 1);
+    assert_int_equal(memory->chunks[0]->row->chunks_left, 1);
+    assert_int_equal(stored_check(store, 200), 10);
+    skald_store_close(store);
+}
+
+static void a_large_store_takes_huge_pages(void **state)
+{
+    enum { len = 2000, count = 60000 };
+    skald_store *store = store_new();
+    const ski_memory *memory = store->instance;
+    skald_retention retention = {.max_events = 10, .policy = SKALD_RETAIN_LIMIT};
+
+    (void)state;
+    for (uint64_t i = 1; i <= count; i++)
+        assert_int_equal(append(store, i % 2 ? "s-1" : "s-2", i, i % 2 ? 20 : len / 10), SKALD_OK);
+    room few = room_of(memory);
+    assert_true(few.size - few.used <= memory->texts_bytes / 4);
+    for (uint64_t i = 1; i <= count / 4; i++)
+        assert_int_equal(append(store, "s-2", i, len), SKALD_OK);
+    room many = room_of(memory);
+    assert_true(many.size - many.used <= memory->texts_bytes / 4);
+    assert_int_equal((uintptr_t)memory->filling % SKI_MEMORY_HUGE, 0);
+    assert_int_equal(memory->filling->size + sizeof(ski_memory_texts), SKI_MEMORY_HUGE);
+    uint32_t chunks = count / 4 * 5 / SKI_MEMORY_CHUNK_EVENTS + 1;
+    assert_true(memory->chunk_count >= chunks && memory->chunk_count <= chunks + chunks / 4 + 1);
+    // All of it leaves with what it held.
+    assert_int_equal(skald_retention_set(store, &retention, NULL), SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+    assert_true(room_of(memory).size < 3 * (uint64_t)SKI_MEMORY_HUGE);
+    skald_store_close(store);
+}
+
+// Rows of slots are small again once most events have left.
+static void rows_follow_what_is_held(void **state)
+{
+    enum { chunks = 200 };
+    skald_store *store = store_new();
+    ski_memory *memory = store->instance;
+    uint64_t number = 0, first;
+
+    (void)state;
+    while (number < (uint64_t)chunks * SKI_MEMORY_CHUNK_EVENTS)
+        assert_int_equal(append(store, "s-1", ++number, 20), SKALD_OK);
+    uint32_t before = memory->chunk_count;
+    assert_true(before > chunks);
+    assert_true(memory->chunks[before - 1]->row->chunks_left > chunks / 8);
+    assert_int_equal(ski_memory_trim(memory, number, &first, NULL), SKALD_OK);
+    assert_int_equal(first, number + 1);
+    assert_null(memory->texts);
+    assert_null(memory->filling);
+    while (memory->chunk_count == before)
+        assert_int_equal(append(store, "s-1", ++number, 20), SKALD_OK);
+    while (memory->chunk_count < before + chunks / 4) {
+        assert_int_equal(append(store, "s-1", ++number, 20), SKALD_OK);
+        if (number % 1000) continue;
+        assert_int_equal(ski_memory_trim(memory, number - 100, &first, NULL), SKALD_OK);
+    }
+    assert_true(memory->chunks[memory->chunk_count - 1]->row->chunks_left <= chunks / 8);
+    skald_store_close(store);
+}
+
+static void erase_stream(skald_store *store, const char *stream)
+{
+    skald_stream_meta meta = {.truncate_before = 1000000};
+
+    assert_int_equal(skald_stream_meta_set(store, SKALD_STR(""), skald_str_of(stream), &meta, NULL),
+                     SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+}
+
+// One in ten stays, wherever it lies: the room of the others is given back, and nothing of them
+// is left.
+static void what_lives_is_moved(void **state)
+{
+    enum { len = 100, count = 20000 };
+    skald_store *store = store_new();
+    const ski_memory *memory = store->instance;
+
+    (void)state;
+    for (uint64_t i = 1; i <= count; i++)
+        assert_int_equal(append(store, i % 10 ? "s-1" : "s-2", i, len), SKALD_OK);
+    assert_int_equal(stored_check(store, len), count);
+    room before = room_of(memory);
+    erase_stream(store, "s-1");
+    room after = room_of(memory);
+    assert_int_equal(stored_check(store, len), count / 10);
+    assert_int_equal(secrets_left(memory), count / 10);
+    assert_true(after.size < before.size / 4);
+    for (uint64_t i = count + 1; i <= count + 100; i++)
+        assert_int_equal(append(store, "s-2", i, len), SKALD_OK);
+    assert_int_equal(stored_check(store, len), count / 10 + 100);
+    erase_stream(store, "s-2");
+    assert_null(memory->texts);
+    assert_int_equal(memory->texts_bytes, 0);
+    skald_store_close(store);
+}
+
+// Without memory to move them they stay where they are, and are moved another time.
+static void without_memory_nothing_is_moved(void **state)
+{
+    enum { len = 100, count = 1000 };
+    const skald_stream_meta meta = {.truncate_before = 1000000};
+    skald_store *store = store_new();
+    const ski_memory *memory = store->instance;
+    skald_read read = {0};
+    skald_store_page page;
+
+    (void)state;
+    for (uint64_t i = 1; i <= count; i++)
+        assert_int_equal(append(store, i % 10 ? i % 10 > 1 ? "s-1" : "s-3" : "s-2", i, len),
+                         SKALD_OK);
+    assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);
+    assert_int_equal(skald_stream_meta_set(store, SKALD_STR(""), SKALD_STR("s-1"), &meta, NULL),
+                     SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, NULL, NULL), SKALD_OK);
+    assert_int_equal(secrets_left(memory), count);
+    ski_alloc_fail_at(1); // the block that they are to be moved to; another may be had
+    ski_store_page_free(store, &page);
+    ski_alloc_fail_at(0);
+    assert_int_equal(memory->grave_count, 0);
+    assert_int_equal(stored_check(store, len), count / 5);
+    assert_int_equal(secrets_left(memory), count / 5);
+    erase_stream(store, "s-3");
+    assert_int_equal(stored_check(store, len), count / 10);
+    assert_true(room_of(memory).used < 3 * room_of(memory).live);
+    skald_store_close(store);
+}
+
+// Large texts have blocks of their own, and do not keep small ones from theirs.
+static void large_texts_lie_alone(void **state)
+{
+    enum { rounds = 20 };
+    skald_store *store = store_new();
+    const ski_memory *memory = store->instance;
+
+    (void)state;
+    for (uint64_t i = 0; i < rounds; i++) {
+        assert_int_equal(append(store, "s-1", i, data_bytes_max), SKALD_OK);
+        assert_int_equal(append(store, "s-2", i, 60), SKALD_OK);
+    }
+    room all = room_of(memory);
+    assert_true(all.blocks <= rounds + 2);
+    assert_true(all.size < all.used + (uint64_t)SKI_MEMORY_HUGE);
+    erase_stream(store, "s-1");
+    assert_true(room_of(memory).size <= SKI_MEMORY_HUGE);
+    skald_store_close(store);
+}
+
+// An append that fails in any of several blocks leaves none of them.
+static void a_failed_append_leaves_no_block(void **state)
+{
+    static skald_event events[batch_events];
+    skald_err err = SKALD_ENOMEM;
+
+    (void)state;
+    for (uint64_t n = 1; err; n++) {
+        skald_store *store = store_new();
+        const ski_memory *memory = store->instance;
+
+        for (uint64_t i = 1; i <= 5; i++) assert_int_equal(append(store, "s-1", i, 200), SKALD_OK);
+        room before = room_of(memory);
+        uint64_t bytes = memory->texts_bytes;
+
+        const skald_str data = data_of(1, 200);
+
+        for (size_t i = 0; i < batch_events; i++)
+            events[i] = (skald_event){.type = SKALD_STR("t.x"),
+                                      .stream = SKALD_STR("s-1"),
+                                      .data = i % 9 ? data : SKALD_STR("1")};
+        ski_alloc_fail_at(n);
+        err = skald_store_append(store, events, batch_events, NULL, NULL, NULL);
+        ski_alloc_fail_at(0);
+        if (err) {
+            assert_int_equal(err, SKALD_ENOMEM);
+            const room after = room_of(memory);
+
+            assert_memory_equal(&after, &before, sizeof(room));
+            assert_int_equal(memory->texts_bytes, bytes);
+            assert_int_equal(stored_check(store, 200), 5);
+        } else {
+            assert_true(n > 3);
+        }
+        skald_store_close(store);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_store_takes_little),
+        cmocka_unit_test(a_large_store_takes_huge_pages),
+        cmocka_unit_test(rows_follow_what_is_held),
+        cmocka_unit_test(what_lives_is_moved),
+        cmocka_unit_test(without_memory_nothing_is_moved),
+        cmocka_unit_test(large_texts_lie_alone),
+        cmocka_unit_test(a_failed_append_leaves_no_block),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks of texts. In front of an event's texts stands whose they are, so that a block in which
+// most are dead can be given back: what lives is moved to where new texts go.
+//
+// Invariants:
+//   1. live of a block is what its events take that were not dropped, with their heads; a block in
+//   which nothing lives is freed.
+//   2. Of a block of a usual size at most half is dead: who drops looks. Only without memory more.
+//   3. Dropped texts, and those that were moved, are filled with zeros.
+#include "store/memory/texts.h"
+
+#include "base/alloc.h"
+#include "os/memory.h"
+#include "store/memory/memory_store.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    block_bytes_min = 4096,
+    block_bytes_max = SKI_MEMORY_HUGE,
+    room_part = 4,  // a block is at most this part of what is held: so much may lie idle
+    alone_part = 4, // texts of more than this part of a block have one of their own
+};
+
+typedef struct head {
+    uint32_t position, len;
+} head;
+
+static ski_memory_texts *block_new(ski_memory *memory, size_t bytes)
+{
+    bool huge = bytes == block_bytes_max;
+    ski_memory_texts *block = huge ? ski_alloc_aligned(bytes, bytes) : ski_alloc(bytes);
+
+    if (!block) return NULL;
+    if (huge) ski_memory_huge(block, bytes);
+    block->next = memory->texts;
+    block->before = NULL;
+    block->size = (uint32_t)(bytes - sizeof(*block));
+    block->used = block->live = 0;
+    if (block->next) block->next->before = block;
+    memory->texts = block;
+    return block;
+}
+
+static void block_free(ski_memory *memory, ski_memory_texts *block)
+{
+    if (block->before)
+        block->before->next = block->next;
+    else
+        memory->texts = block->next;
+    if (block->next) block->next->before = block->before;
+    if (memory->filling == block) memory->filling = NULL;
+    ski_free(block);
+}
+
+// block_for gives a block with room for so many bytes. NULL: no memory.
+static ski_memory_texts *block_for(ski_memory *memory, size_t bytes)
+{
+    ski_memory_texts *block = memory->filling;
+    size_t usual = block_bytes_max;
+
+    if (block && block->size - block->used >= bytes) return block;
+    while (usual > block_bytes_min && usual > memory->texts_bytes / room_part) usual /= 2;
+    if (bytes > (usual - sizeof(*block)) / alone_part)
+        return block_new(memory, sizeof(*block) + bytes);
+    block = block_new(memory, usual);
+    if (block) memory->filling = block;
+    return block;
+}
+
+char *ski_memory_texts_add(ski_memory *memory, uint64_t position, size_t len,
+                           ski_memory_texts **ret_block)
+{
+    const head of = {(uint32_t)position, (uint32_t)len};
+    ski_memory_texts *block = block_for(memory, sizeof(of) + len);
+    char *at;
+
+    if (!block) return NULL;
+    at = block->bytes + block->used;
+    memcpy(at, &of, sizeof(of));
+    block->used += (uint32_t)(sizeof(of) + len);
+    block->live += (uint32_t)(sizeof(of) + len);
+    memory->texts_bytes += len;
+    *ret_block = block;
+    return at + sizeof(of);
+}
+
+ski_memory_texts_mark ski_memory_texts_stand(const ski_memory *memory)
+{
+    const ski_memory_texts *filling = memory->filling;
+
+    return (ski_memory_texts_mark){.newest = memory->texts,
+                                   .filling = memory->filling,
+                                   .used = filling ? filling->used : 0,
+                                   .live = filling ? filling->live : 0,
+                                   .bytes = memory->texts_bytes};
+}
+
+void ski_memory_texts_back(ski_memory *memory, const ski_memory_texts_mark *mark)
+{
+    while (memory->texts != mark->newest) block_free(memory, memory->texts);
+    memory->filling = mark->filling;
+    memory->texts_bytes = mark->bytes;
+    if (!mark->filling) return;
+    mark->filling->used = mark->used;
+    mark->filling->live = mark->live;
+}
+
+// block_move takes what lives out of a block. Without memory some stays.
+static void block_move(ski_memory *memory, ski_memory_texts *block)
+{
+    head of = {0};
+
+    if (memory->filling == block) memory->filling = NULL;
+    for (uint32_t at = 0; at < block->used; at += (uint32_t)sizeof(of) + of.len) {
+        char *text = block->bytes + at + sizeof(of), *to;
+        ski_memory_texts *other;
+        ski_memory_slot *slot;
+
+        memcpy(&of, block->bytes + at, sizeof(of));
+        if (of.position < memory->first) continue;
+        slot = ski_memory_slot_at(memory, of.position);
+        if (slot->at != text) continue;
+        to = ski_memory_texts_add(memory, of.position, of.len, &other);
+        if (!to) return;
+        memcpy(to, text, of.len);
+        memset(text, 0, of.len);
+        slot->at = to;
+        slot->offset = (uint32_t)(to - other->bytes);
+        memory->texts_bytes -= of.len;
+        block->live -= (uint32_t)sizeof(of) + of.len;
+    }
+}
+
+void ski_memory_texts_drop(ski_memory *memory, ski_memory_texts *block, char *at, size_t len)
+{
+    assert(!memory->pages);
+    if (len) memset(at, 0, len);
+    memory->texts_bytes -= len;
+    block->live -= (uint32_t)(sizeof(head) + len);
+    if (block->live && block->used - block->live > block->size / 2) block_move(memory, block);
+    if (!block->live) block_free(memory, block);
+}
+
+void ski_memory_texts_fini(ski_memory *memory)
+{
+    while (memory->texts) block_free(memory, memory->texts);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// store/memory/texts.h - the texts of events, in blocks that are filled one after the other.
+//
+// Touching fresh memory costs more than all else of an append, so a store that holds much takes it
+// in huge pages, and one that holds little takes little. data is held.
+#ifndef SKI_STORE_MEMORY_TEXTS_H
+#define SKI_STORE_MEMORY_TEXTS_H
+
+#include "store/memory/slot.h"
+
+struct ski_memory;
+
+// Where texts stood before an append that may have to be taken back.
+typedef struct ski_memory_texts_mark {
+    ski_memory_texts *newest, *filling;
+    uint32_t used, live;
+    uint64_t bytes;
+} ski_memory_texts_mark;
+
+// ski_memory_texts_add gives room for len bytes of the event at position, and the block they are
+// in. NULL: no memory, and nothing changed.
+char *ski_memory_texts_add(struct ski_memory *memory, uint64_t position, size_t len,
+                           ski_memory_texts **ret_block) SKALD_CHECK;
+ski_memory_texts_mark ski_memory_texts_stand(const struct ski_memory *memory);
+// ski_memory_texts_back takes back what was added since.
+void ski_memory_texts_back(struct ski_memory *memory, const ski_memory_texts_mark *mark);
+// ski_memory_texts_drop frees the room at of an event that was erased, which is no slot's any more.
+// No page is out: others may be moved.
+void ski_memory_texts_drop(struct ski_memory *memory, ski_memory_texts *block, char *at,
+                           size_t len);
+void ski_memory_texts_fini(struct ski_memory *memory);
+
+#endif
