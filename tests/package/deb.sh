@@ -53,7 +53,7 @@ packager=$(sed -n 's/^SKALD_PACKAGER:STRING=//p' "$build/CMakeCache.txt")
 [[ $packager == *' <'*@*'>' ]] || fail "nobody is named who answers for it: '$packager'"
 [ "$(dpkg-deb -f "$deb" Maintainer)" = "$packager" ] || fail "its maintainer is $(dpkg-deb -f "$deb" Maintainer), not $packager"
 for library in adduser procps libssl3 libcurl4 libsqlite3-0 libc6; do
-    dpkg-deb -f "$deb" Depends | grep -qw "$library" || fail "it does not depend on $library: $(dpkg-deb -f "$deb" Depends)"
+    dpkg-deb -f "$deb" Depends | grep -w "$library" > /dev/null || fail "it does not depend on $library: $(dpkg-deb -f "$deb" Depends)"
 done
 [ "$(cat "$work/control/conffiles")" = /etc/skald/skald.yaml ] || fail 'the configuration is no conffile'
 for script in postinst prerm postrm; do
@@ -69,7 +69,7 @@ awk '/^(remove|purge)\)/ { state = $1 } /rm -rf/ && state != "purge)" { exit 1 }
 say 'its program, configuration and unit'
 dpkg-deb -x "$deb" "$work/root"
 skald=$work/root/usr/bin/skald
-gzip -dc "$work/root/usr/share/doc/skald/changelog.gz" | grep -qF " -- $packager  " || fail 'its changelog names another maintainer'
+gzip -dc "$work/root/usr/share/doc/skald/changelog.gz" | grep -F " -- $packager  " > /dev/null || fail 'its changelog names another maintainer'
 [ "$("$skald" version)" = "skald $version" ] || fail "the program says: $("$skald" version)"
 "$skald" config check "$work/root/etc/skald/skald.yaml" >/dev/null
 unit=$work/root/lib/systemd/system/skald.service
@@ -88,7 +88,7 @@ for _ in $(seq 600); do
     sleep 0.05
 done
 url=$(sed -n 's|^  page  *\(.*\)/$|\1|p' "$work/serve")
-"$skald" publish order.created --stream order-1 --url "$url" | grep -q 'version 1 of order-1' || fail 'nothing can be published'
+"$skald" publish order.created --stream order-1 --url "$url" | grep 'version 1 of order-1' > /dev/null || fail 'nothing can be published'
 kill "$pid"
 wait "$pid" || fail "the server ended with $?"
 pid=

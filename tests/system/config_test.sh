@@ -8,13 +8,15 @@ file=$WORK/skald.yaml
 
 logged() { grep -q -- "$1" "$WORK/serve.err"; }
 reload() { kill -HUP "$SERVER_PID"; }
+# many CURL OPTIONS…: what requests that come faster than any limit lets them are answered
+many() { curl -s -o /dev/null -w '%{http_code} ' "$@" "$URL/api/streams?limit=[1-30]"; }
 
 test_show() {
     printf 'log:\n  format: json\nsegment_bytes: 64KiB\nlisten: 127.0.0.1\n' > "$file"
     ended 0 env SKALD_PORT=81 SKALD_LISTEN=127.0.0.2 "$SKALD" config show --config "$file" --port=82 --data memory:
     for line in 'port 82 --port' 'listen 127.0.0.2 SKALD_LISTEN' "log.format json $file:2" \
         "segment_bytes 64KiB $file:3" 'log.level info default' 'data memory: --data'; do
-        sed -E 's/ +/ /g' "$WORK/out" | grep -qxF "$line" || fail "show does not have '$line': $(cat "$WORK/out")"
+        sed -E 's/ +/ /g' "$WORK/out" | grep -xF "$line" > /dev/null || fail "show does not have '$line': $(cat "$WORK/out")"
     done
     ended 0 "$SKALD" config show --preset testing --json
     grep -qF '"log.level": {"value": "warn", "origin": "preset testing"}' "$WORK/out" || fail "no preset in the JSON"
@@ -65,7 +67,7 @@ test_reload() {
     reload
     wait_until 20 "the reload" logged 'read again *changed=log.level retention.max_events rate.per_ip cors.origins'
     logged 'wait for a restart *settings=http_workers' || fail "what waits is not named"
-    limited() { [ "$(status GET /api/streams)" = 429 ]; }
+    limited() { [[ $(many) = *429* ]]; }
     wait_until 20 "the new limit" limited
     printf 'log.level: warn\nrate.per_ip: 0\ncors.origins: https://app.example\n' > "$file"
     reload
@@ -73,7 +75,7 @@ test_reload() {
     unlimited() { [ "$(status GET /api/streams)" = 200 ]; }
     wait_until 20 "no limit" unlimited
     curl -s -D - -o "$WORK/out" -H 'Origin: https://app.example' "$URL/api/streams" |
-        grep -qi '^access-control-allow-origin: https://app.example' || fail "the origin is not let in"
+        grep -i '^access-control-allow-origin: https://app.example' > /dev/null || fail "the origin is not let in"
     expect_like "the level" "$(get /api/admin/log-level)" '*"level":"warn"*'
 
     # What cannot be used changes nothing.
@@ -204,9 +206,7 @@ test_proxy() {
     curl -s --unix-socket "$WORK/s" -H 'X-Forwarded-For: 2001:db8::9' http://localhost/ready > "$WORK/out"
     wait_until 20 "the client behind the socket" logged 'path=/ready .*peer=\[2001:db8::9\]:0'
     # Each has its own limit.
-    for want in 200 200 429; do
-        expect "a client's limit" "$(status GET /api/streams -H 'X-Forwarded-For: 192.0.2.1')" $want
-    done
+    expect_like "a client's limit" "$(many -H 'X-Forwarded-For: 192.0.2.1')" '200 200 *429*'
     expect "another's" "$(status GET /api/streams -H 'X-Forwarded-For: 192.0.2.2')" 200
     stop_server
     : > "$WORK/serve.err"

@@ -26,6 +26,8 @@ for round in $(seq "$rounds"); do
         publish_until_dead "$worker" "$round" &
         workers+=($!)
     done
+    acknowledged() { [ "$(cat "$journal".* 2> /dev/null | wc -l)" -ge $((round * 10)) ]; }
+    wait_until 30 "something to lose" acknowledged
     sleep "0.$((RANDOM % 5 + 3))"
     kill_server
     wait "${workers[@]}" 2> /dev/null || true

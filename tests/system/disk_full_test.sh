@@ -83,7 +83,7 @@ test_checkpoint() {
     ballast 0
     fill 300
     for _ in $(seq 200); do
-        get '/api/subscriptions/disk/deliveries?max=100' > "$WORK/taken"
+        get '/api/subscriptions/disk/deliveries?max=100&waitMs=20000' > "$WORK/taken"
         ids=$(grep -o '"deliveryId":"[^"]*"' "$WORK/taken" | cut -d: -f2 | paste -sd, || true)
         [ -n "$ids" ] || break
         count=$((count + $(grep -o '"deliveryId"' "$WORK/taken" | wc -l)))
@@ -97,7 +97,7 @@ test_checkpoint() {
     wait_until 30 "the checkpoint to be written" checkpoint_written
     kill_server
     start_server --port "$port"
-    get '/api/subscriptions/disk/deliveries?max=100&waitMs=1000' > "$WORK/taken"
+    get '/api/subscriptions/disk/deliveries?max=100&waitMs=20000' > "$WORK/taken"
     count=$(grep -o '"deliveryId"' "$WORK/taken" | wc -l)
     [ "$count" -le 2 ] || fail "$count events came again although they were acknowledged long before the crash"
     all_there

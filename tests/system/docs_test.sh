@@ -15,7 +15,7 @@ test_commands() { # of one document, on a server of its own
 
 # Each block of C is one of the files, whole but for the line that names the licence.
 test_examples() {
-    local file name programs=${SKALD%/*}/tests blocks=0 block
+    local file name told programs=${SKALD%/*}/tests blocks=0 block
     awk -v to="$WORK/block" '/^```c$/ { n++; inside = 1; next } /^```/ { inside = 0 } inside { print > (to "." n) }' \
         "$docs/embedding.md"
     for file in "$SKALD_SOURCE_DIR"/examples/embed/*.c; do
@@ -26,13 +26,21 @@ test_examples() {
     done
     expect "blocks of C in docs/embedding.md" "$(ls "$WORK"/block.* | wc -l)" "$blocks"
 
-    for name in store handler server; do
+    for name in store aggregate handler server; do
         [ -x "$programs/example_$name" ] || fail "example_$name was not built"
     done
     ended 0 "$programs/example_store" "log:$WORK/store"
     expect "the store example" "$(cat "$WORK/out")" $'1 order.created v1 {"total":99}\n2 order.paid v2 null'
     ended 1 "$programs/example_store" "log:$WORK/store"
     said "CONFLICT: stream 'order-1' is at version 2, *"
+    # Made of its events each time; from the snapshot on, once there is one; and a full one takes no more.
+    for told in '4 items, 339.80, version 4, folded from 0 on' '8 items, 679.60, version 8, folded from 5 on' \
+        '12 items, 1019.40, version 12, folded from 10 on'; do
+        ended 0 "$programs/example_aggregate" "log:$WORK/aggregate"
+        expect "the aggregate example" "$(cat "$WORK/out")" "$told"
+    done
+    ended 1 "$programs/example_aggregate" "log:$WORK/aggregate"
+    said "STATE: a cart holds 12 items"
     for _ in 1 2; do # the second time it goes on behind the first
         ended 0 "$programs/example_handler" "log:$WORK/handler"
         expect "the handler example" "$(cat "$WORK/out")" \
@@ -78,7 +86,7 @@ test_page() {
     done < <(sed 1d "$WORK/begin" | sed 's/{"deliveries":\["ID"\]}/{"deliveries":["1-1"]}/')
     while read -r command; do
         asked=$((asked + 1))
-        status=$(. "$WORK/names" && eval "${command/curl -s/curl -s --max-time 2 -o /dev/null -w '%{http_code\}'} || true")
+        status=$(. "$WORK/names" && eval "${command/curl -s/curl -s --max-time 30 -o /dev/null -w '%{http_code\}'} || true")
         case $command:$status in
             *:2??) ;;
             */api/admin/backup*:403) ;; # nobody said where backups may be

@@ -17,7 +17,7 @@ trace_server() {
     strace -f -qq "$@" -o "$WORK/trace" -p "$SERVER_PID" 2> "$WORK/strace.err" &
     tracer=$!
     OTHER_PIDS="${OTHER_PIDS:-} $tracer"
-    for _ in $(seq 100); do
+    for _ in $(seq 1200); do
         # A sync of its own, made to fail at once, may have ended it.
         grep -q INJECTED "$WORK/trace" && return
         grep -q "TracerPid:.*[1-9]" "/proc/$SERVER_PID/status" && return
@@ -25,7 +25,7 @@ trace_server() {
             skip "this machine does not let strace attach: $(cat "$WORK/strace.err")"
         sleep 0.05
     done
-    fail "strace did not attach in 5 s"
+    fail "strace did not attach in a minute"
 }
 
 synced() { grep -c 'fdatasync.*= 0' "$WORK/trace" || true; }
@@ -76,7 +76,7 @@ test_failing_sync() {
     trace_server -e trace=fdatasync,fsync,sync_file_range -e "inject=fdatasync,fsync:error=$error"
     got=$(status POST /api/events -H 'Content-Type: application/json' -d '{"type":"durable.lost"}' || true)
     [ "${got:0:1}" != 2 ] || fail "answered with $got after a sync that failed with $error"
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         kill -0 "$SERVER_PID" 2> /dev/null || break
         sleep 0.05
     done

@@ -28,7 +28,7 @@ OTHER_PIDS=$!
 "$SKALD" import --url "$URL" --retry-for 60 --json "$WORK/events.ndjson" > "$WORK/import.out" 2> "$WORK/import.err" &
 import=$!
 for round in 1 2 3; do
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         handled=$(wc -l < "$WORK/handled.ndjson")
         [ "$handled" -ge $((round * 60)) ] && break
         sleep 0.05

@@ -50,7 +50,7 @@ start_server() {
     case " $* " in *" --port "*) ;; *) set -- --port 0 "$@" ;; esac
     "$SKALD" serve --data "$DATA" "$@" > "$WORK/serve.out" 2>> "$WORK/serve.err" &
     SERVER_PID=$!
-    for _ in $(seq 600); do
+    for _ in $(seq 1200); do
         if grep -q '^  page' "$WORK/serve.out"; then
             URL=$(sed -n 's|^  page  *\(.*\)/$|\1|p' "$WORK/serve.out")
             return
@@ -58,7 +58,7 @@ start_server() {
         kill -0 "$SERVER_PID" 2> /dev/null || fail "the server ended at once"
         sleep 0.05
     done
-    fail "the server was not ready in 30 s"
+    fail "the server was not ready in 60 s"
 }
 
 kill_server() { # as a crash does
@@ -156,7 +156,11 @@ case " $* " in
 *" --data "* | *" --help "*) exec "$SKALD" "$@" ;;
 esac
 case ${1:-} in
-publish | tail | read | import | export | types | subscriptions | dead-letters | parked | trace | replay) exec "$SKALD" "$1" --url "$DOCUMENT_URL" "${@:2}" ;;
+publish | tail | read | import | export | types | subscriptions | dead-letters | parked | scheduled | trace | replay) exec "$SKALD" "$1" --url "$DOCUMENT_URL" "${@:2}" ;;
+esac
+case "${1:-} ${2:-}" in
+"schema list" | "schema show" | "schema put") set -- "$@" --url "$DOCUMENT_URL" ;;
+"schema check") case " $* " in *" --type "*) set -- "$@" --url "$DOCUMENT_URL" ;; esac ;;
 esac
 exec "$SKALD" "$@"
 SCRIPT

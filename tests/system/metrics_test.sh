@@ -12,14 +12,13 @@ metric() { get /metrics | awk -v name="$1" '$1 == name {print $2}'; }
 
 # A server that has done some of everything.
 use() {
-    local n ids id
+    local n id
     post /api/subscriptions '{"name":"worker","filter":{"types":["order.*"]},"retry":{"attemptsMax":1},"onExhausted":"dead_letter"}' > /dev/null
     post /api/subscriptions '{"name":"odd\"name\\","filter":{"types":["none"]}}' > /dev/null
     for n in 1 2 3; do post /api/events "{\"type\":\"order.created\",\"stream\":\"order-$n\"}" > /dev/null; done
-    ids=$(get '/api/subscriptions/worker/deliveries?max=10&waitMs=5000' | grep -o '"deliveryId":"[^"]*"' | cut -d'"' -f4)
-    for id in $ids; do
-        if [ "${first:-}" = "" ]; then
-            first=$id
+    for n in 1 2 3; do
+        id=$(get '/api/subscriptions/worker/deliveries?max=1&waitMs=20000' | grep -o '"deliveryId":"[^"]*"' | cut -d'"' -f4)
+        if [ "$n" = 1 ]; then
             post /api/subscriptions/worker/nack "{\"deliveries\":[\"$id\"],\"reason\":\"no\"}" > /dev/null
         else
             post /api/subscriptions/worker/ack "{\"deliveries\":[\"$id\"]}" > /dev/null

@@ -40,7 +40,7 @@ settled() { shows /api/subscriptions/orders '"inFlight":0,'; }
 # each number is in order.
 test_workers() {
     local first n key
-    post /api/subscriptions '{"name":"orders","filter":{"types":["pull.x"]},"order":"key","key":"/key","ackTimeoutMs":1000,"retry":{"firstMs":10}}' > /dev/null
+    post /api/subscriptions '{"name":"orders","filter":{"types":["pull.x"]},"order":"key","key":"/key","ackTimeoutMs":5000,"retry":{"firstMs":10}}' > /dev/null
     for n in $(seq 20); do
         for key in a b c; do echo "{\"type\":\"pull.x\",\"stream\":\"s-$n$key\",\"data\":{\"key\":\"$key\",\"n\":$n}}"; done
     done | "$SKALD" import --url "$URL" - > /dev/null
@@ -83,15 +83,15 @@ SCRIPT
     for n in crash hang garbage fail deaf good; do
         post /api/events "{\"type\":\"wild.x\",\"stream\":\"w-$n\",\"data\":\"$n\"}" > /dev/null
     done
-    "$SKALD" tail --url "$URL" --name wild --type wild.x --timeout 1 --workers 2 --exec -- "$WORK/wild" \
+    "$SKALD" tail --url "$URL" --name wild --type wild.x --timeout 4 --workers 2 --exec -- "$WORK/wild" \
         > "$WORK/wild.out" 2> "$WORK/wild.err" < /dev/null &
     PID=$!
     OTHER_PIDS="$OTHER_PIDS $PID"
-    wait_until 30 "the good one and the one with garbage" has_lines "$WORK/wild.done" 2
+    wait_until 60 "the good one and the one with garbage" has_lines "$WORK/wild.done" 2
     told() { grep -q "$1" "$WORK/wild.err"; }
-    wait_until 30 "the crash" told 'attempt 2: ended by signal 11'
-    wait_until 30 "the timeout" told 'attempt 1: killed at its timeout'
-    wait_until 30 "the failure" told 'attempt 2: exit status 250'
+    wait_until 60 "the crash" told 'attempt 2: ended by signal 11'
+    wait_until 60 "the timeout" told 'attempt 1: killed at its timeout'
+    wait_until 60 "the failure" told 'attempt 2: exit status 250'
     expect "what was done" "$(sort "$WORK/wild.done" | tr '\n' ' ')" 'garbage good '
     acked() { shows /api/subscriptions/wild '"acked":3,'; }
     wait_until 10 "three acknowledged" acked

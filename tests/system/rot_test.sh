@@ -22,7 +22,7 @@ make_data() {
         SKALD_SEGMENT_BYTES=65536 start_server
         seq 100 | sed "s/.*/{\"type\":\"rot.x\",\"stream\":\"rot-$((RANDOM % 2))\",\"data\":{\"n\":&,\"pad\":\"$pad\"}}/" |
             "$SKALD" import --url "$URL" - > /dev/null
-        for _ in $(seq 50); do # the third time there are enough for a run
+        for _ in $(seq 600); do # the third time there are enough for a run
             [ "$(ls "$DATA"/seg-*.idx | wc -l)" -lt 8 ] || [ -n "$(find "$DATA" -name 'dir-*.run')" ] && break
             sleep 0.1
         done
@@ -137,7 +137,7 @@ serve_rotten() {
 serve_repairable() {
     local exported=
     DATA=$WORK/rotten start_server
-    for _ in $(seq 50); do
+    for _ in $(seq 300); do
         "$SKALD" export --url "$URL" "$WORK/served" > /dev/null 2> "$WORK/err" && exported=1 && break
         sleep 0.2
     done

@@ -23,5 +23,5 @@ curl -sSf "$URL/api/streams/order-1" > "$WORK/answer"
 stop_server
 
 [ "$("$SKALD" read --data "$DATA" --json | grep -c '"order-1"')" = 4 ] || fail "read gives other events"
-"$SKALD" verify --data "$DATA" | grep -q 'all is well' || fail "verify finds damage"
+"$SKALD" verify --data "$DATA" | grep 'all is well' > /dev/null || fail "verify finds damage"
 [ ! -e "$WORK/store.db-wal" ] || fail "a log is left beside the file"

@@ -20,6 +20,9 @@ end_handler() {
     [ "$1" = KILL ] || expect "the tail's exit after $1" "$status" 0
 }
 publish() { post /api/events "$1" > /dev/null; }
+# follows, alone: that a tail follows, and that none of before is still counted
+follows() { shows /api/subscriptions '"kind":"sse"'; }
+alone() { ! follows; }
 
 test_live() {
     publish '[{"type":"live.a","data":1},{"type":"live.b","data":2},{"type":"live.a","data":3}]'
@@ -27,11 +30,12 @@ test_live() {
     expect "from the start" "$(sed 's/.* //' "$WORK/out" | tr '\n' ' ')" '1 2 3 '
     ended 0 "$SKALD" tail --url "$URL" --type live.a --from 0 --count 2 --json
     expect_like "as JSON" "$(tail -n 1 "$WORK/out")" '{"id":"*","type":"live.a",*"data":3}'
+    wait_until 20 "the end of those before" alone
     # From now on; through a restart of the server, with an event published before it comes to itself.
     "$SKALD" tail --url "$URL" --type 'live.*' --count 2 > "$WORK/live" 2> "$WORK/live.err" &
     local tail=$! status=0
     OTHER_PIDS="${OTHER_PIDS:-} $tail"
-    wait_until 20 "the live tail to follow" shows /api/subscriptions '"kind":"sse"'
+    wait_until 20 "the live tail to follow" follows
     kill_server
     start_server --port "$port"
     publish '{"type":"live.a","data":4}'
@@ -40,11 +44,12 @@ test_live() {
     wait "$tail" || status=$?
     expect "the tail's exit" "$status" 0
     expect "events that it saw" "$(sed 's/.* //' "$WORK/live" | tr '\n' ' ')" '4 5 '
+    wait_until 20 "the end of the one before" alone
     # Asked to stop while nothing happens.
     "$SKALD" tail --url "$URL" > /dev/null &
     tail=$!
     OTHER_PIDS="$OTHER_PIDS $tail"
-    wait_until 20 "the live tail to follow" shows /api/subscriptions '"kind":"sse"'
+    wait_until 20 "the live tail to follow" follows
     kill -TERM "$tail"
     wait "$tail" || status=$?
     expect "the tail's exit after SIGTERM" "$status" 0
@@ -95,9 +100,10 @@ test_timeout() {
     handler slow --type time.out --timeout 1 --exec -- sh -c 'sleep 4217 & echo $! >> "$WORK/sleepers"; wait'
     killed_once() { grep -q 'attempt 1: killed at its timeout; it will be tried again' "$WORK/slow.err"; }
     wait_until 20 "the timeout" killed_once
+    wait_until 20 "what the program started" has_lines "$WORK/sleepers" 1
     first=$(head -n 1 "$WORK/sleepers")
     gone() { ! kill -0 "$first" 2> /dev/null || grep -q '^State:.Z' "/proc/$first/status"; }
-    wait_until 5 "the death of what the program started" gone
+    wait_until 20 "the death of what the program started" gone
     wait_until 20 "another attempt" has_lines "$WORK/sleepers" 2
     end_handler TERM # ends when the program does, at its timeout
 }
@@ -131,7 +137,7 @@ test_program() {
 test_workers() {
     publish '[{"type":"work.x","stream":"w-1"},{"type":"work.x","stream":"w-2"},{"type":"work.x","stream":"w-3"},{"type":"work.x","stream":"w-4"}]'
     mkdir "$WORK/met"
-    ended 0 "$SKALD" tail --url "$URL" --name workers --type work.x --count 4 --workers 4 --timeout 15 --exec -- \
+    ended 0 "$SKALD" tail --url "$URL" --name workers --type work.x --count 4 --workers 4 --timeout 60 --exec -- \
         sh -c 'touch "$WORK/met/$$"; until [ "$(ls "$WORK/met" | wc -l)" -ge 4 ]; do sleep 0.05; done'
     expect "failures" "$(cat "$WORK/err")" ''
 }
@@ -139,10 +145,10 @@ test_workers() {
 test_killed() {
     seq 40 | sed 's/.*/{"type":"kill.x","stream":"k-1","data":&}/' | "$SKALD" import --url "$URL" - > /dev/null
     touch "$WORK/killed"
-    handler killed --type kill.x --timeout 1 --exec -- sh -c 'cat >> "$WORK/killed"; sleep 0.02'
+    handler killed --type kill.x --timeout 5 --exec -- sh -c 'cat >> "$WORK/killed"; sleep 0.02'
     wait_until 20 "ten events" has_lines "$WORK/killed" 10
     end_handler KILL
-    handler killed --type kill.x --timeout 1 --exec -- sh -c 'cat >> "$WORK/killed"; sleep 0.02'
+    handler killed --type kill.x --timeout 5 --exec -- sh -c 'cat >> "$WORK/killed"; sleep 0.02'
     wait_until 30 "ten more events after the handler was killed" has_lines "$WORK/killed" 20
     kill_server
     start_server --port "$port"
