@@ -104,6 +104,17 @@ int cli_store_open(const cli_args *args, const skald_store_options *options,
     return err ? cli_fail_error(&error) : CLI_OK;
 }
 
+int cli_store_open_there(const cli_args *args, const skald_store_options *options,
+                         skald_store **ret_store)
+{
+    skald_store_options looking = {.read_only = true, .scrub_bytes_per_s = SKALD_SCRUB_OFF};
+    skald_store *store = NULL;
+    int exit = options->read_only ? CLI_OK : cli_store_open(args, &looking, &store);
+
+    skald_store_close(store);
+    return exit ? exit : cli_store_open(args, options, ret_store);
+}
+
 static const cli_option *find_option(const cli_verb *verb, const char *name, size_t len)
 {
     for (const cli_option *option = verb->options; option->name; option++) {

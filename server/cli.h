@@ -69,9 +69,13 @@ bool cli_number(const cli_args *args, const char *name, uint64_t min, uint64_t m
 int cli_fail(int exit, const char *format, ...) SKALD_PRINTF(2, 3);
 int cli_fail_error(const skald_error *error); // CLI_USAGE for INVALID, else CLI_CANNOT
 
-// cli_store_open opens the directory that --data names. Not CLI_OK: it said why.
+// cli_store_open opens the directory that --data names; one opened for writing is made if need be.
+// cli_store_open_there makes none: what looks after a store must not find a new one to be well. Not
+// CLI_OK: it said why.
 int cli_store_open(const cli_args *args, const skald_store_options *options,
                    skald_store **ret_store);
+int cli_store_open_there(const cli_args *args, const skald_store_options *options,
+                         skald_store **ret_store);
 
 // cli_s ends a word that stands behind a number: 1 event, 2 events.
 const char *cli_s(uint64_t count);
@@ -102,6 +106,6 @@ void cli_settings_of(const cli_args *args, cli_settings *ret_settings);
 extern const cli_verb cmd_serve, cmd_publish, cmd_tail, cmd_read, cmd_import, cmd_export,
     cmd_verify, cmd_backup, cmd_store, cmd_version, cmd_types, cmd_schema, cmd_config, cmd_keys,
     cmd_subscriptions, cmd_dead_letters, cmd_parked, cmd_trace, cmd_replay, cmd_help,
-    cmd_completion;
+    cmd_completion, cmd_scheduled;
 
 #endif

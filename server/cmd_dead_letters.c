@@ -29,8 +29,10 @@ static void show_row(const json_t *row)
     printf("%s\n", json_is_true(json_object_get(row, "releasing")) ? "  (being delivered)" : "");
 }
 
-// list shows every page. first is the path of the first, which has a query string.
-static int list(cli_asking *asking, const char *before, const char *name, const char *behind)
+// list shows every page. before, name and behind make the path of the first, which has a query
+// string.
+static int list(cli_asking *asking, const char *before, const char *name, const char *behind,
+                uint64_t *ret_count)
 {
     char cursor[cursor_bytes] = "";
     uint64_t count = 0;
@@ -52,8 +54,13 @@ static int list(cli_asking *asking, const char *before, const char *name, const 
         }
         more = ask_next(asking, cursor, sizeof cursor);
     }
-    if (!count && !cli_flag(asking->args, "json")) printf("there is none\n");
+    *ret_count = count;
     return CLI_OK;
+}
+
+static void say_none(const cli_asking *asking, uint64_t count)
+{
+    if (!count && !cli_flag(asking->args, "json")) printf("there is none\n");
 }
 
 static int say(const cli_asking *asking, const char *name, const char *what)
@@ -72,9 +79,15 @@ static int say(const cli_asking *asking, const char *name, const char *what)
 static int list_dead(cli_asking *asking)
 {
     const char *name = cli_get(asking->args, "subscription");
+    uint64_t count = 0;
+    int exit = name ? list(asking, "/api/dead-letters?subscription=", name, "&afterId=", &count)
+                    : list(asking, "/api/dead-letters?limit=", "100", "&afterId=", &count);
 
-    return name ? list(asking, "/api/dead-letters?subscription=", name, "&afterId=")
-                : list(asking, "/api/dead-letters?limit=", "100", "&afterId=");
+    // None of a name that there is not is a slip, and no good news.
+    if (!exit && name && !count && !cli_flag(asking->args, "json"))
+        exit = ask(asking, "GET", NULL, (const char *const[]){"/api/subscriptions/", name, NULL});
+    if (!exit) say_none(asking, count);
+    return exit;
 }
 
 static int show_dead(cli_asking *asking, const char *id)
@@ -166,19 +179,30 @@ static int run_dead(const cli_args *args)
 
 // Parked keys.
 
+// check_data: what is wrong with DATA is said of it alone, not of a body that nobody wrote.
+static int check_data(const char *data)
+{
+    skald_event event = {.type = SKALD_STR("any"), .data = skald_str_of(data)};
+    skald_error error = {0};
+
+    return skald_event_check(&event, SKALD_EVENT_BYTES_LIMIT, &error) ? cli_fail_error(&error)
+                                                                      : CLI_OK;
+}
+
 static int end_parked(cli_asking *asking, const char *what)
 {
     const char *name = asking->args->rest[1];
     const char *key = asking->args->rest[2];
     bool edits = strcmp(what, "edit") == 0;
-    skald_buf body = {.bytes_max = 2 * 1024 * 1024};
+    skald_buf body = {.bytes_max = SKALD_EVENT_BYTES_LIMIT + 64};
     char path[16];
-    int exit = CLI_OK;
+    int exit = edits ? check_data(asking->args->rest[3]) : CLI_OK;
 
     (void)snprintf(path, sizeof path, "/%s", what);
-    if (edits && (skald_buf_put(&body, SKALD_STR("{\"data\":")) ||
-                  skald_buf_put(&body, skald_str_of(asking->args->rest[3])) ||
-                  skald_buf_put(&body, (skald_str){"}", 2})))
+    if (!exit && edits &&
+        (skald_buf_put(&body, SKALD_STR("{\"data\":")) ||
+         skald_buf_put(&body, skald_str_of(asking->args->rest[3])) ||
+         skald_buf_put(&body, (skald_str){"}", 2})))
         exit = cli_fail(CLI_USAGE, "parked: DATA is too large");
     if (!exit)
         exit = ask(asking, "POST", edits ? body.ptr : "",
@@ -207,16 +231,20 @@ static int check_parked(const cli_args *args, const char *what)
 static int run_parked(const cli_args *args)
 {
     const char *what = args->rest[0];
+    uint64_t count = 0;
     cli_asking asking;
     int exit = check_parked(args, what);
 
     if (exit) return exit;
     exit = ask_open(args, &asking);
     if (exit) return exit;
-    if (strcmp(what, "list") == 0)
-        exit = list(&asking, "/api/subscriptions/", args->rest[1], "/parked?limit=100&afterId=");
-    else
+    if (strcmp(what, "list") == 0) {
+        exit = list(&asking, "/api/subscriptions/", args->rest[1],
+                    "/parked?limit=100&afterId=", &count);
+        if (!exit) say_none(&asking, count);
+    } else {
         exit = end_parked(&asking, what);
+    }
     ask_close(&asking);
     return exit;
 }

@@ -69,9 +69,15 @@ static bool put_envelope(const cli_args *args, skald_buf *buf)
     static const struct {
         const char *option, *member;
     } texts[] = {
-        {"stream", "stream"},         {"id", "id"},           {"correlation", "correlationId"},
-        {"causation", "causationId"}, {"tenant", "tenantId"}, {"source", "source"},
+        {"stream", "stream"},
+        {"id", "id"},
+        {"correlation", "correlationId"},
+        {"causation", "causationId"},
+        {"tenant", "tenantId"},
+        {"source", "source"},
         {"priority", "priority"},
+        {"deliver-at", "deliverAt"},
+        {"expires-at", "expiresAt"},
     };
     const char *expected = cli_get(args, "expected-version");
 
@@ -81,6 +87,7 @@ static bool put_envelope(const cli_args *args, skald_buf *buf)
         if (value && !put_member(buf, texts[i].member, value)) return false;
     }
     if (expected && !put_expected(buf, expected)) return false;
+    if (cli_flag(args, "transient") && !put(buf, ",\"persistent\":false")) return false;
     return put(buf, "}");
 }
 
@@ -93,12 +100,30 @@ static int make_body(const cli_args *args, skald_buf *buf)
     return exit;
 }
 
-static void print_appended(const char *type, const client_reply *reply)
+// print_unstored tells of an event that has no position: it waits, or is not kept.
+static void print_unstored(const cli_args *args, const json_t *event)
+{
+    const char *id = json_string_value(json_object_get(event, "id"));
+    const char *at = cli_get(args, "deliver-at");
+
+    if (at)
+        printf("%s waits until %s, as %s\n", args->rest[0], at, id ? id : "-");
+    else
+        printf("%s went to who follows now, and is not kept\n", args->rest[0]);
+}
+
+static void print_appended(const cli_args *args, const client_reply *reply)
 {
     json_t *answer = json_loadb(reply->body, reply->len, 0, NULL);
     json_t *event = json_array_get(json_object_get(answer, "data"), 0);
     const char *stream = json_string_value(json_object_get(event, "stream"));
+    const char *type = args->rest[0];
 
+    if (json_is_null(json_object_get(event, "position"))) {
+        print_unstored(args, event);
+        json_decref(answer);
+        return;
+    }
     printf("%s is at position %lld", type,
            (long long)json_integer_value(json_object_get(event, "position")));
     if (stream) {
@@ -128,7 +153,7 @@ static int run(const cli_args *args)
     } else if (cli_flag(args, "json")) {
         printf("%s\n", reply.body);
     } else {
-        print_appended(args->rest[0], &reply);
+        print_appended(args, &reply);
     }
     skald_buf_fini(&body);
     client_close(client);
@@ -144,6 +169,9 @@ static const cli_option options[] = {
     {"tenant", "NAME", "the tenant it belongs to"},
     {"source", "NAME", "where it comes from"},
     {"priority", "P", "low, normal, high or critical"},
+    {"deliver-at", "TIME", "not before then: skald scheduled shows what waits"},
+    {"expires-at", "TIME", "of no use from then on: not delivered any more"},
+    {"transient", NULL, "only to who follows now; not kept"},
     {"url", "URL", "the server (http://127.0.0.1:8000)"},
     {"json", NULL, "the server's answer as JSON"},
     {NULL, NULL, NULL},

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // skald schema validate: check documents against a JSON Schema. skald schema check: say what a new
-// version of a schema would break. Both work on files alone: no server, no network.
-#include "cli.h"
+// version of a schema would break. Both work on files alone: no server, no network. list, show,
+// put, and check with --type ask a server.
+#include "schema_ask.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -264,14 +265,70 @@ static int check(schema_run *run)
     return exit ? exit : count ? CLI_NO : CLI_OK;
 }
 
+// at_server: what is asked for is asked of a server.
+static bool at_server(const cli_args *args)
+{
+    const char *what = args->rest[0];
+
+    return strcmp(what, "list") == 0 || strcmp(what, "show") == 0 || strcmp(what, "put") == 0 ||
+           (strcmp(what, "check") == 0 && cli_get(args, "type"));
+}
+
+// check_usage looks at what stands behind the word, and at options that go with another one.
+static int check_usage(const cli_args *args)
+{
+    static const struct {
+        const char *what, *due;
+        int rest_min, rest_max;
+    } uses[] = {
+        {"list", "nothing", 1, 1},
+        {"show", "TYPE, or TYPE VERSION", 2, 3},
+        {"put", "TYPE VERSION FILE", 4, 4},
+    };
+    const char *what = args->rest[0];
+
+    if (strcmp(what, "validate") == 0 || strcmp(what, "check") == 0) {
+        if (args->rest_count > 3)
+            return cli_fail(CLI_USAGE, "schema: do not know what to do with '%s'", args->rest[3]);
+        if (cli_get(args, "url") && !at_server(args))
+            return cli_fail(CLI_USAGE, "schema %s: --url goes with %s", what,
+                            what[0] == 'c' ? "--type" : "list, show, put and check --type");
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        if (strcmp(what, uses[i].what) != 0) continue;
+        if (args->rest_count >= uses[i].rest_min && args->rest_count <= uses[i].rest_max)
+            return CLI_OK;
+        return cli_fail(CLI_USAGE, "schema %s: what follows is %s", what, uses[i].due);
+    }
+    return cli_fail(CLI_USAGE, "schema: '%s' is none of validate, check, list, show and put", what);
+}
+
+// run_at_server reads the file, if the word is followed by one, and asks.
+static int run_at_server(const schema_run *run)
+{
+    const cli_args *args = run->args;
+    const char *what = args->rest[0];
+    const char *path = strcmp(what, "put") == 0 ? args->rest[3] : NULL;
+    skald_str text = {0};
+    int exit = CLI_OK;
+
+    if (strcmp(what, "check") == 0) {
+        if (args->rest_count != 2)
+            return cli_fail(CLI_USAGE, "schema check: with --type, name the new schema alone");
+        path = args->rest[1];
+    }
+    if (path) exit = read_file(run, path, &text);
+    return exit ? exit : schema_ask(args, text);
+}
+
 static int run_schema(const cli_args *args)
 {
     schema_run run = {.args = args, .json = cli_flag(args, "json")};
     const char *verb = args->rest[0];
-    int exit = CLI_OK;
+    int exit = check_usage(args);
 
-    if (strcmp(verb, "validate") != 0 && strcmp(verb, "check") != 0)
-        return cli_fail(CLI_USAGE, "schema: '%s' is neither validate nor check", verb);
+    if (exit) return exit;
     if (skald_arena_new(arena_bytes_max, &run.arena) ||
         skald_arena_new(arena_bytes_max, &run.findings))
         exit = cli_fail(CLI_CANNOT, "out of memory");
@@ -279,7 +336,10 @@ static int run_schema(const cli_args *args)
         run.documents =
             skald_arena_get(run.arena, SKALD_SCHEMA_DOCUMENTS_MAX * sizeof *run.documents);
     if (!exit && !run.documents) exit = cli_fail(CLI_CANNOT, "out of memory");
-    if (!exit) exit = strcmp(verb, "check") == 0 ? check(&run) : validate(&run);
+    if (!exit && at_server(args))
+        exit = run_at_server(&run);
+    else if (!exit)
+        exit = strcmp(verb, "check") == 0 ? check(&run) : validate(&run);
     skald_arena_free(run.findings);
     skald_arena_free(run.arena);
     return exit;
@@ -290,16 +350,18 @@ static const cli_option options[] = {
     {"remotes", "DIR", "validate: schemas that $ref may name, by $id and by path"},
     {"remotes-uri", "URI", "what their paths are put behind [http://localhost:1234]"},
     {"json", NULL, "validate: answer in JSON"},
-    {"mode", "MODE", "check: none, backward [the default], forward or full"},
+    {"mode", "MODE", "check, put: none, backward [the default], forward or full"},
+    {"type", "TYPE", "check: against what a server has of this type, and who reads it"},
+    {"url", "URL", "list, show, put, check --type: the server (http://127.0.0.1:8000)"},
     {NULL, NULL, NULL},
 };
 
 const cli_verb cmd_schema = {
     .name = "schema",
-    .summary = "Check documents against a JSON Schema, or a schema against its new version.",
-    .rest = "validate DOC|- | check OLD NEW",
+    .summary = "Check documents and changes of schemas; show and register a server's.",
+    .rest = "validate DOC|- | check OLD NEW | list | show TYPE [VERSION] | put TYPE VERSION FILE",
     .rest_min = 1,
-    .rest_max = 3,
+    .rest_max = 4,
     .example = "skald schema validate --schema order.json new-order.json",
     .options = options,
     .run = run_schema,

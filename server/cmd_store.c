@@ -185,7 +185,7 @@ static int store_compact(const cli_args *args)
     int exit;
 
     if (!cli_number(args, "rate", 1, UINT64_MAX, &options.bytes_per_s)) return CLI_USAGE;
-    exit = cli_store_open(args, &store_options, &store);
+    exit = cli_store_open_there(args, &store_options, &store);
     if (exit) return exit;
     err = skald_store_compact(store, &options, &done, &error);
     cli_bar_end(&bar);

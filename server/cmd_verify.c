@@ -104,7 +104,7 @@ static int run(const cli_args *args)
     int exit;
 
     if (!cli_get(args, "data")) return cli_fail(CLI_USAGE, "verify: --data DIR is missing");
-    exit = cli_store_open(args, &store_options, &store);
+    exit = cli_store_open_there(args, &store_options, &store);
     if (exit) return exit;
     verifying.damaged = json_array();
     err = skald_store_verify(store, &options, &verified, &error);

@@ -64,6 +64,18 @@ static int open_cursor(cli_source *source, skald_read *read)
     return err ? cli_fail_error(&error) : CLI_OK;
 }
 
+// take_time reads a time option; false, having said why, when it is none. Left as it is when not
+// given.
+static bool take_time(const cli_args *args, const char *name, skald_time *ret_time)
+{
+    const char *text = cli_get(args, name);
+
+    if (!text || !skald_time_parse(skald_str_of(text), ret_time)) return true;
+    (void)cli_fail(CLI_USAGE, "%s: --%s is '%s' but must be like 2026-01-02T03:04:05Z",
+                   args->verb->name, name, text);
+    return false;
+}
+
 static int open_directory(cli_source *source, const cli_args *args)
 {
     skald_read read = {
@@ -78,7 +90,9 @@ static int open_directory(cli_source *source, const cli_args *args)
     skald_store_options options = {.read_only = true};
     int exit;
 
-    if (!cli_number(args, "before", 1, UINT64_MAX, &read.before)) return CLI_USAGE;
+    if (!cli_number(args, "before", 1, UINT64_MAX, &read.before) ||
+        !take_time(args, "since", &read.from) || !take_time(args, "until", &read.to))
+        return CLI_USAGE;
     exit = cli_store_open(args, &options, &source->store);
     if (exit) return exit;
     source->head = skald_store_head(source->store);
@@ -105,7 +119,8 @@ static int open_server(cli_source *source, const cli_args *args)
     } filters[] = {
         {"type", "type"},         {"stream", "stream"},
         {"category", "category"}, {"correlation", "correlationId"},
-        {"tenant", "tenantId"},
+        {"tenant", "tenantId"},   {"since", "from"},
+        {"until", "to"},
     };
 
     source->client = client_open(args);
@@ -127,7 +142,8 @@ cli_source *source_open(const cli_args *args, int *ret_exit)
 {
     static cli_source only; // a verb reads one source
     cli_source *source = &only;
-    uint64_t before = 0; // to be checked here, and read where it is used
+    uint64_t before = 0; // these are checked here, and read where they are used
+    skald_time since = 0, until = 0;
 
     source->query.bytes_max = 8192;
     source->page.bytes_max = 128 * 1024 * 1024;
@@ -137,6 +153,7 @@ cli_source *source_open(const cli_args *args, int *ret_exit)
     if (!cli_number(args, "after", 0, UINT64_MAX, &source->cursor_position)) return NULL;
     if (!cli_number(args, "limit", 1, UINT64_MAX, &source->left)) return NULL;
     if (!cli_number(args, "before", 1, UINT64_MAX, &before)) return NULL;
+    if (!take_time(args, "since", &since) || !take_time(args, "until", &until)) return NULL;
     if (cli_get(args, "data") && cli_get(args, "url")) {
         *ret_exit = cli_fail(CLI_USAGE, "give --data or --url, not both");
         return NULL;

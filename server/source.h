@@ -25,8 +25,10 @@ void source_close(cli_source *source);
         {"category", "NAME", "only streams NAME-…; repeatable"},                          \
         {"correlation", "ID", "only this chain"}, {"tenant", "NAME", "only this tenant"}, \
         {"after", "N", "only positions greater than N"},                                  \
+        {"before", "N", "only positions less than N"},                                    \
+        {"since", "TIME", "only what was recorded then or later"},                        \
     {                                                                                     \
-        "before", "N", "only positions less than N"                                       \
+        "until", "TIME", "only what was recorded before then"                             \
     }
 
 #endif

@@ -5,12 +5,11 @@
 #include <string.h>
 
 const cli_verb *const cli_verbs[] = {
-    &cmd_serve,        &cmd_publish, &cmd_tail,   &cmd_read,
-    &cmd_import,       &cmd_export,  &cmd_verify, &cmd_backup,
-    &cmd_store,        &cmd_types,   &cmd_schema, &cmd_config,
-    &cmd_keys,         &cmd_trace,   &cmd_replay, &cmd_subscriptions,
-    &cmd_dead_letters, &cmd_parked,  &cmd_help,   &cmd_completion,
-    &cmd_version,      NULL,
+    &cmd_serve,         &cmd_publish,      &cmd_tail,   &cmd_read,      &cmd_import,
+    &cmd_export,        &cmd_verify,       &cmd_backup, &cmd_store,     &cmd_types,
+    &cmd_schema,        &cmd_config,       &cmd_keys,   &cmd_trace,     &cmd_replay,
+    &cmd_subscriptions, &cmd_dead_letters, &cmd_parked, &cmd_scheduled, &cmd_help,
+    &cmd_completion,    &cmd_version,      NULL,
 };
 
 const cli_verb *cli_verb_find(const char *name)

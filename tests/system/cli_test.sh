@@ -15,7 +15,7 @@ test_help() {
     done
     for verb in $verbs; do
         ended 0 "$SKALD" "$verb" --help
-        grep -A1 '^Example:' "$WORK/out" | grep -q "^  skald $verb" || fail "$verb --help shows no example"
+        grep -A1 '^Example:' "$WORK/out" | grep "^  skald $verb" > /dev/null || fail "$verb --help shows no example"
         ended 0 "$SKALD" "$verb" -h
     done
     [ "$(wc -w <<< "$verbs")" -ge 21 ] || fail "skald --help names only $verbs"
@@ -134,7 +134,7 @@ test_configuration() {
     ended 3 "$SKALD" serve --data "$WORK/never" --port 0 --listen 0.0.0.0
     said "skald: will not listen on 0.0.0.0 without keys: *skald keys create*"
     ended 2 "$SKALD" serve --data "$WORK/never" --port 0 --listen 127.0.0.999
-    said "*no IP address*"
+    said "*an IP address of this machine*"
     # What is written on the command line wins over the environment, and that over the file.
     printf 'port: 1\nlisten: 127.0.0.3\nlog.format: json\n' > "$file"
     SKALD_PORT=2 SKALD_LISTEN=127.0.0.2 start_server --config "$file" --port 0
@@ -211,6 +211,37 @@ test_publish() {
     expect_like "controls" "$(cat "$WORK/out")" '*"del \\x7f csi \\xc2\\x9b2J"'
 }
 
+# For later, until when, and not kept.
+test_scheduled() {
+    local id=0192f0c1-7d3e-7c55-a1b2-0123456789ac n
+    ended 0 "$SKALD" scheduled --url "$URL"
+    expect "nothing waits" "$(cat "$WORK/out")" 'there is none'
+    ended 0 "$SKALD" publish later.x 1 --stream l-1 --deliver-at 2100-01-01T00:00:00Z --id "$id" --url "$URL"
+    expect "publish" "$(cat "$WORK/out")" "later.x waits until 2100-01-01T00:00:00Z, as $id"
+    for n in $(seq 105); do echo '{"type":"later.y","deliverAt":"2100-01-01T00:00:00Z"}'; done | sed '1s/^/[/; $!s/$/,/; $s/$/]/' > "$WORK/many"
+    post /api/events "$(cat "$WORK/many")" > /dev/null
+    ended 0 "$SKALD" scheduled --url "$URL"
+    expect "the first" "$(head -n 1 "$WORK/out")" "$id  2100-01-01T00:00:00Z  later.x  l-1"
+    expect "what waits, beyond a page" "$(lines "$WORK/out")" 106
+    ended 0 "$SKALD" scheduled cancel "$id" --url "$URL"
+    expect "cancel" "$(cat "$WORK/out")" "$id will not be published"
+    ended 1 "$SKALD" scheduled cancel "$id" --url "$URL"
+    said "skald: id: no event of that id waits for its time*"
+    ended 2 "$SKALD" scheduled cancel --url "$URL"
+    said "skald: scheduled: cancel needs the ID that list shows"
+    ended 2 "$SKALD" scheduled list all --url "$URL"
+    ended 2 "$SKALD" scheduled stop --url "$URL"
+    said "skald: scheduled: 'stop' is neither list nor cancel"
+    ended 2 "$SKALD" publish later.x 1 --deliver-at soon --url "$URL"
+    said "skald: deliverAt must be a time*"
+    ended 2 "$SKALD" publish later.x 1 --deliver-at 2100-01-01T00:00:00Z --expected-version none --stream l-1 --url "$URL"
+    ended 0 "$SKALD" publish later.z 1 --expires-at 2100-01-01T00:00:00Z --url "$URL"
+    shows "/api/events?type=later.z" '"expiresAt":"2100-01-01T00:00:00' || fail "it does not expire"
+    ended 0 "$SKALD" publish later.t 1 --transient --url "$URL"
+    expect "not kept" "$(cat "$WORK/out")" 'later.t went to who follows now, and is not kept'
+    expect "events of it" "$(stored later.t)" 0
+}
+
 test_read() {
     local read=("$SKALD" read --url "$URL" --type 'r.*')
     post /api/events '[{"type":"r.a","stream":"red-1","data":1,"correlationId":"chain"},
@@ -239,6 +270,28 @@ test_read() {
     shown '2 3 4 ' --after "$first"
     shown '2 ' --after "$first" --before $((first + 2))
     shown '3 2 ' --after "$first" --before $((first + 3)) --backward
+    # Times: recorded then or later, and before. Of a directory it is the same.
+    local then
+    then=$("${read[@]}" --json --limit 1 --after "$first" | sed 's/.*"recordedAt":"\([^"]*\)".*/\1/')
+    shown '' --until 2020-01-01T00:00:00Z
+    shown '1 2 3 4 ' --since 2020-01-01T00:00:00Z
+    shown '' --since 2100-01-01T00:00:00Z
+    shown '1 2 3 4 ' --since "$then" # one append has one time
+    shown '' --since 2020-01-01T00:00:00Z --until "$then"
+    shown '4 3 ' --since "$then" --until 2100-01-01T00:00:00+01:00 --backward --limit 2
+    for option in since until; do
+        ended 2 "${read[@]}" "--$option" noon
+        said "skald: read: --$option is 'noon' but must be like 2026-*"
+        ended 2 "$SKALD" export --data "$WORK/nothing" "--$option" noon
+        said "skald: export: --$option is 'noon' but must be like 2026-*"
+    done
+    "$SKALD" export --url "$URL" --type 'r.*' --since "$then" "$WORK/r.ndjson" > /dev/null
+    "$SKALD" import --data "$WORK/times" "$WORK/r.ndjson" > /dev/null
+    "$SKALD" publish r.end 5 --url "$URL" > /dev/null
+    ended 0 "$SKALD" read --data "$WORK/times" --since 2020-01-01T00:00:00Z
+    expect "of a directory" "$(last "$WORK/out")" '1 2 3 4 '
+    ended 0 "$SKALD" read --data "$WORK/times" --until "$then"
+    expect "of a directory, before it was made" "$(last "$WORK/out")" ''
     ended 0 "$SKALD" read --url "$URL" --type r.a --type r.c
     expect "two types" "$(last "$WORK/out")" '1 3 4 '
     ! grep -q $'\x1b' "$WORK/out" || fail "colours without a terminal"
@@ -276,6 +329,7 @@ test_configuration
 start_server --port "$(free_port)"
 test_one_server
 test_publish
+test_scheduled
 test_read
 test_terminal
 test_closed_pipe

@@ -42,7 +42,7 @@ test_bash_values() {
     offers 'create list revoke ' skald keys ''
     offers 'check list show ' skald config ''
     offers 'compact info salvage upgrade ' skald store ''
-    offers 'check validate ' skald schema ''
+    offers 'check list put show validate ' skald schema ''
     offers 'bash fish zsh ' skald completion ''
     offers 'parked publish ' skald help p
     # Settings are options of serve and config; a flag has no value.

@@ -39,7 +39,7 @@ test_lines() {
 test_usage() {
     ended 2 "$SKALD" schema
     ended 2 "$SKALD" schema polish
-    said "skald: schema: 'polish' is neither validate nor check"
+    said "skald: schema: 'polish' is none of validate, check, list, show and put"
     ended 2 "$SKALD" schema validate good.json
     said "skald: schema validate: --schema FILE is missing"
     ended 2 "$SKALD" schema validate --schema order.json
@@ -68,8 +68,54 @@ forward: breaks: the old schema does not know 'b' and takes no others (additiona
     ended 1 "$SKALD" schema check v2.json v1.json --mode backward
 }
 
+# What a server has: registered, shown, and asked first what a change would break, and whom.
+test_server() {
+    local server
+    start_server
+    server=(--url "$URL")
+    ended 0 "$SKALD" schema list "${server[@]}"
+    expect "none" "$(cat out)" 'there is none'
+    ended 0 "$SKALD" schema put a.made 1 v1.json "${server[@]}"
+    expect "put" "$(cat out)" 'a.made  1  backward'
+    ended 0 "$SKALD" schema put a.made 1 v1.json "${server[@]}"
+    ended 1 "$SKALD" schema put a.made 1 v1.json --mode full "${server[@]}"
+    said "skald: compatibility: *backward* (409)"
+    ended 1 "$SKALD" schema put a.made 1 v2.json "${server[@]}"
+    ended 0 "$SKALD" schema check --type a.made v2.json "${server[@]}"
+    expect "nobody reads it" "$(cat out)" 'compatible: backward'
+    post /api/subscriptions '{"name":"reader","filter":{"types":["a.*"]}}' > out
+    post /api/subscriptions '{"name":"stranger","filter":{"types":["b.*"]}}' > out
+    ended 1 "$SKALD" schema check --type a.made v2.json --mode full "${server[@]}"
+    expect "whom it surprises" "$(tail -n 1 out)" '  reader  pull  running'
+    expect "what breaks" "$(grep -c '^forward: breaks (version 1): ' out)" 4 # by the mode, and for who reads it
+    ended 0 "$SKALD" schema put a.made 2 v2.json "${server[@]}"
+    ended 0 "$SKALD" schema list "${server[@]}"
+    expect "list" "$(tr '\n' '|' < out)" 'a.made  1  backward|a.made  2  backward|'
+    ended 0 "$SKALD" schema show a.made 1 "${server[@]}"
+    expect "show" "$(tr -d ' \n' < out)" "$(tr -d '\n' < v1.json)"
+    ended 0 "$SKALD" schema show a.made "${server[@]}"
+    expect "the newest" "$(tr -d ' \n' < out)" "$(tr -d '\n' < v2.json)"
+    ended 1 "$SKALD" schema show a.made 3 "${server[@]}"
+    said "skald: version: 'a.made' has no schema of that version (404)"
+    ended 2 "$SKALD" schema put a.made three v1.json "${server[@]}"
+    ended 2 "$SKALD" schema put a.made 3 broken.json "${server[@]}"
+    said "skald: schema: the schema is not JSON: line *"
+    ended 2 "$SKALD" schema put a.made 3 v1.json --mode most "${server[@]}"
+    ended 3 "$SKALD" schema put a.made 3 none.json "${server[@]}"
+    ended 2 "$SKALD" schema put a.made 3 "${server[@]}"
+    said "skald: schema put: what follows is TYPE VERSION FILE"
+    ended 2 "$SKALD" schema show "${server[@]}"
+    ended 2 "$SKALD" schema list all "${server[@]}"
+    ended 2 "$SKALD" schema check --type a.made v1.json v2.json "${server[@]}"
+    ended 2 "$SKALD" schema check v1.json v2.json "${server[@]}"
+    said "skald: schema check: --url goes with --type"
+    stop_server
+    ended 3 "$SKALD" schema list "${server[@]}"
+}
+
 test_validate
 test_lines
 test_usage
 test_check
+test_server
 echo "skald schema: all as told"

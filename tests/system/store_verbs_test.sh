@@ -25,7 +25,15 @@ ended 2 "$SKALD" store info
 ended 2 "$SKALD" store tidy --data "$DATA"
 ended 2 "$SKALD" store salvage --data "$DATA"
 ended 2 "$SKALD" store compact --data "$DATA" --rate much
-ended 3 "$SKALD" store info --data "$WORK/nothing"
+# What looks after a store makes none: a slip in the name must not find that all is well.
+for verb in "store info" "store compact" "store compact --erase" verify "verify --repair"; do
+    for nothing in "$WORK/nothing" "sqlite:$WORK/nothing"; do
+        # shellcheck disable=SC2086
+        ended 3 "$SKALD" $verb --data "$nothing"
+        said "skald: there is no store *$WORK/nothing'"
+    done
+    [ ! -e "$WORK/nothing" ] || fail "$verb made a store"
+done
 ended 3 "$SKALD" store salvage --data "$DATA" --to "$DATA"
 
 # Held by a server nothing is looked after from beside it.
