@@ -40,7 +40,7 @@ typedef enum skald_outcome {
     SKALD_RETRY,  // again, after the policy's delay
     SKALD_REJECT, // no use trying again: what on_exhausted says, now
     SKALD_PENDING // not done yet: skald_delivery_end will say, from any thread
-} skald_outcome;
+} skald_outcome;  // anything else is a failed attempt, SKALD_RETRY
 
 typedef skald_outcome skald_handler_fn(const skald_delivery *delivery);
 
@@ -119,8 +119,9 @@ typedef struct skald_subscription_options {
     uint64_t after;  // instead of from: a position
     skald_time from_time;   // instead of from: the first event recorded at or after it
     skald_order order;      // within a stream in order, different streams in parallel
-    uint32_t workers_max;   // handler calls at once: 4; SKALD_IN_SEQUENCE: 1
-    uint32_t in_flight_max; // 256 deliveries, PENDING ones and those waiting for a retry included
+    uint32_t workers_max;   // handler calls at once: 4, at most 1024; SKALD_IN_SEQUENCE: 1
+    uint32_t in_flight_max; // 256 deliveries, PENDING ones and those waiting for a retry included;
+                            // at most 65536
     skald_retry_policy retry;
     skald_exhausted on_exhausted;
     bool once;        // ends itself after the first ack
@@ -418,8 +419,8 @@ typedef struct skald_bus_options {
     const skald_clock *clock;
     const skald_log *log;
     const char *source;           // of events that state none: "skald"
-    uint32_t threads_max;         // worker threads: 8
-    uint32_t subscriptions_max;   // 4096
+    uint32_t threads_max;         // worker threads: 8, at most 1024
+    uint32_t subscriptions_max;   // 4096, at most 1048576
     uint32_t history_events_max;  // 1000, for the history document
     uint32_t event_bytes_max;     // of one event's data: 1 MiB
     bool stepped;                 // no threads: skald_bus_run does the work
@@ -431,9 +432,10 @@ typedef struct skald_bus_options {
     bool system_events;
 } skald_bus_options;
 
-// skald_bus_new borrows store, which must outlive it. skald_bus_stop takes nothing new,
-// ends what is in flight within timeout_ms (TIMEOUT if it could not) and keeps every position; free
-// may follow.
+// skald_bus_new borrows store, which must outlive it. Fails: INVALID (no store, an option beyond
+// its limit), NOMEM, and what the store says when what is scheduled is read. skald_bus_stop takes
+// nothing new, ends what is in flight within timeout_ms (TIMEOUT if it could not) and keeps every
+// position; free may follow.
 SKALD_API SKALD_CHECK skald_err skald_bus_new(skald_store *store, const skald_bus_options *options,
                                               skald_bus **ret_bus);
 SKALD_API skald_err skald_bus_stop(skald_bus *bus, uint32_t timeout_ms);

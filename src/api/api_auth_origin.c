@@ -108,16 +108,19 @@ void ski_origin_headers(const ski_auth *auth, ski_http_request *request)
     ski_auth_header(request, "Access-Control-Allow-Origin", origin);
     if (!asks_before) {
         ski_auth_header(request, "Access-Control-Expose-Headers",
-                        SKALD_STR("ETag, Link, RateLimit, RateLimit-Policy, Retry-After, "
-                                  "X-API-Version, X-Correlation-ID, X-Event-Position, "
-                                  "Deprecation, Sunset, Idempotency-Replayed"));
+                        SKALD_STR("Allow, Deprecation, ETag, Idempotency-Replayed, Link, "
+                                  "RateLimit, RateLimit-Policy, Retry-After, Sunset, Traceparent, "
+                                  "WWW-Authenticate, X-API-Version, X-Correlation-ID, "
+                                  "X-Event-Position"));
         return;
     }
     ski_auth_header(request, "Access-Control-Allow-Methods",
                     SKALD_STR("GET, HEAD, POST, PUT, PATCH, DELETE"));
     ski_auth_header(request, "Access-Control-Allow-Headers",
-                    SKALD_STR("Authorization, Content-Type, Idempotency-Key, If-Match, "
-                              "Last-Event-ID, Traceparent, X-API-Version, X-Correlation-ID, "
+                    SKALD_STR("Authorization, Ce-Id, Ce-Source, Ce-Specversion, Ce-Subject, "
+                              "Ce-Time, Ce-Type, Content-Encoding, Content-Type, "
+                              "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
+                              "Traceparent, Tracestate, X-API-Version, X-Correlation-ID, "
                               "X-Min-Position"));
     ski_auth_header(request, "Access-Control-Max-Age", SKALD_STR("600"));
 }

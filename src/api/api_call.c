@@ -11,6 +11,7 @@
 #include "api/api_call.h"
 #include "api/api_idempotency.h"
 #include "api/api_parts.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -50,17 +51,16 @@ skald_err ski_call_new(ski_http_request *request, skald_error *reterr_error)
     ski_call *call = skald_arena_get(request->scratch, sizeof *call);
 
     if (!call) return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
-    *call = (ski_call){
-        .route = request->route ? request->route->of : NULL,
-        .version = SKI_ROUTE_VERSION,
-        .media = SKI_JSON,
-    };
+    call->route = request->route ? request->route->of : NULL; // scratch is zeroed
+    call->version = SKI_ROUTE_VERSION;
+    call->at = ski_store_now(ski_api_of(request)->store);
+    call->media = SKI_JSON;
     request->call = call;
     request->reply_headers = call->headers;
     ski_version_headers(request, call->version);
-    if (!call->route) return SKALD_OK;
-    ski_call_header(request, SKALD_STR("Cache-Control"), skald_str_of(caches[call->route->cache]));
-    if (call->route->cache == SKI_CACHE_ASK)
+    ski_cache cache = call->route ? call->route->cache : SKI_CACHE_NEVER;
+    ski_call_header(request, SKALD_STR("Cache-Control"), skald_str_of(caches[cache]));
+    if (cache == SKI_CACHE_ASK)
         ski_call_header(request, SKALD_STR("Vary"), SKALD_STR("Accept, X-API-Version"));
     return SKALD_OK;
 }
@@ -116,6 +116,20 @@ static unsigned weight_of(skald_str parameters)
     return 1000;
 }
 
+static skald_err refuse_accept(uint16_t gives, skald_error *reterr_error)
+{
+    char text[200] = "";
+    skald_buf buf = {.ptr = text, .size = sizeof text - 1, .bytes_max = sizeof text - 1};
+    skald_err err = skald_buf_put(&buf, SKALD_STR("Accept lets nothing through that this route "
+                                                  "answers in: "));
+
+    for (unsigned bit = SKI_JSON, given = 0; !err && bit < SKI_ANY; bit <<= 1) {
+        if (!(gives & bit)) continue;
+        err = ski_buf_print(&buf, "%s%s", given++ ? ", " : "", ski_form_name(bit));
+    }
+    return fail_as(reterr_error, SKALD_EUNSUPPORTED, "NOT_ACCEPTABLE", "Accept", text);
+}
+
 static skald_err choose_media(const ski_http_request *request, ski_call *call,
                               skald_error *reterr_error)
 {
@@ -136,10 +150,7 @@ static skald_err choose_media(const ski_http_request *request, ski_call *call,
         call->media = one;
         call->vendor = ski_version_vendor(media, &version);
     }
-    if (best) return SKALD_OK;
-    return fail_as(reterr_error, SKALD_EUNSUPPORTED, "NOT_ACCEPTABLE", "Accept",
-                   "this route does not answer in any form that Accept lets through; leave it "
-                   "out to get what there is");
+    return best ? SKALD_OK : refuse_accept(gives, reterr_error);
 }
 
 skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error)
@@ -152,15 +163,16 @@ skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error)
     if (err) call->version = SKI_ROUTE_VERSION;
     if (call->version != told) ski_version_headers(request, call->version);
     if (err || !call->route) return err;
-    SKALD_TRY(choose_media(request, call, reterr_error));
-    SKALD_TRY(ski_query_check(request, reterr_error));
+    if (call->route->handle != ski_not_yet) { // of what is not there no form is known
+        SKALD_TRY(choose_media(request, call, reterr_error));
+        SKALD_TRY(ski_query_check(request, reterr_error));
+    }
     if (ski_str_begins(request->path, SKALD_STR("/api/"))) {
         const ski_identity *identity = request->identity;
         skald_str consumer =
             identity ? identity->user.len ? identity->user : identity->id : (skald_str){0};
         ski_usage_count(&api->usage, call->version,
-                        consumer.len ? consumer : SKALD_STR("anonymous"),
-                        ski_store_now(api->store));
+                        consumer.len ? consumer : SKALD_STR("anonymous"), call->at);
     }
     return SKALD_OK;
 }
@@ -199,11 +211,12 @@ static skald_err check_body(const ski_http_request *request, const ski_route *ro
 // wait_position waits until the log has reached X-Min-Position. On a worker.
 static skald_err wait_position(ski_http_request *request, skald_error *reterr_error)
 {
-    skald_str text = ski_http_header_get(request, "x-min-position");
     ski_api *api = ski_api_of(request);
     uint64_t position = 0;
+    skald_str text;
     bool may_wait;
 
+    SKALD_TRY(ski_call_once(request, "X-Min-Position", &text, reterr_error));
     if (!text.ptr) return SKALD_OK;
     if (ski_str_u64(text, &position))
         return skald_fail_at(reterr_error, SKALD_EINVALID, "X-Min-Position",
@@ -224,6 +237,40 @@ static skald_err wait_position(ski_http_request *request, skald_error *reterr_er
                          (unsigned long long)position);
 }
 
+// check_conditions refuses a condition on a write that takes none: who states one counts on it.
+static skald_err check_conditions(const ski_http_request *request, const ski_route *route,
+                                  skald_error *reterr_error)
+{
+    static const char *const names[] = {"If-Match", "If-None-Match", "If-Unmodified-Since"};
+
+    if (route->matched || strcmp(route->method, "GET") == 0) return SKALD_OK;
+    for (size_t i = 0; i < request->header_count; i++) {
+        skald_str name = request->headers[i].name;
+        if (name.len < 4 || (name.ptr[0] | ' ') != 'i' || name.ptr[2] != '-') continue;
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+            if (!ski_str_equal_nocase(name, skald_str_of(names[j]))) continue;
+            return skald_fail_at(reterr_error, SKALD_EINVALID, names[j],
+                                 "is not looked at here, so leave it out: only POST and DELETE of "
+                                 "/api/streams/{stream} take a condition in a header");
+        }
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_call_once(const ski_http_request *request, const char *name, skald_str *ret_value,
+                        skald_error *reterr_error)
+{
+    size_t count = 0;
+
+    *ret_value = ski_http_header_get(request, name);
+    if (!ret_value->ptr) return SKALD_OK;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += ski_str_equal_nocase(request->headers[i].name, skald_str_of(name));
+    if (count == 1) return SKALD_OK;
+    return skald_fail_at(reterr_error, SKALD_EINVALID, name,
+                         "is given more than once: which one is meant?");
+}
+
 skald_err ski_call_run(ski_http_request *request, skald_error *reterr_error)
 {
     const ski_route *route = ski_call_of(request)->route;
@@ -231,6 +278,7 @@ skald_err ski_call_run(ski_http_request *request, skald_error *reterr_error)
     skald_err err;
 
     SKALD_TRY(ski_auth_names(request));
+    SKALD_TRY(check_conditions(request, route, reterr_error));
     SKALD_TRY(check_body(request, route, reterr_error));
     if (route->positioned) SKALD_TRY(wait_position(request, reterr_error));
     if (strcmp(route->method, "POST") == 0)

@@ -13,6 +13,7 @@ enum { SKI_CALL_HEADERS_MAX = 24 };
 typedef struct ski_call {
     const ski_route *route;                        // NULL: no such path or method
     unsigned version;                              // major number asked for
+    skald_time at;                                 // when its head was there
     uint16_t media;                                // of the reply, one bit of the route's
     uint8_t body_media;                            // of ski_media, and 1; 0: not looked at yet
     bool vendor;                                   // Accept asked for application/vnd.skald.vN+json
@@ -29,6 +30,11 @@ static inline ski_call *ski_call_of(const ski_http_request *request)
 // name. One that is there already is replaced. name is a constant; value is borrowed from scratch
 // or a constant. Beyond SKI_CALL_HEADERS_MAX it is left out. The guard's and the handler's.
 void ski_call_header(ski_http_request *request, skald_str name, skald_str value);
+
+// ski_call_once gives the value of a header that may be there once; not given: it is not there.
+// Fails: INVALID (there are two).
+skald_err ski_call_once(const ski_http_request *request, const char *name, skald_str *ret_value,
+                        skald_error *reterr_error) SKALD_CHECK;
 
 // ski_call_json is the media type of a reply that is JSON; NULL: application/json.
 const char *ski_call_json(const ski_http_request *request);

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/map.h"
 #include "base/str.h"
 
@@ -228,13 +229,8 @@ static void write_submit(void *context)
 
 static void name_make(const uint8_t *digest, char *name)
 {
-    static const char digits[] = "0123456789abcdef";
-
     memcpy(name, name_prefix.ptr, name_prefix.len);
-    for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
-        name[name_prefix.len + 2 * i] = digits[digest[i] >> 4];
-        name[name_prefix.len + 2 * i + 1] = digits[digest[i] & 15];
-    }
+    ski_hex_put(digest, SHA256_DIGEST_LENGTH, name + name_prefix.len);
 }
 
 // expire drops the oldest records, some at a time.
@@ -501,13 +497,14 @@ static skald_err claim(ski_replays *replays, const uint8_t *digest, ski_replay *
 
 skald_err ski_replay_begin(ski_http_request *request, bool *ret_answered, skald_error *reterr_error)
 {
-    skald_str text = ski_http_header_get(request, "idempotency-key"), key = {0};
+    skald_str text, key = {0};
     ski_replays *replays = ski_api_of(request)->replays;
     uint8_t digest[SHA256_DIGEST_LENGTH];
     ski_replay *replay;
     bool is_known;
     skald_err err;
 
+    SKALD_TRY(ski_call_once(request, "Idempotency-Key", &text, reterr_error));
     if (!text.ptr) return SKALD_OK;
     SKALD_TRY(key_read(text, &key, reterr_error));
     if (ski_call_of(request)->route->secret)

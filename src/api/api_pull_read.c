@@ -5,9 +5,11 @@
 #include "api/api_pull.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "event/filter.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,30 @@ typedef struct doc_member {
     skald_err (*read)(doc_reader *reader, const char *name, const json_t *value);
 } doc_member;
 
+// refuse_member names what is known here, for a slip is mostly one letter.
+static skald_err refuse_member(const doc_reader *reader, const char *key, const doc_member *members)
+{
+    char names[160] = "";
+    size_t len = 0;
+
+    for (; members->name && len < sizeof names; members++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", len ? ", " : "",
+                                members->name);
+    return skald_fail_at(reader->error, SKALD_EINVALID, key, "is not known here; there may be %s",
+                         names);
+}
+
+// inside puts the name of the member that holds it before the one that an error names.
+static skald_err inside(const doc_reader *reader, const char *where, skald_err err)
+{
+    char field[sizeof reader->error->field];
+
+    if (err != SKALD_EINVALID || !where[0] || !reader->error) return err;
+    memcpy(field, reader->error->field, sizeof field);
+    (void)snprintf(reader->error->field, sizeof field, "%s.%.48s", where, field);
+    return err;
+}
+
 static skald_err read_members(doc_reader *reader, const char *where, const json_t *object,
                               const doc_member *members)
 {
@@ -43,10 +69,9 @@ static skald_err read_members(doc_reader *reader, const char *where, const json_
     json_object_foreach ((json_t *)object, key, value) {
         const doc_member *member = members;
         while (member->name && strcmp(member->name, key) != 0) member++;
-        if (!member->name) {
-            return skald_fail_at(reader->error, SKALD_EINVALID, key, "is not known here");
-        }
-        SKALD_TRY(member->read(reader, member->name, value));
+        SKALD_TRY(inside(reader, where,
+                         member->name ? member->read(reader, member->name, value)
+                                      : refuse_member(reader, key, members)));
     }
     return SKALD_OK;
 }
@@ -95,9 +120,20 @@ static skald_err read_texts(doc_reader *reader, const char *name, const json_t *
     return SKALD_OK;
 }
 
+// read_types: what can mean no event would leave a group deaf without a word. What is kept was
+// taken once, and stays.
 static skald_err read_types(doc_reader *reader, const char *name, const json_t *value)
 {
-    return read_texts(reader, name, value, &reader->options->filter.types);
+    skald_texts *types = &reader->options->filter.types;
+
+    SKALD_TRY(read_texts(reader, name, value, types));
+    for (size_t i = 0; i < types->count && !reader->kept; i++) {
+        skald_error error = {0};
+
+        if (ski_type_filter_check(types->items[i], &error))
+            return skald_fail_at(reader->error, SKALD_EINVALID, name, "%s", error.text);
+    }
+    return SKALD_OK;
 }
 
 static skald_err read_streams(doc_reader *reader, const char *name, const json_t *value)

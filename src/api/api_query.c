@@ -5,7 +5,9 @@
 #include "api/api_parts.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "event/filter.h"
 
+#include <assert.h>
 #include <skald/typed.h>
 #include <string.h>
 
@@ -69,15 +71,20 @@ static skald_err add_text(query_reader *reader, skald_texts *texts)
     return SKALD_OK;
 }
 
+// read_time: where a plus sign stood there is a space now.
 static skald_err read_time(query_reader *reader, skald_time *ret_time)
 {
-    if (skald_time_parse(reader->value, ret_time))
-        return refuse(reader, "a time as 2026-01-02T03:04:05Z");
-    return SKALD_OK;
+    skald_str value = reader->value;
+
+    if (!skald_time_parse(value, ret_time)) return SKALD_OK;
+    if (value.len && memchr(value.ptr, ' ', value.len))
+        return refuse(reader, "a time as 2026-01-02T03:04:05Z; in a URL + is written %2B");
+    return refuse(reader, "a time as 2026-01-02T03:04:05Z");
 }
 
 static skald_err read_type(query_reader *reader)
 {
+    if (reader->value.len) SKALD_TRY(ski_type_filter_check(reader->value, reader->error));
     return add_text(reader, &reader->query->read.filter.types);
 }
 
@@ -91,10 +98,17 @@ static skald_err read_category(query_reader *reader)
     return add_text(reader, &reader->query->read.filter.categories);
 }
 
+// read_name: an empty one would be no filter, and show everything.
+static skald_err read_name(query_reader *reader, skald_str *ret_name)
+{
+    if (!reader->value.len) return refuse(reader, "a name, not empty");
+    *ret_name = reader->value;
+    return SKALD_OK;
+}
+
 static skald_err read_correlation(query_reader *reader)
 {
-    reader->query->read.filter.correlation_id = reader->value;
-    return SKALD_OK;
+    return read_name(reader, &reader->query->read.filter.correlation_id);
 }
 
 static skald_err read_tenant(query_reader *reader)
@@ -202,8 +216,7 @@ static skald_err read_after_name(query_reader *reader)
 
 static skald_err read_subscription(query_reader *reader)
 {
-    reader->query->subscription = reader->value;
-    return reader->value.len ? SKALD_OK : refuse(reader, "a name, not empty");
+    return read_name(reader, &reader->query->subscription);
 }
 
 static skald_err read_after_id(query_reader *reader)
@@ -325,6 +338,8 @@ const ski_parameter ski_parameters[] = {
     {NULL, NULL, SKI_PARAMETER_TEXT, false, 0, 0, NULL, NULL, NULL},
 };
 
+static_assert(sizeof ski_parameters / sizeof *ski_parameters <= 64, "ski_query_check has 64 bits");
+
 // distance is how many bytes are changed, added or left out between two names (Levenshtein); both
 // are short.
 static size_t distance(skald_str a, skald_str b)
@@ -410,9 +425,14 @@ skald_err ski_query_check(ski_http_request *request, skald_error *reterr_error)
     const char *allowed = ski_call_of(request)->route->query;
     skald_str rest = request->query;
     skald_err err = SKALD_OK;
+    uint64_t seen = 0; // a bit for each of ski_parameters
 
     while (query_next(&reader, &rest, &err)) {
         if (!ski_words_have(allowed, reader.name)) return refuse_name(&reader, allowed);
+        const ski_parameter *one = ski_parameter_find(reader.name);
+        uint64_t bit = 1ull << (one - ski_parameters);
+        if (seen & bit && !one->repeats) return refuse(&reader, "given once: which one is meant?");
+        seen |= bit;
     }
     return err;
 }

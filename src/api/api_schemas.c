@@ -12,6 +12,7 @@
 typedef struct schema_body {
     skald_json schema;
     skald_compatibility compatibility;
+    bool given; // compatibility stands in it
 } schema_body;
 
 static skald_err read_body(ski_http_request *request, schema_body *ret_body,
@@ -34,6 +35,7 @@ static skald_err read_body(ski_http_request *request, schema_body *ret_body,
             if (item.kind == SKI_JSON_STRING)
                 SKALD_TRY(ski_json_unescape(item.value, request->scratch, &text));
             SKALD_TRY(skald_compatibility_of(text, &body.compatibility, reterr_error));
+            body.given = true;
         } else {
             return skald_fail_at(reterr_error, SKALD_EINVALID, "",
                                  "the body may have schema and compatibility, not '%.*s'",
@@ -157,6 +159,11 @@ skald_err ski_put_schema(ski_http_request *request, skald_error *reterr_error)
     SKALD_TRY(skald_event_check(&named, SKALD_EVENT_BYTES_LIMIT, reterr_error));
     SKALD_TRY(read_body(request, &body, reterr_error));
     known = !skald_schemas_get(schemas, named.type, version, request->scratch, &there);
+    if (known && body.given && body.compatibility != there.compatibility)
+        return skald_fail_at(reterr_error, SKALD_EEXISTS, "compatibility",
+                             "version %u is registered as \"%s\", and stays so; another one goes "
+                             "with the next version",
+                             version, skald_compatibility_name(there.compatibility));
     SKALD_TRY(skald_schemas_put(schemas, named.type, version, body.schema, body.compatibility,
                                 reterr_error));
     return reply_entry(request, known ? 200 : 201, named.type, version, reterr_error);

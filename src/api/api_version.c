@@ -95,10 +95,10 @@ static skald_err choose_by_path(const ski_http_request *request, unsigned *versi
 static skald_err choose_by_header(const ski_http_request *request, unsigned *version,
                                   skald_error *reterr_error)
 {
-    skald_str text = ski_http_header_get(request, "x-api-version");
-    skald_str rest, digits;
+    skald_str text, rest, digits;
     uint64_t number;
 
+    SKALD_TRY(ski_call_once(request, "X-API-Version", &text, reterr_error));
     if (!text.ptr) return SKALD_OK;
     digits = ski_str_cut(text, '.', &rest);
     for (size_t parts = 1; rest.ptr; parts++) {
@@ -157,6 +157,7 @@ void ski_version_headers(ski_http_request *request, unsigned version)
     if (!versions[version].deprecation || !ski_str_begins(rest, SKALD_STR("/api/"))) return;
     ski_call_header(request, SKALD_STR("Deprecation"), skald_str_of(versions[version].deprecation));
     ski_call_header(request, SKALD_STR("Sunset"), skald_str_of(versions[version].sunset));
+    if (!ski_call_of(request)->route) return;
     rest = ski_str(rest.ptr + 5, rest.len - 5);
     if (ski_str_begins(rest, SKALD_STR("v1/"))) rest = ski_str(rest.ptr + 3, rest.len - 3);
     link = skald_arena_print(request->scratch, "</api/v%d/%.*s>; rel=\"successor-version\"",

@@ -13,10 +13,16 @@
 #define MAY(what, rated) .scope = SKI_NEEDS_##what, .rate = SKI_RATE_##rated // who, how often
 
 // Paths that are promised, and answer 501 until they are kept.
-#define LATER(verb, where, called, does)                                                       \
-    {                                                                                          \
-        .method = verb, .path = where, .handle = ski_not_yet, .name = called, .summary = does, \
-        .scope = SKI_NEEDS_ADMIN, .rate = SKI_RATE_READ                                        \
+#define NOT_YET(verb, where, called, does)                                                 \
+    .method = verb, .path = where, .handle = ski_not_yet, .name = called, .summary = does, \
+    .scope = SKI_NEEDS_ADMIN, .rate = SKI_RATE_READ
+#define LATER(verb, where, called, does)   \
+    {                                      \
+        NOT_YET(verb, where, called, does) \
+    }
+#define LATER_PROTOCOL(verb, where, called, does)            \
+    {                                                        \
+        NOT_YET(verb, where, called, does), .protocol = true \
     }
 
 const ski_route ski_routes[] = {
@@ -611,6 +617,9 @@ const ski_route ski_routes[] = {
     LATER("GET", "/api/realtime", "getRealtime", "connections and rooms"),
     LATER("GET", "/api/realtime/rooms/{room}", "getRoom", "who is in a room"),
     LATER("POST", "/api/realtime/broadcast", "broadcast", "tell a room"),
+    LATER_PROTOCOL("GET", "/socket.io/", "pollSocket", "Socket.IO, carried by Engine.IO: take"),
+    LATER_PROTOCOL("POST", "/socket.io/", "pushSocket", "Socket.IO, carried by Engine.IO: give"),
+    LATER_PROTOCOL("GET", "/ws", "openSocket", "a WebSocket of JSON"),
     LATER("GET", "/api/alerts", "listAlerts", "what is wrong now"),
     LATER("GET", "/api/alerts/rules", "listAlertRules", "what is watched for"),
     LATER("POST", "/api/alerts/rules", "createAlertRule", "watch for something"),

@@ -135,6 +135,38 @@ static void a_key_keeps_its_order_across_retries(void **state)
     rig_close(&on);
 }
 
+// A handler that answers garbage is told so, and others go on.
+static void what_is_no_outcome_is_a_failure(void **state)
+{
+    notes to = {.outcome = (skald_outcome)77, .bad_stream = "s-1"};
+    const skald_aside_query all = {0};
+    const skald_aside *asides = NULL;
+    skald_arena *kept;
+    size_t count = 0;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("odd", &to);
+
+    options.on_exhausted = SKALD_DEAD_LETTER;
+    options.retry.attempts_max = 2;
+    rig_subscribe(&on, &options);
+    rig_publish(&on, "a", "s-1");
+    rig_publish(&on, "b", "s-2");
+    rig_run(&on);
+    NOTED(&to, 1, 2);
+    rig_pass(&on, 1000);
+    NOTED(&to, 1, 2, 1);
+    assert_int_equal(skald_arena_new(1 << 20, &kept), SKALD_OK);
+    assert_int_equal(skald_bus_asides(on.bus, &all, kept, &asides, &count), SKALD_OK);
+    assert_int_equal(count, 1);
+    assert_true(skald_str_equal(asides[0].error,
+                                SKALD_STR("the handler answered 77, which is no outcome")));
+    skald_arena_free(kept);
+    rig_close(&on);
+}
+
 static void the_same_stream_of_two_tenants_is_two_keys(void **state)
 {
     notes to = {.outcome = SKALD_PENDING};
@@ -580,6 +612,7 @@ int main(void)
         cmocka_unit_test(filters_hold),
         cmocka_unit_test(tests_are_for_those_who_take_them),
         cmocka_unit_test(a_key_keeps_its_order_across_retries),
+        cmocka_unit_test(what_is_no_outcome_is_a_failure),
         cmocka_unit_test(the_same_stream_of_two_tenants_is_two_keys),
         cmocka_unit_test(in_sequence_means_all),
         cmocka_unit_test(unordered_waits_for_nothing),

@@ -424,7 +424,9 @@ void ski_call_make(ski_call *call, skald_handler_fn *fn)
     ski_attempt_begins(call->delivery, call->seen.event, call->number);
     if (call->delivery->subscription->upcasts && upcast_fails(call)) return;
     call->outcome = fn(&call->seen);
-    assert(call->outcome <= SKALD_PENDING);
+    if (call->outcome > SKALD_PENDING) // a handler that lost its way ends nobody else's work
+        call->outcome = skald_retry(&call->seen, 0, "the handler answered %u, which is no outcome",
+                                    (unsigned)call->outcome);
 }
 
 void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *context,

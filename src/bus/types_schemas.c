@@ -7,6 +7,9 @@
 #include "event/schema/registry.h"
 #include "event/types.h"
 
+#include <stdio.h>
+#include <string.h>
+
 skald_schemas *skald_bus_schemas(skald_bus *bus)
 {
     return bus->schemas;
@@ -63,6 +66,24 @@ bool ski_admission_asked(const skald_bus *bus)
            atomic_load_explicit(&((skald_bus *)bus)->has_schemas, memory_order_relaxed);
 }
 
+// misfit says of data that its schema refuses which member, and which schema.
+static skald_err misfit(skald_error *error, skald_str type, uint32_t version)
+{
+    char field[sizeof error->field], text[sizeof error->text];
+
+    if (!error) return SKALD_ESCHEMA;
+    memcpy(field, error->field, sizeof field);
+    memcpy(text, error->text, sizeof text);
+    // The path of a member is a JSON pointer, and what is wrong begins with it.
+    (void)skald_fail(error, SKALD_ESCHEMA, "data%s%.*s (schema %u of '%.*s')", field[0] ? "" : ": ",
+                     (int)sizeof text - 40, text, version, SKALD_FMT(type));
+    (void)snprintf(error->field, sizeof error->field, "data%.58s", field);
+    for (char *at = error->field; *at; at++) {
+        if (*at == '/') *at = '.';
+    }
+    return SKALD_ESCHEMA;
+}
+
 skald_err ski_event_admit(const skald_bus *bus, const skald_event *event, skald_error *reterr_error)
 {
     ski_type_look look = {.name = event->type};
@@ -75,6 +96,8 @@ skald_err ski_event_admit(const skald_bus *bus, const skald_event *event, skald_
         ski_schema_registry_check(bus->schemas, look.name, event->version ? event->version : 1,
                                   event->data, reterr_error);
 
+    if (err == SKALD_ESCHEMA)
+        return misfit(reterr_error, look.name, event->version ? event->version : 1);
     if (err != SKALD_ENOTFOUND) return err;
     // To a publisher it is not that something is not there, but that this version may not be used.
     return skald_fail_at(reterr_error, SKALD_ESCHEMA, "version",

@@ -6,6 +6,7 @@
 #include "base/json_plain.h"
 #include "base/str.h"
 #include "event/event_read.h"
+#include "event/filter.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -128,8 +129,8 @@ static skald_err text_check(const text_rule *rule, skald_str text, skald_error *
     if (!text.len) {
         if (!text.ptr || rule->may_be_empty) return SKALD_OK;
         return skald_fail_at(reterr_error, SKALD_EINVALID, rule->field,
-                             "%s is empty; it needs 1 to %zu bytes, or is left out", rule->field,
-                             rule->bytes_max);
+                             "%s is empty; it needs 1 to %zu bytes%s", rule->field, rule->bytes_max,
+                             strcmp(rule->field, "type") == 0 ? "" : ", or is left out");
     }
     if (text.len > rule->bytes_max) {
         return skald_fail_at(reterr_error, SKALD_EINVALID, rule->field,
@@ -177,6 +178,19 @@ static skald_err type_check(skald_str type, skald_error *reterr_error)
     return what ? skald_fail_at(reterr_error, SKALD_EINVALID, "type", "%s", what) : SKALD_OK;
 }
 
+skald_err ski_type_filter_check(skald_str type, skald_error *reterr_error)
+{
+    if (type.len == 1 && type.ptr[0] == '*') return SKALD_OK;
+    if (type.len > 2 && memcmp(type.ptr + type.len - 2, ".*", 2) == 0) type.len -= 2;
+    if (type.len && memchr(type.ptr, '*', type.len))
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "type",
+                             "'%.*s' means no event: a filter is a name, a prefix as "
+                             "\"invoice.*\", or \"*\"",
+                             (int)(type.len > 100 ? 100 : type.len), type.ptr);
+    SKALD_TRY(text_check(&text_rules[0], type, reterr_error));
+    return type_check(type, reterr_error);
+}
+
 static skald_err time_check(const char *field, skald_time time, skald_error *reterr_error)
 {
     if (time >= time_min && time < time_end) return SKALD_OK;
@@ -222,8 +236,7 @@ skald_err ski_event_check_names(const skald_event *event, size_t data_bytes_max,
 static skald_err json_check(const char *field, skald_json json, skald_error *reterr_error)
 {
     // A program's own: what comes from strangers went through the parser, whatever its length.
-    if (!json.ptr || (json.len <= SKI_JSON_PLAIN_BYTES_MAX && ski_json_plain(json)))
-        return SKALD_OK;
+    if (!json.ptr || ski_json_plain(json)) return SKALD_OK;
     skald_error inner = {0};
     skald_err err = ski_json_door_check(json, false, &inner);
 

@@ -9,4 +9,8 @@
 // too. Any thread.
 bool ski_filter_is_open(const skald_filter *filter);
 
+// ski_type_filter_check says whether any event may be of what a filter asks for: a name, a prefix
+// as "invoice.*", or "*". Fails: INVALID (field "type").
+skald_err ski_type_filter_check(skald_str type, skald_error *reterr_error);
+
 #endif

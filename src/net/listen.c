@@ -77,8 +77,11 @@ static skald_err local_listen(ski_http *http, skald_error *error)
     }
     if (code == 0) code = uv_listen((uv_stream_t *)&http->local, backlog, ski_conn_accept);
     if (code == 0) return SKALD_OK;
+    // libuv says of a directory that is not there that one may not.
     return skald_fail_at(error, code == UV_EACCES ? SKALD_EDENIED : SKALD_EUNAVAILABLE, "socket",
-                         "cannot listen on the socket %s: %s", path, uv_strerror(code));
+                         "cannot listen on the socket %s: %s", path,
+                         code == UV_EACCES ? "its directory is not there, or you may not write it"
+                                           : uv_strerror(code));
 }
 
 skald_err ski_listen(ski_http *http, skald_error *reterr_error)

@@ -39,7 +39,8 @@ static skald_err make_one(const ski_kernel *kernel, skald_str path, skald_error 
     ski_free(name);
     if (err) {
         return skald_fail(reterr_error, err, "the directory %.*s cannot be made: %s",
-                          SKALD_FMT(path), skald_err_text(err));
+                          SKALD_FMT(path),
+                          err == SKALD_ENOTFOUND ? "it may not be here" : skald_err_text(err));
     }
     return SKALD_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "os/kernel.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 bool ski_door_loopback(const char *host)
@@ -39,9 +40,23 @@ static skald_err check_limits(const ski_config *config, skald_error *reterr_erro
     return SKALD_OK;
 }
 
+static skald_err check_listen(const char *host, skald_error *reterr_error)
+{
+    struct in6_addr address;
+
+    if (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &address) == 1 ||
+        inet_pton(AF_INET6, host, &address) == 1)
+        return SKALD_OK;
+    return skald_fail(reterr_error, SKALD_EINVALID,
+                      "listen is '%s' but must be an IP address of this machine, or localhost: "
+                      "127.0.0.1 is this machine alone, 0.0.0.0 all of its networks",
+                      host);
+}
+
 skald_err ski_door_check(const ski_config *config, skald_error *reterr_error)
 {
     SKALD_TRY(check_limits(config, reterr_error));
+    SKALD_TRY(check_listen(config->listen, reterr_error));
     if (!config->tls_certificate[0] != !config->tls_key[0]) {
         return skald_fail(reterr_error, SKALD_EINVALID,
                           "tls.certificate and tls.key are given together: %s is missing",

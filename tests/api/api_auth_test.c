@@ -103,7 +103,7 @@ static void brute_force_is_bounded(void **state)
 
     (void)state;
     door_open(&at, &(ski_api_options){0});
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 400 && refused < 10; i++) {
         const api_answer *answer = door_ask(&at, wrong, "GET", "/api/events", NULL);
 
         if (answer->status == 429) {
@@ -560,7 +560,7 @@ static void limits_are_told(void **state)
     }
     assert_non_null(strstr(answer->head, "RateLimit-Policy: \"key\";q=3;w=1, \"publish\";q=3;w=3"));
     assert_non_null(strstr(answer->head, "RateLimit: "));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 100; i++) {
         answer = door_ask(&at, at.shop, "POST", "/api/events", "{\"type\":\"a.b\"}");
         if (answer->status == 429) break;
     }
@@ -592,7 +592,10 @@ static void pages_of_the_list_may_ask(void **state)
     answer = door_ask(&at, preflight, "OPTIONS", "/api/events", NULL);
     answer_is(answer, 204);
     assert_non_null(strstr(answer->head, "Access-Control-Allow-Origin: https://app.example.com\r"));
-    assert_non_null(strstr(answer->head, "Authorization"));
+    static const char *const headers_taken[] = {"Authorization", "If-None-Match", "Tracestate",
+                                                "Content-Encoding", "Ce-Specversion"};
+    for (size_t i = 0; i < sizeof headers_taken / sizeof *headers_taken; i++)
+        assert_non_null(strstr(answer->head, headers_taken[i]));
     assert_null(strstr(answer->head, "Allow-Credentials"));
     answer = door_ask(&at,
                       "Origin: https://app.example.com.evil.net\r\n"

@@ -107,11 +107,34 @@ static void takes_binary_mode(void **state)
     assert_int_equal(post_binary(*state, NULL, "", "ce-id: 3\r\n")->status, 201);
 }
 
+// Data that is not JSON: a text by its characters, anything else in base64.
+static void takes_data_that_is_not_json(void **state)
+{
+    const char *accept = "Accept: application/cloudevents-batch+json\r\n";
+    const api_answer *answer;
+
+    answer = post_binary(*state, "text/plain", "12 \"kg\"", "ce-id: t\r\n");
+    assert_int_equal(answer->status, 201);
+    answer = post_binary(*state, "application/octet-stream", "\xff\xfe!", "ce-id: b\r\n");
+    assert_int_equal(answer->status, 201);
+    answer = post_binary(*state, "application/octet-stream", "ab", "ce-id: c\r\n");
+    assert_int_equal(answer->status, 201);
+    answer = post_binary(*state, "text/plain; charset=latin1", "\xe9", "ce-id: d\r\n");
+    assert_int_equal(answer->status, 201);
+    answer = api_get(*state, "/api/events?type=scale.weighed");
+    has(answer, "\"data\":\"12 \\\"kg\\\"\"");
+    has(answer, "\"data\":\"//4h\"");
+    has(answer, "\"data\":\"YWI=\"");
+    has(answer, "\"data\":\"6Q==\"");
+    answer = api_ask(*state, "GET", "/api/events?type=scale.weighed", NULL, (skald_str){0}, accept);
+    has(answer, "\"datacontenttype\":\"text/plain\",\"data\":\"12 \\\"kg\\\"\"}");
+    has(answer, "\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"//4h\"}");
+}
+
 static void refuses_what_is_wrong(void **state)
 {
     const api_answer *answer;
 
-    assert_int_equal(post_binary(*state, "text/plain", "12 kg", "ce-id: 1\r\n")->status, 415);
     assert_int_equal(post_binary(*state, "application/json", "{\"kg\":", "ce-id: 1\r\n")->status,
                      400);
     answer = post_binary(*state, "application/json", "{}", "ce-id: 100%\r\n");
@@ -168,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_decoded_once),
         cmocka_unit_test_setup_teardown(takes_binary_mode, setup, teardown),
+        cmocka_unit_test_setup_teardown(takes_data_that_is_not_json, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_what_accept_asks_for, setup, teardown),
     };

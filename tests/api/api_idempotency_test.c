@@ -144,6 +144,10 @@ static void refuses_what_is_no_key(void **state)
                                        skald_str_of(order), "Idempotency-Key: lines\r\n");
     assert_int_equal(answer->status, 400);
     assert_non_null(strstr(answer->body, "an id of its own"));
+    answer = api_ask(*state, "POST", "/api/events", "application/json", skald_str_of(order),
+                     "Idempotency-Key: one\r\nIdempotency-Key: two\r\n");
+    assert_int_equal(answer->status, 400);
+    assert_non_null(strstr(answer->body, "more than once"));
 }
 
 static void survives_a_restart(void **state)

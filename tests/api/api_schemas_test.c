@@ -13,6 +13,9 @@
 #define V1                                                                               \
     "{\"schema\":{\"type\":\"object\",\"properties\":{\"total\":{\"type\":\"number\"}}," \
     "\"required\":[\"total\"],\"additionalProperties\":false}}"
+#define FULL1 /* the same schema, with another promise */                                     \
+    "{\"compatibility\":\"full\",\"schema\":{\"type\":\"object\",\"properties\":{\"total\":{" \
+    "\"type\":\"number\"}},\"required\":[\"total\"],\"additionalProperties\":false}}"
 #define V2                                                                                        \
     "{\"schema\":{\"type\":\"object\",\"properties\":{\"total\":{\"type\":\"number\"},\"note\":{" \
     "\"type\":\"string\"}},\"required\":[\"total\"],\"additionalProperties\":false}}"
@@ -42,6 +45,7 @@ static void registering(void **state)
     answers(put("/api/schemas/order.paid/1", V1), 201,
             "\"compatibility\":\"backward\",\"schema\":{");
     answers(put("/api/schemas/order.paid/1", V1), 200, "\"version\":1");
+    answers(put("/api/schemas/order.paid/1", FULL1), 409, "registered as \\\"backward\\\"");
     answers(put("/api/schemas/order.paid/1", V2), 409, "DUPLICATE");
     answers(put("/api/schemas/order.paid/2", NARROW), 409, "not whole");
     answers(put("/api/schemas/order.paid/2", V2), 201, "\"version\":2");
@@ -114,6 +118,14 @@ static void publishing_is_checked(void **state)
             422, "SCHEMA_VIOLATION");
     answers(api_post(&world, "/api/events", "{\"type\":\"order.paid\",\"data\":{\"total\":\"1\"}}"),
             422, "is a string; must be number");
+    answers(api_post(&world, "/api/events", "{\"type\":\"order.paid\",\"data\":{\"total\":\"1\"}}"),
+            422,
+            "\"detail\":\"data/total is a string; must be number (schema 1 of 'order.paid')\"");
+    answers(api_post(&world, "/api/events",
+                     "[{\"type\":\"a\"},{\"type\":\"order.paid\",\"data\":{\"total\":\"1\"}}]"),
+            422, "\"errors\":[{\"field\":\"[1].data.total\",\"code\":\"SCHEMA_VIOLATION\"");
+    answers(api_post(&world, "/api/events", "{\"type\":\"order.paid\",\"data\":{}}"), 422,
+            "\"errors\":[{\"field\":\"data\",");
     answers(api_post(&world, "/api/events", "{\"type\":\"order.sent\",\"data\":{}}"), 201,
             "position");
     api_world_close(&world);

@@ -296,6 +296,53 @@ static void refuses_what_cannot_be_done(void **state)
     asks(world, "DELETE", "/api/subscriptions/own", 404);
 }
 
+// Each says which member, with what holds it, and what may be there; and nothing is made.
+static void refuses_a_definition_and_says_where(void **state)
+{
+#define FIELD(field) "\"errors\":[{\"field\":\"" field "\""
+    static const struct {
+        const char *members, *field, *said;
+    } bad[] = {
+        {"\"fliter\":{}", FIELD("fliter"), "is not known here; there may be name, filter, from, "},
+        {"\"filter\":[]", FIELD("filter"), "must be a JSON object"},
+        {"\"filter\":{\"type\":[]}", FIELD("filter.type"), "there may be types, streams, "},
+        {"\"filter\":{\"types\":\"a\"}", FIELD("filter.types"), "must be a list of at most 256"},
+        {"\"filter\":{\"types\":[\"\"]}", FIELD("filter.types"), "none empty"},
+        {"\"filter\":{\"types\":[\"a.b\",\"order*\"]}", FIELD("filter.types"),
+         "'order*' means no event: a filter is a name, a prefix as"},
+        {"\"filter\":{\"types\":[\"*.made\"]}", FIELD("filter.types"), "means no event"},
+        {"\"filter\":{\"types\":[\"order made\"]}", FIELD("filter.types"), "white space"},
+        {"\"filter\":{\"tenantId\":7}", FIELD("filter.tenantId"), "must be a text"},
+        {"\"retry\":{\"factor\":0.5}", FIELD("retry.factor"), "a number from 1 to 100"},
+        {"\"retry\":{\"attempts\":1}", FIELD("retry.attempts"), "there may be attemptsMax, first"},
+        {"\"retry\":{\"firstMs\":0}", FIELD("retry.firstMs"), "a whole number from 1 to 86400000"},
+        {"\"ackTimeoutMs\":86400001", FIELD("ackTimeoutMs"), "from 1 to 86400000"},
+        {"\"inFlightMax\":10001", FIELD("inFlightMax"), "from 1 to 10000"},
+        {"\"order\":\"key\"", FIELD("key"), "is missing"},
+        {"\"key\":\"/a\"", FIELD("key"), "goes with order"},
+        {"\"order\":\"key\",\"key\":\"a\"", FIELD("key"), "must be a JSON pointer"},
+        {"\"order\":\"sequence\"", FIELD("order"), "must be \\\"stream\\\""},
+        {"\"onExhausted\":\"park\"", FIELD("onExhausted"), "park_key"},
+        {"\"from\":\"middle\"", FIELD("from"), "or a position"},
+    };
+#undef FIELD
+    api_world *world = *state;
+    char body[256];
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const api_answer *answer;
+
+        (void)snprintf(body, sizeof body, "{\"name\":\"odd\",%s}", bad[i].members);
+        answer = api_post(world, "/api/subscriptions", body);
+        if (answer->status != 400) print_error("%s: %s\n", bad[i].members, answer->body);
+        assert_int_equal(answer->status, 400);
+        says(answer, bad[i].field);
+        says(answer, bad[i].said);
+    }
+    asks(world, "GET", "/api/subscriptions/odd", 404);
+    made(world, "{\"name\":\"all\",\"filter\":{\"types\":[\"*\",\"order.*\",\"ORDER_MADE\"]}}");
+}
+
 static void a_delivery_is_ended_by_its_own_group_once(void **state)
 {
     static const char *const garbage[] = {
@@ -513,6 +560,7 @@ int main(void)
         ROW(waiting_polls_end_with_their_group),
         ROW(is_set_back),
         ROW(refuses_what_cannot_be_done),
+        ROW(refuses_a_definition_and_says_where),
         ROW(a_delivery_is_ended_by_its_own_group_once),
         ROW(refuses_garbage_for_an_ending),
         ROW(an_unacknowledged_delivery_comes_again),
