@@ -6,7 +6,9 @@
 //   1. held is the sum of size over all chunks, held <= bytes_max.
 //   2. Chunks behind current are empty: kept from before a reset, and the first to go when the
 //      maximum is near.
-//   3. used is a multiple of the alignment or all of size, so every piece is aligned.
+//   3. at is aligned, or nothing is left, so every piece is aligned.
+//   4. What is asked for with every piece and every reset stands in the arena itself: a chunk that
+//      nobody has used for long is not in the cache, and its head need not be looked at.
 // Under AddressSanitizer, what is not handed out is poisoned: use after a reset is reported.
 #include <skald/base.h>
 
@@ -19,7 +21,9 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
+enum { poisons = 1 };
 #else
+enum { poisons = 0 };
 #define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
 #endif
@@ -36,14 +40,17 @@ static const size_t bytes_max_max = PTRDIFF_MAX / 2;
 
 typedef struct arena_chunk {
     struct arena_chunk *next;
-    size_t size, used; // of bytes
+    size_t size; // of bytes
     alignas(max_align_t) unsigned char bytes[];
 } arena_chunk;
 
 struct skald_arena {
+    unsigned char *at; // the next piece, in current
+    size_t left;       // of current, from at
     size_t bytes_max, held;
     size_t chunk_next; // size of the next new chunk
     arena_chunk *first, *current;
+    size_t first_size;
 };
 
 skald_err skald_arena_new(size_t bytes_max, skald_arena **ret_arena)
@@ -80,7 +87,8 @@ void skald_arena_free(skald_arena *arena)
     ski_free(arena);
 }
 
-void skald_arena_reset(skald_arena *arena)
+// chunks_trim keeps no more than kept_max.
+static void chunks_trim(skald_arena *arena)
 {
     arena_chunk **link = &arena->first;
     size_t kept = 0;
@@ -89,76 +97,82 @@ void skald_arena_reset(skald_arena *arena)
         arena_chunk *chunk = *link;
 
         kept += chunk->size;
-        chunk->used = 0;
         ASAN_POISON_MEMORY_REGION(chunk->bytes, chunk->size);
         link = &chunk->next;
     }
     chunks_free(arena, link);
-    arena->current = arena->first;
+}
+
+// chunk_begin hands out from a chunk that is empty; NULL: there is none.
+static void chunk_begin(skald_arena *arena, arena_chunk *chunk, size_t size)
+{
+    arena->current = chunk;
+    arena->at = chunk ? chunk->bytes : NULL;
+    arena->left = chunk ? size : 0;
+}
+
+void skald_arena_reset(skald_arena *arena)
+{
+    if (arena->held > kept_max || poisons) chunks_trim(arena);
+    chunk_begin(arena, arena->first, arena->first_size);
     arena->chunk_next = chunk_first;
 }
 
 // chunk_add puts a new chunk of at least size bytes in place of the empty ones behind current, and
-// makes it current. NULL: over the maximum, or out of memory.
-static arena_chunk *chunk_add(skald_arena *arena, size_t size)
+// makes it current. False: over the maximum, or out of memory.
+static bool chunk_add(skald_arena *arena, size_t size)
 {
-    arena_chunk **link = &arena->first;
+    bool begun = arena->current && arena->left < arena->current->size;
+    arena_chunk **link = begun ? &arena->current->next : &arena->first;
     size_t chunk_size = arena->chunk_next;
 
-    if (arena->current && arena->current->used) link = &arena->current->next;
     chunks_free(arena, link);
-    if (link == &arena->first) arena->current = NULL;
+    if (!begun) chunk_begin(arena, NULL, 0);
 
     size_t left = arena->bytes_max - arena->held;
 
-    if (size > left) return NULL;
+    if (size > left) return false;
     if (chunk_size > left) chunk_size = left;
     if (chunk_size < size) chunk_size = size;
 
     arena_chunk *chunk = ski_alloc(sizeof *chunk + chunk_size);
 
-    if (!chunk) return NULL;
+    if (!chunk) return false;
     *chunk = (arena_chunk){.size = chunk_size};
     ASAN_POISON_MEMORY_REGION(chunk->bytes, chunk_size);
     if (arena->chunk_next < chunk_largest) arena->chunk_next *= 2;
     arena->held += chunk_size;
-    arena->current = chunk;
     *link = chunk;
-    return chunk;
+    if (!begun) arena->first_size = chunk_size;
+    chunk_begin(arena, chunk, chunk_size);
+    return true;
 }
 
-static size_t chunk_left(const arena_chunk *chunk)
+// chunk_turn goes on to a chunk with room for size bytes: the kept one behind current, or a new
+// one.
+static bool chunk_turn(skald_arena *arena, size_t size)
 {
-    return chunk->size - chunk->used;
-}
+    arena_chunk *next = arena->current ? arena->current->next : NULL;
 
-// chunk_with finds the current chunk, or the kept one behind it, with room for size bytes.
-static arena_chunk *chunk_with(skald_arena *arena, size_t size)
-{
-    arena_chunk *chunk = arena->current;
-
-    if (chunk && size <= chunk_left(chunk)) return chunk;
-    if (chunk && chunk->next && size <= chunk_left(chunk->next)) {
-        arena->current = chunk->next;
-        return chunk->next;
-    }
-    return chunk_add(arena, size);
+    if (!next || size > next->size) return chunk_add(arena, size);
+    chunk_begin(arena, next, next->size);
+    return true;
 }
 
 void *skald_arena_get(skald_arena *arena, size_t size)
 {
     size_t taken = size ? size : 1; // a piece of nothing has its own address too
-    arena_chunk *chunk = chunk_with(arena, taken);
 
-    if (!chunk) return NULL;
+    if (taken > arena->left && !chunk_turn(arena, taken)) return NULL;
 
-    unsigned char *piece = chunk->bytes + chunk->used;
+    unsigned char *piece = arena->at;
 
-    if (chunk_left(chunk) - taken < alignment) {
-        chunk->used = chunk->size;
-    } else {
-        chunk->used += (taken + alignment - 1) & ~(size_t)(alignment - 1);
-    }
+    if (arena->left - taken < alignment)
+        taken = arena->left;
+    else
+        taken = (taken + alignment - 1) & ~(size_t)(alignment - 1);
+    arena->at += taken;
+    arena->left -= taken;
     ASAN_UNPOISON_MEMORY_REGION(piece, size);
     memset(piece, 0, size);
     return piece;

@@ -282,15 +282,15 @@ static void attempts_are_measured(void **state SKALD_UNUSED)
     to = (notes){.outcome = SKALD_ACK};
     skald_subscription_options options = rig_options("counts", &to);
     rig_subscribe(&on, &options);
-    for (int i = 0; i < 17; i++) rig_publish(&on, "a.b", NULL);
+    for (int i = 0; i < 65; i++) rig_publish(&on, "a.b", NULL);
     ski_bus_queues_get(on.bus, &queues);
     assert_int_equal(queues.subscriptions, 1);
     assert_int_equal(queues.deliveries_max, SKI_DELIVERIES_MAX);
     assert_false(queues.stopping);
     rig_run(&on);
     ski_histogram_see(ski_bus_attempts(on.bus), &seen);
-    assert_int_equal(to.count, 17);
-    assert_int_equal(seen.all, 3); // the first, the ninth, the seventeenth
+    assert_int_equal(to.count, 65);
+    assert_int_equal(seen.all, 3); // the first, the 33rd, the 65th
     rig_close(&on);
 }
 

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    measured_each = 8,
+    measured_each = 32,
     spans_max = 16, // of one publish: one for each parent in a row; what is beyond has none
     name_bytes = 16 + SKALD_TYPE_BYTES_MAX,
 };
@@ -172,6 +172,11 @@ void ski_attempt_passed(ski_delivery *stand)
 
     if (stand->began_ns) ski_histogram_add(&bus->attempts, ski_bus_now_ns(bus) - stand->began_ns);
     stand->began_ns = 0;
+}
+
+void ski_measured(skald_bus *bus, uint64_t began_ns)
+{
+    ski_histogram_add(&bus->attempts, ski_bus_now_ns(bus) - began_ns);
 }
 
 void ski_attempt_ends(ski_delivery *delivery, const char *failed)

@@ -205,7 +205,9 @@ skald_err ski_event_check_names(const skald_event *event, size_t data_bytes_max,
         const char *at = (const char *)event + text_rules[i].offset;
         const skald_str *text = (const skald_str *)(const void *)at;
 
-        if (text->ptr) SKALD_TRY(text_check(&text_rules[i], *text, reterr_error));
+        if (!text->ptr) continue;
+        if (text->len - 1 < text_rules[i].bytes_max && text_is_plain(*text)) continue; // most are
+        SKALD_TRY(text_check(&text_rules[i], *text, reterr_error));
     }
     SKALD_TRY(type_check(event->type, reterr_error));
     SKALD_TRY(time_check("occurredAt", event->occurred_at, reterr_error));
