@@ -25,7 +25,7 @@ function(skald_test file)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE SKALD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARGN} PkgConfig::CMOCKA)
-  skald_ctest(${name} 300 ${name})
+  skald_ctest(${name} 900 ${name}) # it takes seconds: the limit is for one that hangs
 endfunction()
 
 # skald_test_folders(FOLDER...) makes the tests of tests/FOLDER, which see every floor. The other .c
@@ -67,7 +67,7 @@ function(skald_fuzz file)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()
     add_executable(${name} ${file} ${PROJECT_SOURCE_DIR}/fuzz/replay.c)
-    skald_ctest(${name} 300 ${name} ${corpus})
+    skald_ctest(${name} 900 ${name} ${corpus})
   endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PRIVATE ski_system)

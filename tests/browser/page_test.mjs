@@ -333,7 +333,7 @@ async function by_tab(page) {
     if (at.plain) unseen.push(at.what);
   }
   const missed = await page.evaluate(() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
-    .filter((one) => !one.seen_by_tab && !one.disabled && one.checkVisibility({visibilityProperty: true}) && one.type !== 'radio').map((one) => one.outerHTML.slice(0, 120)));
+    .filter((one) => !one.seen_by_tab && !one.disabled && one.checkVisibility({visibilityProperty: true}) && one.type !== 'radio').map((one) => `${one.outerHTML.slice(0, 120)}: ${one.innerText.slice(0, 120)}`));
   return {reached, unseen, missed};
 }
 
@@ -516,6 +516,10 @@ async function looks_in(browser, url, places, mode, viewport, options) {
     await settled(page, asking.get(page));
     await shot(page, name, mode);
     await check(page, name, mode);
+    if (name === 'live') { // what comes meanwhile would be above where Tab is
+      await page.getByRole('button', {name: /^Pause/}).click();
+      await page.getByText('paused', {exact: true}).waitFor();
+    }
     if (mode === 'light') reached += await reach_all(page, name);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${name} on ${mode} is ${wide} px too wide`);

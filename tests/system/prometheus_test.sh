@@ -56,6 +56,18 @@ tests:
           - {labels: '{alertname="SkaldDeadLetters"}', value: 1}
           - {labels: '{alertname="SkaldRestarts"}', value: 1}
       - {expr: 'ALERTS{alertname="SkaldSubscriptionLags",name="fast"}', eval_time: 30m, exp_samples: []}
+  - interval: 1h
+    input_series:
+      - {series: 'skald_backup_timestamp_seconds{instance="a"}', values: '3600x48'}
+      - {series: 'skald_backup_timestamp_seconds{instance="makes none"}', values: '0x48'}
+      - {series: 'skald_backups_failed_total{instance="a"}', values: '0x30 1x18'}
+    promql_expr_test:
+      - {expr: 'ALERTS{alertname=~"SkaldBackup.*",alertstate="firing"}', eval_time: 30h, exp_samples: []}
+      - expr: 'count by (alertname, instance) (ALERTS{alertname=~"SkaldBackup.*",alertstate="firing"})'
+        eval_time: 40h
+        exp_samples:
+          - {labels: '{alertname="SkaldBackupFails",instance="a"}', value: 1}
+          - {labels: '{alertname="SkaldBackupLate",instance="a"}', value: 1}
 RULES
     (cd "$WORK" && ended 0 promtool test rules rules_test.yml)
 }
@@ -105,18 +117,19 @@ load() {
     status GET /api/nothing > /dev/null
 }
 
+# answers QUERY: with anything at all. A scrape that a busy machine was too slow for leaves a gap.
+answers() { [ "$(ask "$1")" != 0 ]; }
+
 # A panel has something to show; what a rule compares is there, whether or not it fires.
 test_queries() {
     local kind where query got name count=0
     queries > "$WORK/queries"
     while IFS=$'\t' read -r kind where query; do
+        [ "$kind" != panel ] || wait_until 20 "something that panel '$where' shows: $query" answers "$query"
         got=$(ask "$query")
-        case $kind:$got in
-        *:*[!0-9]*) fail "$kind '$where': $got: $query" ;;
-        panel:0) fail "panel '$where' has nothing to show: $query" ;;
-        esac
+        [[ $got != *[!0-9]* ]] || fail "$kind '$where': $got: $query"
         for name in $(grep -oE 'skald_[a-z_]+' <<< "$query" | sort -u); do
-            [ "$(ask "$name")" != 0 ] || fail "$kind '$where' asks for $name, which there is not"
+            wait_until 20 "$name, which $kind '$where' asks for" answers "$name"
         done
         count=$((count + 1))
     done < "$WORK/queries"

@@ -24,6 +24,7 @@ before=$(resident)
 node "$SKALD_SOURCE_DIR/tests/system/load.mjs" "${URL##*:}" "$connections" "$WORK/acked" "$WORK/unheard" > "$WORK/load" &
 load=$!
 OTHER_PIDS="$OTHER_PIDS $load"
+wait_until 60 "the load" shows '/api/events?type=load.made&limit=1' load.made
 sleep "$seconds"
 during=$(resident)
 shows /metrics 'status="5xx"' && fail "answers of 5xx under load"

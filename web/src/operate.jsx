@@ -76,16 +76,16 @@ export function Keys() {
       <Problem error={error} what="keys" />
       {list.length > 0
         ? <div class="scroll" tabIndex={0} role="region" aria-label="Keys, a table">
-            <table>
+            <table class="carded">
               <thead><tr><th scope="col">For</th><th scope="col">May</th><th scope="col">Confined to</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="faint">Revoke</span></th></tr></thead>
               <tbody>
                 {list.map((one) => (
                   <tr key={one.id}>
                     <td>{one.name || <code>{one.id}</code>}</td>
-                    <td>{one.scopes.map((scope) => <span key={scope} class="chip">{scope}</span>)}</td>
-                    <td class="faint">{[one.tenantId && `tenant ${one.tenantId}`, ...(one.types ?? []), ...(one.streams ?? [])].filter(Boolean).join(', ') || 'nothing'}</td>
-                    <td>{one.usedAt ? Date.now() - new Date(one.usedAt) < hour_ms ? 'within the hour' : <Time at={one.usedAt} ago /> : <span class="faint">never</span>}</td>
-                    <td>{one.expiresAt ? <Time at={one.expiresAt} /> : <span class="faint">—</span>}</td>
+                    <td data-label="May">{one.scopes.map((scope) => <span key={scope} class="chip">{scope}</span>)}</td>
+                    <td class="faint" data-label="Confined to">{[one.tenantId && `tenant ${one.tenantId}`, ...(one.types ?? []), ...(one.streams ?? [])].filter(Boolean).join(', ') || 'nothing'}</td>
+                    <td data-label="Last used">{one.usedAt ? Date.now() - new Date(one.usedAt) < hour_ms ? 'within the hour' : <Time at={one.usedAt} ago /> : <span class="faint">never</span>}</td>
+                    <td data-label="Expires">{one.expiresAt ? <Time at={one.expiresAt} /> : <span class="faint">—</span>}</td>
                     <td>{one.revokedAt ? <span class="faint">revoked</span> : <button class="danger" onClick={() => revoke(one)}>Revoke</button>}</td>
                   </tr>
                 ))}
@@ -197,16 +197,16 @@ export function Usage() {
       <Problem error={error} what="a count of its callers" />
       {data?.data.length > 0 &&
         <div class="scroll" tabIndex={0} role="region" aria-label="Callers, a table">
-          <table>
+          <table class="carded">
             <thead><tr><th scope="col">Caller</th><th scope="col">Version</th><th scope="col" class="right">Requests</th><th scope="col">First</th><th scope="col">Last</th></tr></thead>
             <tbody>
               {data.data.map((one) => (
                 <tr key={`${one.consumer} ${one.version}`}>
                   <td>{one.consumer}</td>
-                  <td>{one.version}{one.deprecated && <span class="chip">deprecated</span>}</td>
-                  <td class="right numeric">{count_text(one.requests)}</td>
-                  <td><Time at={one.firstAt} /></td>
-                  <td><Time at={one.lastAt} ago /></td>
+                  <td data-label="Version">{one.version}{one.deprecated && <span class="chip">deprecated</span>}</td>
+                  <td class="right numeric" data-label="Requests">{count_text(one.requests)}</td>
+                  <td data-label="First"><Time at={one.firstAt} /></td>
+                  <td data-label="Last"><Time at={one.lastAt} ago /></td>
                 </tr>
               ))}
             </tbody>

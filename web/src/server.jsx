@@ -57,12 +57,12 @@ function Routes({metrics}) {
   const busiest = [...rows].sort((a, b) => b[1].all - a[1].all).slice(0, 12);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Requests, a table">
-      <table>
+      <table class="carded">
         <thead><tr><th scope="col">Route</th><th scope="col" class="right">Requests</th><th scope="col" class="right">Refused or failed</th><th scope="col" class="right">Mean time</th></tr></thead>
         <tbody>
           {busiest.map(([name, row]) => (
-            <tr key={name}><td><code>{name}</code></td><td class="right numeric">{count_text(row.all)}</td><td class="right numeric">{count_text(row.bad)}</td>
-              <td class="right numeric">{took.has(name) && row.all ? span_text((took.get(name) / row.all) * 1000) : '—'}</td></tr>
+            <tr key={name}><td><code>{name}</code></td><td class="right numeric" data-label="Requests">{count_text(row.all)}</td><td class="right numeric" data-label="Refused or failed">{count_text(row.bad)}</td>
+              <td class="right numeric" data-label="Mean time">{took.has(name) && row.all ? span_text((took.get(name) / row.all) * 1000) : '—'}</td></tr>
           ))}
         </tbody>
       </table>
@@ -82,11 +82,11 @@ function queues_of(metrics) {
 function Queues({list}) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Queues, a table">
-      <table>
+      <table class="carded">
         <thead><tr><th scope="col">Queue</th><th scope="col" class="right">Holds</th><th scope="col" class="right">At most</th><th scope="col">Full</th></tr></thead>
         <tbody>
           {list.map((one) => (
-            <tr key={one.name}><td>{one.name.replaceAll('_', ' ')}</td><td class="right numeric">{one.format(one.now)}</td><td class="right numeric">{one.format(one.most)}</td>
+            <tr key={one.name}><td>{one.name.replaceAll('_', ' ')}</td><td class="right numeric" data-label="Holds">{one.format(one.now)}</td><td class="right numeric" data-label="At most">{one.format(one.most)}</td>
               <td><meter min="0" max="1" low="0.7" high="0.9" optimum="0" value={one.most ? one.now / one.most : 0} aria-label={`${one.name.replaceAll('_', ' ')}: how full`} /></td></tr>
           ))}
         </tbody>

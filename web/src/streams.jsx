@@ -51,7 +51,7 @@ export function StreamsView() {
         <Problem error={error} what="a list of streams" />
         {streams.length > 0 &&
           <div class="scroll" tabIndex={0} role="region" aria-label="Streams, a table">
-            <table>
+            <table class="fits">
               <thead><tr><th scope="col">Stream</th><th scope="col" class="seldom">Category</th>{several && <th scope="col">Tenant</th>}<th scope="col" class="right">Version</th><th scope="col" class="right seldom">Last position</th></tr></thead>
               <tbody>
                 {streams.map((stream) => (

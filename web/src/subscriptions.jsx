@@ -41,19 +41,19 @@ export function SubscriptionsView() {
           </div>
           {shown.length > 0
             ? <div class="scroll" tabIndex={0} role="region" aria-label="Subscriptions, a table">
-                <table>
+                <table class="carded">
                   <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="right">Lag</th><th scope="col" class="right">In flight</th><th scope="col" class="right">Set aside</th><th scope="col">Takes</th><th scope="col">Last error</th></tr></thead>
                   <tbody>
                     {shown.map((one, at) => (
                       <tr key={one.name ?? at}>
                         <td><span class="named">{one.name ? <a href={to('subscriptions', one.name)}>{one.name}</a> : name_of(one)} <span class="chip">{one.kind}</span></span></td>
                         <td><State of={one.state} /></td>
-                        <td class="right numeric"><span class="lag"><i style={{inlineSize: `${(number(one.lag) / most) * 100}%`}} />{count_text(one.lag)}</span></td>
-                        <td class="right numeric">{count_text(one.inFlight)}</td>
-                        <td class="right numeric">{number(one.parked) + number(one.dead) > 0
+                        <td class="right numeric" data-label="Lag"><span class="lag"><i style={{inlineSize: `${(number(one.lag) / most) * 100}%`}} />{count_text(one.lag)}</span></td>
+                        <td class="right numeric" data-label="In flight">{count_text(one.inFlight)}</td>
+                        <td class="right numeric" data-label="Set aside">{number(one.parked) + number(one.dead) > 0
                           ? <a href={to('dead-letters', {subscription: one.name})}>{count_text(number(one.parked) + number(one.dead))}</a> : <span class="faint">0</span>}</td>
-                        <td class="clip" title={filter_text(one.filter)}>{filter_text(one.filter)}</td>
-                        <td class="clip">{one.lastError ? <span title={one.lastError.message}>{one.lastError.message} <span class="faint"><Time at={one.lastError.at} ago /></span></span> : <span class="faint">none</span>}</td>
+                        <td class="clip" data-label="Takes" title={filter_text(one.filter)}>{filter_text(one.filter)}</td>
+                        <td class="clip" data-label="Last error">{one.lastError ? <span title={one.lastError.message}>{one.lastError.message} <span class="faint"><Time at={one.lastError.at} ago /></span></span> : <span class="faint">none</span>}</td>
                       </tr>
                     ))}
                   </tbody>

@@ -54,15 +54,15 @@ export function TypesView() {
         <Problem error={error} what="a list of types" />
         {shown.length > 0
           ? <div class="scroll" tabIndex={0} role="region" aria-label="Types, a table">
-              <table>
-                <thead><tr><th scope="col">Type</th><th scope="col" class="right">Events</th><th scope="col">Schemas</th><th scope="col">Also called</th></tr></thead>
+              <table class="fits">
+                <thead><tr><th scope="col">Type</th><th scope="col" class="right">Events</th><th scope="col">Schemas</th><th scope="col" class="seldom">Also called</th></tr></thead>
                 <tbody>
                   {shown.slice(0, 500).map((one) => (
                     <tr key={one.type}>
                       <td><a href={to('types', one.type)}><Type name={one.type} /></a>{one.persistent === false && <span class="chip">not kept</span>}</td>
                       <td class="right numeric">{one.count > 0 ? <a href={to('events', {type: one.type})}>{count_text(one.count)}</a> : <span class="faint">0</span>}</td>
                       <td>{one.versions?.map((version) => <span key={version} class="chip">v{version}</span>)}</td>
-                      <td class="clip faint" title={one.aliases?.join(', ')}>{one.aliases?.join(', ')}</td>
+                      <td class="clip faint seldom" title={one.aliases?.join(', ')}>{one.aliases?.join(', ')}</td>
                     </tr>
                   ))}
                 </tbody>
