@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,9 +74,29 @@ static skald_err reply_backup(ski_http_request *request, const char *path,
     return err;
 }
 
+// back_up makes it, and counts and logs what became of it: one that fails every night must be seen.
+static skald_err back_up(ski_api *api, const char *path, skald_backed_up *ret_done,
+                         skald_error *reterr_error)
+{
+    skald_error error = {0};
+    skald_err err = skald_store_backup(api->store, path, NULL, ret_done, &error);
+
+    if (err) {
+        atomic_fetch_add_explicit(&api->metrics.backups_failed, 1, memory_order_relaxed);
+        ski_log_line(api->options.log, SKALD_WARN, "not backed up", "directory", path, "why",
+                     error.text, (char *)NULL);
+        if (reterr_error) *reterr_error = error;
+        return err;
+    }
+    atomic_fetch_add_explicit(&api->metrics.backups, 1, memory_order_relaxed);
+    atomic_store_explicit(&api->metrics.backup_at, ski_store_now(api->store), memory_order_relaxed);
+    ski_log_line(api->options.log, SKALD_INFO, "backed up", "directory", path, (char *)NULL);
+    return SKALD_OK;
+}
+
 skald_err ski_post_backup(ski_http_request *request, skald_error *reterr_error)
 {
-    const ski_api *api = ski_api_of(request);
+    ski_api *api = ski_api_of(request);
     skald_backed_up done = {0};
     char path[path_bytes_max];
     skald_str name = {0};
@@ -90,7 +111,6 @@ skald_err ski_post_backup(ski_http_request *request, skald_error *reterr_error)
     len = snprintf(path, sizeof path, "%s/%.*s", api->options.backups, SKALD_FMT(name));
     if (len < 0 || (size_t)len >= sizeof path)
         return skald_fail(reterr_error, SKALD_ETOOBIG, "the directory's name is too long");
-    SKALD_TRY(skald_store_backup(api->store, path, NULL, &done, reterr_error));
-    ski_log_line(api->options.log, SKALD_INFO, "backed up", "directory", path, (char *)NULL);
+    SKALD_TRY(back_up(api, path, &done, reterr_error));
     return reply_backup(request, path, &done);
 }

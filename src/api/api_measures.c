@@ -48,6 +48,8 @@ static skald_err put_store_files(const skald_store_state *state, skald_buf *buf)
          (double)state->cache_misses},
         {"skald_store_damages", "Ranges of stored data that cannot be read.", "gauge",
          (double)state->damages},
+        {"skald_store_scrubbed_bytes_total", "Bytes read and verified in the background.",
+         "counter", (double)state->scrub_bytes},
         {"skald_store_compactions_total", "Segments rewritten without what is dead.", "counter",
          (double)state->compactions},
         {"skald_store_segments_dropped_total", "Of them, those of which nothing was left.",

@@ -97,9 +97,15 @@ static skald_err put_refused(const ski_metrics *metrics, skald_buf *buf)
 skald_err ski_metrics_put(const ski_metrics *metrics, ski_metrics_route_of *route_of,
                           skald_buf *buf)
 {
-    const ski_metric live[] = {
+    const ski_metric others[] = {
         {"skald_live_events_total", "Events written to live streams (SSE).", "counter",
          (double)got(&metrics->live_events)},
+        {"skald_backups_total", "Backups made.", "counter", (double)got(&metrics->backups)},
+        {"skald_backups_failed_total", "Backups that could not be made.", "counter",
+         (double)got(&metrics->backups_failed)},
+        {"skald_backup_timestamp_seconds",
+         "When the last backup was done, since 1970; 0: none since it began.", "gauge",
+         (double)atomic_load_explicit(&metrics->backup_at, memory_order_relaxed) / 1e6},
     };
 
     SKALD_TRY(ski_metric_head("skald_http_requests_total", "Requests answered.", "counter", buf));
@@ -108,5 +114,5 @@ skald_err ski_metrics_put(const ski_metrics *metrics, ski_metrics_route_of *rout
                               "From the head of a request to its reply.", "histogram", buf));
     SKALD_TRY(put_routes(metrics, route_of, put_times, buf));
     SKALD_TRY(put_refused(metrics, buf));
-    return ski_metrics_write(live, sizeof live / sizeof *live, buf);
+    return ski_metrics_write(others, sizeof others / sizeof *others, buf);
 }

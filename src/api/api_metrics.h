@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // api/api_metrics.h - counts of HTTP requests by route, status class and time, and what /metrics
-// says of everything else. Written on the loop, read from any thread.
+// says of everything else. Written on the loop and by workers, read from
+// any thread.
 #ifndef SKI_API_API_METRICS_H
 #define SKI_API_API_METRICS_H
 
@@ -28,6 +29,8 @@ typedef struct ski_metrics {
     ski_metrics_route routes[SKI_METRICS_ROUTES_MAX + 1]; // the last: requests of no route
     _Atomic uint64_t refused[SKI_REFUSALS];
     _Atomic uint64_t live_events; // written to live streams
+    _Atomic uint64_t backups, backups_failed;
+    _Atomic int64_t backup_at; // when the last one was done, microseconds since 1970; 0: none was
 } ski_metrics;
 
 // ski_metrics_count is one request that was answered; route_index beyond the table counts as of no

@@ -46,6 +46,12 @@ said '*not empty*'
 for name in ../monday /tmp .hidden ''; do
     expect "a backup to '$name'" "$(status POST /api/admin/backup -H 'Content-Type: application/json' -d "{\"directory\":\"$name\"}")" 400
 done
+# What became of each can be watched.
+metric() { get /metrics | awk -v name="$1" '$1 == name {print $2}'; }
+expect "backups made" "$(metric skald_backups_total)" 2
+expect "backups that failed" "$(metric skald_backups_failed_total)" 1
+[ "$(metric skald_backup_timestamp_seconds | cut -d. -f1)" -ge $(($(date +%s) - 120)) ] || fail "the last backup was at $(metric skald_backup_timestamp_seconds)"
+grep -q 'not backed up.*not empty' "$WORK/serve.err" || fail "the log does not say why a backup failed"
 touch "$WORK/enough"
 wait "$publisher_pid" || true
 OTHER_PIDS=
@@ -65,6 +71,7 @@ start_server
 taken=$(curl -s "$URL/api/subscriptions/books/deliveries?max=1&waitMs=5000")
 expect_like "the subscription goes on" "$taken" '*"n":3,*'
 post /api/events '{"type":"b.after"}' > /dev/null
+expect "backups of this run" "$(metric skald_backup_timestamp_seconds)" 0
 expect "without backup.directory" "$(status POST /api/admin/backup -H 'Content-Type: application/json' -d '{"directory":"x"}')" 403
 stop_server
 
