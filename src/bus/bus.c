@@ -183,6 +183,7 @@ static void bus_memory_free(skald_bus *bus)
     ski_match_fini(&bus->match);
     skald_schemas_free(bus->schemas);
     skald_types_free(bus->types);
+    ski_trays_fini(bus);
     for (uint32_t i = 0; i < bus->chunk_count; i++) ski_free(bus->chunks[i]);
     ski_free(bus->chunks);
     ski_timers_fini(&bus->timers);

@@ -21,7 +21,7 @@
 #include <assert.h>
 #include <string.h>
 
-static ski_delivery *delivery_at(const skald_bus *bus, uint32_t slot)
+ski_delivery *ski_delivery_at(const skald_bus *bus, uint32_t slot)
 {
     return &bus->chunks[slot / SKI_CHUNK_DELIVERIES][slot % SKI_CHUNK_DELIVERIES];
 }
@@ -50,11 +50,37 @@ static skald_err pool_grow(skald_bus *bus)
         chunk[i].next = bus->free_deliveries;
         bus->free_deliveries = &chunk[i];
     }
+    bus->free_count += SKI_CHUNK_DELIVERIES;
     return SKALD_OK;
+}
+
+// pool_has: one that is not kept for what is in trays?
+static bool pool_has(skald_bus *bus)
+{
+    return bus->free_count > bus->reserved || !pool_grow(bus);
+}
+
+static ski_delivery *pool_take(skald_bus *bus)
+{
+    ski_delivery *delivery = bus->free_deliveries;
+
+    bus->free_deliveries = delivery->next;
+    bus->free_count--;
+    delivery->next = NULL;
+    return delivery;
+}
+
+bool ski_deliveries_reserve(skald_bus *bus, uint32_t count)
+{
+    while (bus->free_count < bus->reserved + count)
+        if (pool_grow(bus)) return false;
+    bus->reserved += count;
+    return true;
 }
 
 static void pool_give(skald_bus *bus, ski_delivery *delivery)
 {
+    ski_tray_forget(delivery);
     ski_free(delivery->early_reason);
     ski_free(delivery->key_made);
     *delivery = (ski_delivery){
@@ -63,6 +89,7 @@ static void pool_give(skald_bus *bus, ski_delivery *delivery)
         .next = bus->free_deliveries,
     };
     bus->free_deliveries = delivery;
+    bus->free_count++;
 }
 
 skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation)
@@ -75,13 +102,25 @@ skald_delivery_id ski_delivery_id(const ski_delivery *delivery)
     return ski_stand_id(delivery, delivery->generation);
 }
 
+ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id)
+{
+    uint64_t slot = id.id & (SKI_DELIVERIES_MAX - 1);
+
+    if (slot >= (uint64_t)bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
+    ski_delivery *stand = ski_delivery_at(bus, (uint32_t)slot);
+
+    return stand->state == SKI_STANDS ? stand : NULL;
+}
+
 ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id)
 {
     uint64_t slot = id.id & (SKI_DELIVERIES_MAX - 1);
 
     if (slot >= (uint64_t)bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
-    ski_delivery *delivery = delivery_at(bus, (uint32_t)slot);
+    ski_delivery *delivery = ski_delivery_at(bus, (uint32_t)slot);
 
+    if (delivery->state == SKI_STANDS && delivery->tray)
+        return ski_tray_find(delivery, id.id >> SKI_DELIVERY_BITS);
     if (delivery->state == SKI_STANDS)
         return ski_page_run_find(delivery, id.id >> SKI_DELIVERY_BITS);
     if (delivery->generation != id.id >> SKI_DELIVERY_BITS) return NULL;
@@ -242,19 +281,23 @@ static bool key_keep(ski_delivery *delivery, const ski_key *key)
     return delivery->key_made != NULL;
 }
 
+// list_enter: nearly always behind all others.
 static void list_enter(ski_delivery *delivery)
 {
     ski_subscription *sub = delivery->subscription;
     bool stray = !delivery->event->position;
     ski_delivery **oldest = stray ? &sub->strays_first : &sub->oldest;
     ski_delivery **newest = stray ? &sub->strays_last : &sub->newest;
+    ski_delivery *older = *newest, *newer = NULL;
 
-    delivery->older = *newest;
-    if (*newest)
-        (*newest)->newer = delivery;
-    else
-        *oldest = delivery;
-    *newest = delivery;
+    while (older && older->event->position > delivery->event->position) {
+        newer = older;
+        older = older->older;
+    }
+    delivery->older = older;
+    delivery->newer = newer;
+    *(older ? &older->newer : oldest) = delivery;
+    *(newer ? &newer->older : newest) = delivery;
 }
 
 static void list_leave(ski_delivery *delivery)
@@ -277,20 +320,19 @@ bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *
 {
     skald_bus *bus = sub->bus;
 
+    if (sub->run && sub->run->tray) (void)ski_page_run_break(sub->run);
+    ski_trays_empty(sub);
     assert(sub->in_flight < sub->in_flight_max);
     assert(aside || !sub->newest || !event->position ||
            sub->newest->event->position < event->position);
-    if (!bus->free_deliveries && pool_grow(bus)) return false;
-    ski_delivery *delivery = bus->free_deliveries;
+    if (!pool_has(bus) || !key_keep(bus->free_deliveries, key)) return false;
+    ski_delivery *delivery = pool_take(bus);
 
-    if (!key_keep(delivery, key)) return false;
-    bus->free_deliveries = delivery->next;
     delivery->subscription = sub;
     delivery->hold = hold;
     delivery->event = event;
     delivery->aside = aside;
     delivery->state = SKI_WAITING;
-    delivery->next = NULL;
     delivery->expires_at = event->metadata.len ? ski_expiry(event) : 0;
     if (aside)
         aside->delivery = delivery;
@@ -307,15 +349,11 @@ bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *
 
 ski_delivery *ski_stand_take(ski_subscription *sub)
 {
-    skald_bus *bus = sub->bus;
+    if (!pool_has(sub->bus)) return NULL;
+    ski_delivery *stand = pool_take(sub->bus);
 
-    if (!bus->free_deliveries && pool_grow(bus)) return NULL;
-    ski_delivery *stand = bus->free_deliveries;
-
-    bus->free_deliveries = stand->next;
     stand->subscription = sub;
     stand->state = SKI_STANDS;
-    stand->next = NULL;
     return stand;
 }
 
@@ -385,6 +423,27 @@ void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *eve
     if (stand->keyed) key_precede(stand, &key);
 }
 
+ski_delivery *ski_delivery_out(ski_tray *tray, const skald_event *event)
+{
+    ski_subscription *sub = tray->subscription;
+    ski_key key = ski_key_of(sub, event);
+    ski_delivery *delivery = pool_take(sub->bus);
+
+    assert(!key.scratch);
+    delivery->subscription = sub;
+    delivery->hold = tray->hold;
+    delivery->event = event;
+    delivery->key = key.key;
+    delivery->attempt = 1;
+    list_enter(delivery);
+    delivery->keyed = key.shared && sub->buckets;
+    bool first = !delivery->keyed || key_enter(delivery, &key);
+
+    assert(first);
+    ski_pending_enter(delivery, tray->due_ns);
+    return delivery;
+}
+
 // window_leave forgets a delivery that is in no key any more.
 static void window_leave(ski_delivery *delivery)
 {
@@ -433,6 +492,7 @@ static void lose_one(ski_delivery *delivery)
     if (delivery->state == SKI_RUNNING) {
         delivery->lost = true;
         delivery->generation++;
+        ski_tray_forget(delivery);
         return;
     }
     if (delivery->state == SKI_PENDING) bus->active--;
@@ -455,6 +515,7 @@ void ski_delivery_each(ski_subscription *sub, void (*visit)(ski_delivery *delive
 
 void ski_delivery_lose(ski_subscription *sub)
 {
+    ski_trays_empty(sub);
     if (sub->buckets) memset(sub->buckets, 0, (sub->bucket_mask + 1) * sizeof(*sub->buckets));
     ski_delivery_each(sub, lose_one);
     sub->pending = sub->retrying = sub->ready_count = 0;
@@ -478,6 +539,7 @@ void ski_delivery_resume(ski_subscription *sub)
 
 void ski_delivery_drop_all(ski_subscription *sub)
 {
+    ski_trays_empty(sub);
     ski_delivery_each(sub, window_leave);
     assert(!sub->in_flight);
     sub->ready_count = sub->retrying = 0;

@@ -30,6 +30,7 @@
 typedef struct ski_subscription ski_subscription;
 typedef struct ski_delivery ski_delivery;
 typedef struct ski_page_run ski_page_run;
+typedef struct ski_tray ski_tray;
 
 enum {
     SKI_SUBSCRIPTION_BITS = 20, // low bits of an id: the slot; the rest is never reused
@@ -50,7 +51,13 @@ enum {
     SKI_THREADS_SPARE = 3,            // times threads_max: what may stand in for stuck ones
     SKI_CLAIMS_MAX = 128,             // deliveries a worker takes at once
     SKI_CLAIMS_QUICK = 32,            // so many tell a quick handler
-    SKI_RUNS_AFTER = 64,              // calls answered ACK at once, in a row: then runs
+    SKI_RUNS_AFTER = 64,              // calls in a row, none of which failed: then runs
+    SKI_TRAY_EVENTS = 256,            // of a page, for which one tray does
+    SKI_TRAY_WORDS = SKI_TRAY_EVENTS / 64,
+    SKI_TRAYS_MAX = 16,      // of one subscription, then the oldest is emptied
+    SKI_TRAYS_KEPT = 64,     // for reuse
+    SKI_KEYS_OUT_MAX = 1024, // in flight, of keys; beyond them no run has a tray
+    SKI_KEY_PLACES = 4096,   // of them and those of a run
 };
 
 // What is scheduled: hidden from all that do not name it.
@@ -125,9 +132,11 @@ struct ski_delivery {
     bool exhausted; // it halted its subscription
     bool lost;      // set back while it ran: what it answers is not heard
     uint8_t state;
-    char *early_reason;          // may be NULL
-    ski_aside *aside;            // is released; NULL: from the log
-    char *key_made;              // may be NULL
+    char *early_reason; // may be NULL
+    ski_aside *aside;   // is released; NULL: from the log
+    char *key_made;     // may be NULL
+    ski_tray *tray;     // whose id its attempt has; of a stand: for whose ids it stands
+    uint32_t tray_index;
     skald_time failed_at;        // first; 0: not yet
     ski_delivery *pended_before; // among the pending
     ski_timer timer;             // pending: only its time
@@ -173,8 +182,9 @@ struct ski_subscription {
     skald_str value_name; // of its checkpoint
     skald_str kind;
     skald_filter filter;
-    skald_filter rest; // without types, for those found by type
-    bool by_type;      // it is found by type
+    skald_filter rest;   // without types, for those found by type
+    bool by_type;        // it is found by type
+    bool names_reserved; // what is the store's own is for it too
     skald_handler handler;
     skald_order order;
     skald_retry_policy retry;
@@ -210,7 +220,11 @@ struct ski_subscription {
     uint32_t slow;     // of them, those whose call was seen to take long
     uint32_t burst;    // how many a worker takes at once: grows while its handler is quick
     ski_page_run *run; // under way, or NULL
-    uint32_t smooth;   // calls answered ACK at once, in a row
+    uint32_t smooth;   // calls in a row, none of which failed
+    bool pends;        // its handler answers PENDING: its runs have trays
+    bool blocked;      // the next event is none for a run: its key is out, or there is no memory
+    ski_tray *trays_first, *trays_last; // what is out: tray.c
+    uint32_t tray_count, outs;
     uint32_t dense;    // events in a row, of those it was offered, that lay close
     uint64_t dense_at; // the last of them
     bool slow_run;     // its last run was slow
@@ -302,6 +316,32 @@ struct ski_page_run {
     size_t until;          // where it ends. Its worker's
     _Atomic uint64_t turn; // where it is
     bool calls_on;         // broken at a call, which is stand now
+    // What is answered later. ids are of the tray then; index counts from the first event.
+    ski_tray *tray;                         // NULL: nothing is
+    uint32_t room;                          // how many may be
+    uint32_t given_count;                   // its worker's
+    _Atomic uint64_t given[SKI_TRAY_WORDS]; // its worker's: PENDING was answered
+    uint64_t back[SKI_TRAY_WORDS];          // and then ACK. Under the lock
+    _Atomic uint32_t measured;              // of those given
+    _Atomic uint64_t measured_ns;           // when the call of that one began; 0: none is
+    uint32_t *keys, key_mask;               // of what is out; NULL: there is no order. Its worker's
+    bool blocked;                           // it ends before one of them. Its worker's
+};
+
+// What was handed out by runs and is to be answered: tray.c.
+struct ski_tray {
+    ski_subscription *subscription;
+    ski_hold *hold;          // of its page; NULL: not listed
+    ski_delivery *stand;     // its slot, and a generation for each event, are the ids
+    ski_tray *older, *newer; // of its subscription; newer: also of those to be reused
+    uint64_t due_ns;         // when all of it times out
+    uint64_t began_ns;       // of the one that is measured; 0: none is
+    uint32_t measured;
+    uint32_t open_count, moved_count;
+    size_t from;                    // the first event, in its page
+    uint64_t open[SKI_TRAY_WORDS];  // out
+    uint64_t moved[SKI_TRAY_WORDS]; // a delivery now, at
+    uint32_t slots[SKI_TRAY_EVENTS];
 };
 
 typedef struct ski_worker {
@@ -311,7 +351,8 @@ typedef struct ski_worker {
     ski_call *claims; // SKI_CLAIMS_MAX of them; a run uses the first
     uint32_t claim_count;
     ski_page_run run;
-    ski_subscription *busy_with; // its handler runs
+    uint32_t keys[SKI_KEY_PLACES]; // of the run
+    ski_subscription *busy_with;   // its handler runs
     uint64_t busy_since_ns;
     bool slow;     // is counted in slow of its subscription
     bool quick;    // is counted in quick of the bus
@@ -364,16 +405,20 @@ struct skald_bus {
     ski_delivery **chunks;
     uint32_t chunk_count, chunk_size;
     ski_delivery *free_deliveries;
+    uint32_t free_count, reserved; // of them, for what is in trays
+    ski_tray *free_trays;
+    uint32_t free_tray_count;
     uint64_t generation_base; // random: ids of an earlier run are stale
     uint64_t random;          // state of the jitter's generator
 
-    uint64_t offers;       // events offered
-    uint64_t tail;         // the position up to which live subscriptions were offered everything
-    uint64_t tail_epoch;   // changes when tail was set anew
-    uint64_t tail_checked; // the head at which nothing more was found
-    uint64_t tail_swept;   // when checkpoints were last looked through
-    ski_kept tail_pages;   // that the tail read: those who lag do not take their place
-    ski_kept read_pages;   // that were read for one that lags and wants all
+    uint64_t offers;         // events offered
+    uint64_t tail;           // the position up to which live subscriptions were offered everything
+    uint64_t tail_epoch;     // changes when tail was set anew
+    uint64_t tail_checked;   // the head at which nothing more was found
+    uint64_t tail_swept;     // when checkpoints were last looked through
+    uint32_t reserved_names; // subscriptions that name what is the store's own: then pages have it
+    ski_kept tail_pages;     // that the tail read: those who lag do not take their place
+    ski_kept read_pages;     // that were read for one that lags and wants all
     _Atomic uint32_t live_count; // changed under the lock; watch_head reads it without
 
     size_t page_bytes;
@@ -458,7 +503,13 @@ ski_delivery *ski_stand_take(ski_subscription *sub); // NULL: no memory
 void ski_stand_give(ski_delivery *stand, uint64_t generations);
 void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *event,
                      uint64_t generations);
+ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id); // or NULL
 skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation);
+// ski_deliveries_reserve keeps so many free deliveries for trays. False: no memory.
+bool ski_deliveries_reserve(skald_bus *bus, uint32_t count);
+// ski_delivery_out makes the delivery, pending, of what was in a tray: one that was reserved.
+ski_delivery *ski_delivery_out(ski_tray *tray, const skald_event *event);
+ski_delivery *ski_delivery_at(const skald_bus *bus, uint32_t slot);
 ski_delivery *ski_delivery_next(ski_subscription *sub); // out of the ready queues, best first
 void ski_delivery_done(ski_delivery *delivery); // out of the window; the next of its key is ready
 // ski_delivery_take_key is that for the head of a key and all behind it; each of those is told.
@@ -485,6 +536,8 @@ void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
 void ski_call_passed(const ski_subscription *sub, const skald_event *event); // acked in a run
 void ski_active_less(skald_bus *bus);
+void ski_out_acked(ski_subscription *sub, const skald_event *event); // later, in a tray
+void ski_pending_enter(ski_delivery *delivery, uint64_t due_ns);
 void ski_delivery_due(ski_delivery *delivery); // its timer
 void ski_pending_due(ski_subscription *sub);   // its timer of those
 // ski_delivery_later is returned by a handler of the bus's own: the delivery is set aside until
@@ -508,7 +561,8 @@ bool ski_event_sampled(const skald_event *event);
 void ski_attempt_begins(ski_delivery *delivery, const skald_event *event,
                         uint64_t number);                          // the how manieth of all
 void ski_attempt_ends(ski_delivery *delivery, const char *failed); // NULL: acked
-void ski_attempt_passed(ski_delivery *stand); // acked in a run, where nothing is sampled
+void ski_attempt_passed(ski_delivery *stand);         // acked in a run, where nothing is sampled
+void ski_measured(skald_bus *bus, uint64_t began_ns); // an attempt that was acked in a tray
 // ski_delivery_trace makes cause, a copy of the delivery's event, be of the delivery's span.
 void ski_delivery_trace(const skald_delivery *delivery, skald_event *cause,
                         char text[SKI_TRACE_TEXT + 1]);
@@ -648,6 +702,28 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
 bool ski_page_run_break(ski_page_run *run); // true: a call goes on, as the delivery that was its
                                             // stand
 ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation); // NULL: stale
+
+// ski_page_run_acks: an ACK for what its run has given, or is about to. False: it has not. gave:
+// has it, and is no answer there yet?
+bool ski_page_run_acks(ski_page_run *run, uint32_t index);
+bool ski_page_run_gave(const ski_page_run *run, uint32_t index);
+
+// tray.c: what is out
+ski_tray *ski_tray_new(ski_subscription *sub, uint32_t room); // for one run. NULL: no memory
+// ski_tray_list takes over what is open of a run that is over, and is gone if that is nothing.
+void ski_tray_list(ski_tray *tray, const uint64_t *open, uint32_t room);
+void ski_tray_moves(ski_tray *tray, uint32_t index, ski_delivery *delivery); // has its id now
+void ski_tray_forget(ski_delivery *delivery); // the attempt that has the id of a tray is over
+bool ski_tray_acks(ski_delivery *stand, uint64_t generation); // false: it is not out
+// ski_tray_find gives the delivery that it is from now on, NULL: stale.
+ski_delivery *ski_tray_find(ski_delivery *stand, uint64_t generation);
+void ski_trays_empty(ski_subscription *sub);                // into deliveries
+void ski_trays_due(ski_subscription *sub, uint64_t now_ns); // the same, of those whose time is over
+void ski_trays_few(ski_subscription *sub);                  // until there may be one more
+void ski_trays_each(const ski_subscription *sub,
+                    void (*told)(void *context, const skald_event *event), void *context);
+uint64_t ski_trays_oldest(const ski_subscription *sub); // position; UINT64_MAX: none
+void ski_trays_fini(skald_bus *bus);
 
 // dispatch.c
 void ski_runnable_look(ski_subscription *sub); // has something changed that lets it run?

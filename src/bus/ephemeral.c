@@ -67,6 +67,8 @@ static void offer_one(ski_subscription *sub, ski_page *page, size_t index)
     if (sub->durable || sub->halted || sub->ended || sub->starting || sub->paused || sub->draining)
         return;
     if ((event->test && !sub->takes_tests) || !skald_filter_matches(&sub->filter, event)) return;
+    if (sub->run && sub->run->tray)
+        (void)ski_page_run_break(sub->run); // whose room is all there is
     ski_key key = ski_key_of(sub, event);
     ski_hold *hold = ski_window_open(sub) ? ski_hold_get(sub, page) : NULL;
 

@@ -23,7 +23,9 @@ enum { memory_again_ms = 100 };
 // that a limit shared with others cannot stop it for ever.
 bool ski_window_open(const ski_subscription *sub)
 {
-    if (sub->in_flight + (sub->run != NULL) >= sub->in_flight_max) return false;
+    uint32_t run = !sub->run ? 0 : sub->run->tray ? sub->run->room : 1;
+
+    if (sub->in_flight + run >= sub->in_flight_max) return false;
     return !sub->in_flight || (sub->held_bytes < SKI_HELD_BYTES_MAX &&
                                sub->bus->page_bytes < sub->bus->pages_bytes_max);
 }
@@ -35,7 +37,10 @@ uint64_t ski_subscription_cursor(const ski_subscription *sub)
 
 uint64_t ski_subscription_floor(const ski_subscription *sub)
 {
-    if (sub->oldest) return sub->oldest->event->position - 1;
+    uint64_t out = ski_trays_oldest(sub);
+
+    if (sub->oldest && sub->oldest->event->position < out) return sub->oldest->event->position - 1;
+    if (sub->trays_first) return out - 1;
     if (sub->resume_index < sub->resume_count) return sub->resume[sub->resume_index] - 1;
     return ski_subscription_cursor(sub);
 }
@@ -61,6 +66,7 @@ void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool en
     sub->source = ski_hold_get(sub, page);
     sub->source_index = index;
     sub->source_resumes = false;
+    sub->blocked = false;
     sub->at_end = end;
 }
 
@@ -192,6 +198,7 @@ static bool source_feed(ski_subscription *sub)
             sub->resume_index += resumes(sub) && sub->resume[sub->resume_index] <= event->position;
         else if (event->position > sub->cursor)
             sub->cursor = event->position;
+        sub->blocked = false;
     }
     return true;
 }

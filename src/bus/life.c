@@ -58,7 +58,7 @@ void ski_life_look(ski_subscription *sub)
     if (sub->ended) return;
     if (sub->resetting && !sub->running) reset_apply(sub);
     if (!sub->draining || sub->reading) return;
-    bool idle = !sub->running && !sub->pending;
+    bool idle = !sub->running && !sub->pending && !sub->outs;
 
     if (!sub->in_flight || ((sub->paused || sub->halted) && idle)) ski_subscription_end(sub, false);
 }

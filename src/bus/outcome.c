@@ -183,6 +183,36 @@ void ski_ack_note(ski_subscription *sub, uint64_t first, uint64_t last, bool exp
     sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){first, last, ski_bus_now(sub->bus), expired};
 }
 
+// log_outcome tells how an attempt ended, at level debug; of the log's own subscription nothing is
+// told.
+static void log_outcome(const ski_subscription *sub, const skald_event *event, uint32_t attempts,
+                        skald_outcome outcome, const char *reason)
+{
+    const char *status = outcome == SKALD_REJECT ? "rejected" : "failed";
+    char position[24], attempt[12], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
+    char id[SKALD_UUID_TEXT + 1];
+
+    if (!ski_log_takes(sub->bus->log, SKALD_DEBUG)) return;
+    if (skald_str_equal(sub->kind, SKALD_STR("log"))) return;
+    skald_uuid_print(event->id, id);
+    snprintf(position, sizeof(position), "%" PRIu64, event->position);
+    snprintf(attempt, sizeof(attempt), "%" PRIu32, attempts);
+    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(event->type));
+    snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
+    ski_log_line(sub->bus->log, SKALD_DEBUG, "delivery", "subscription",
+                 sub->durable ? name : "(transient)", "type", type, "id", id, "position", position,
+                 "attempt", attempt, "status", outcome == SKALD_ACK ? "acked" : status, "reason",
+                 outcome == SKALD_ACK || !reason ? "" : reason, NULL);
+}
+
+void ski_out_acked(ski_subscription *sub, const skald_event *event)
+{
+    log_outcome(sub, event, 1, SKALD_ACK, NULL);
+    count(&sub->bus->acked, &sub->acked);
+    ski_ack_note(sub, event->position, event->position, false);
+    ski_save_mark(sub);
+}
+
 static void delivery_acked(ski_delivery *delivery)
 {
     ski_subscription *sub = delivery->subscription;
@@ -206,6 +236,8 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
     count(rejected ? &sub->bus->rejected : &sub->bus->retried,
           rejected ? &sub->rejected : &sub->retried);
     delivery->generation++;
+    ski_tray_forget(delivery);
+    sub->smooth = 0;
     if (!delivery->failed_at) delivery->failed_at = ski_bus_now(sub->bus);
     ski_subscription_error(sub, reason);
     log_failure(delivery, reason);
@@ -214,28 +246,6 @@ static void delivery_failed(ski_delivery *delivery, skald_outcome outcome, uint3
         delivery_exhausted(delivery, reason);
     else
         delivery_retry(delivery, delay_ms, reason);
-}
-
-// log_outcome tells how an attempt ended, at level debug; of the log's own subscription nothing is
-// told.
-static void log_outcome(const ski_subscription *sub, const skald_event *event, uint32_t attempts,
-                        skald_outcome outcome, const char *reason)
-{
-    const char *status = outcome == SKALD_REJECT ? "rejected" : "failed";
-    char position[24], attempt[12], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
-    char id[SKALD_UUID_TEXT + 1];
-
-    if (!ski_log_takes(sub->bus->log, SKALD_DEBUG)) return;
-    if (skald_str_equal(sub->kind, SKALD_STR("log"))) return;
-    skald_uuid_print(event->id, id);
-    snprintf(position, sizeof(position), "%" PRIu64, event->position);
-    snprintf(attempt, sizeof(attempt), "%" PRIu32, attempts);
-    snprintf(type, sizeof(type), "%.*s", SKALD_FMT(event->type));
-    snprintf(name, sizeof(name), "%.*s", SKALD_FMT(sub->name));
-    ski_log_line(sub->bus->log, SKALD_DEBUG, "delivery", "subscription",
-                 sub->durable ? name : "(transient)", "type", type, "id", id, "position", position,
-                 "attempt", attempt, "status", outcome == SKALD_ACK ? "acked" : status, "reason",
-                 outcome == SKALD_ACK || !reason ? "" : reason, NULL);
 }
 
 void ski_call_passed(const ski_subscription *sub, const skald_event *event)
@@ -272,21 +282,26 @@ void ski_active_less(skald_bus *bus)
     if (--bus->active == 0 && bus->closing) ski_cond_broadcast(&bus->idle);
 }
 
-// pending_enter has it wait for its end. As all of a subscription wait as long, a list in the order
-// they came is one by time, and one timer does for it.
-static void pending_enter(ski_delivery *delivery, uint64_t now_ns)
+// ski_pending_enter has it wait for its end. As all of a subscription wait as long, a list in the
+// order they came is one by time, and one timer does for it; only what was in a tray comes late.
+void ski_pending_enter(ski_delivery *delivery, uint64_t due_ns)
 {
     ski_subscription *sub = delivery->subscription;
-    ski_delivery *last = sub->pending_last;
+    ski_delivery *before = sub->pending_last, *behind = NULL;
 
+    while (before && before->timer.due_ns > due_ns) {
+        behind = before;
+        before = before->pended_before;
+    }
     delivery->state = SKI_PENDING;
-    delivery->timer.due_ns = now_ns + sub->retry.timeout_ms * SKI_NS_PER_MS;
-    delivery->next = NULL;
-    delivery->pended_before = last;
-    *(last ? &last->next : &sub->pending_first) = delivery;
-    sub->pending_last = delivery;
+    delivery->timer.due_ns = due_ns;
+    delivery->next = behind;
+    delivery->pended_before = before;
+    *(before ? &before->next : &sub->pending_first) = delivery;
+    *(behind ? &behind->pended_before : &sub->pending_last) = delivery;
     sub->pending++;
-    if (!last) ski_bus_timer_at(sub->bus, &sub->pending_timer, delivery->timer.due_ns);
+    if (!sub->pending_timer.place || sub->pending_timer.due_ns > due_ns)
+        ski_bus_timer_at(sub->bus, &sub->pending_timer, due_ns);
 }
 
 static void pending_leave(ski_delivery *delivery)
@@ -297,7 +312,8 @@ static void pending_leave(ski_delivery *delivery)
     *(before ? &before->next : &sub->pending_first) = behind;
     *(behind ? &behind->pended_before : &sub->pending_last) = before;
     sub->pending--;
-    if (!sub->pending_first) ski_timers_clear(&sub->bus->timers, &sub->pending_timer);
+    if (!sub->pending_first && !sub->trays_first)
+        ski_timers_clear(&sub->bus->timers, &sub->pending_timer);
 }
 
 static void attempt_pending(ski_delivery *delivery, uint64_t now_ns)
@@ -309,7 +325,7 @@ static void attempt_pending(ski_delivery *delivery, uint64_t now_ns)
         ski_active_less(sub->bus);
         return;
     }
-    pending_enter(delivery, now_ns);
+    ski_pending_enter(delivery, now_ns + sub->retry.timeout_ms * SKI_NS_PER_MS);
 }
 
 // attempt_lost ends a call of before a reset.
@@ -335,6 +351,20 @@ static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
         delivery_wait(delivery, again_ms);
 }
 
+// smooth_count: what is answered later is smooth until it fails, where a tray may hold it.
+static void smooth_count(ski_subscription *sub, const ski_call *noted, const ski_delivery *delivery)
+{
+    bool acked = noted->outcome == SKALD_ACK && !delivery->early;
+    bool pends =
+        delivery->early ? delivery->early_outcome == SKALD_ACK : noted->outcome == SKALD_PENDING;
+
+    if (pends) sub->pends = sub->order == SKALD_UNORDERED || sub->order == SKALD_BY_STREAM;
+    if (acked || (pends && sub->pends))
+        sub->smooth++;
+    else
+        sub->smooth = 0;
+}
+
 void ski_call_end(ski_call *noted, uint64_t now_ns)
 {
     ski_delivery *delivery = noted->delivery;
@@ -342,10 +372,7 @@ void ski_call_end(ski_call *noted, uint64_t now_ns)
     char *early_reason = delivery->early_reason;
 
     sub->running--;
-    if (noted->outcome == SKALD_ACK && !delivery->early)
-        sub->smooth++;
-    else
-        sub->smooth = 0;
+    smooth_count(sub, noted, delivery);
     if (delivery->lost) {
         attempt_lost(delivery);
     } else if (noted->later) {
@@ -472,10 +499,14 @@ void ski_pending_due(ski_subscription *sub)
 {
     uint64_t now_ns = ski_bus_now_ns(sub->bus);
 
+    ski_trays_due(sub, now_ns);
     if (sub->pending_first && sub->pending_first->timer.due_ns <= now_ns)
         ski_delivery_due(sub->pending_first);
-    if (sub->pending_first)
-        ski_bus_timer_at(sub->bus, &sub->pending_timer, sub->pending_first->timer.due_ns);
+    uint64_t due_ns = sub->trays_first ? sub->trays_first->due_ns : UINT64_MAX;
+
+    if (sub->pending_first && sub->pending_first->timer.due_ns < due_ns)
+        due_ns = sub->pending_first->timer.due_ns;
+    if (due_ns != UINT64_MAX) ski_bus_timer_at(sub->bus, &sub->pending_timer, due_ns);
 }
 
 // early_end keeps an answer that came before the handler returned. Fails: STALE (answered already).
@@ -508,6 +539,16 @@ static void answer_pending(ski_delivery *delivery, const answer *with)
     attempt_settle(delivery, with->outcome, with->delay_ms, with->reason);
 }
 
+// out_acked ends what is in a tray, by far the most that is answered later.
+static bool out_acked(skald_bus *bus, skald_delivery_id id, ski_subscription **ret_of)
+{
+    ski_delivery *stand = ski_stand_find(bus, id);
+
+    if (!stand || !stand->tray || !ski_tray_acks(stand, id.id >> SKI_DELIVERY_BITS)) return false;
+    *ret_of = stand->subscription;
+    return true;
+}
+
 // answer_some is under one hold of the lock. It gives how many were ended.
 static size_t answer_some(skald_bus *bus, const skald_delivery_id *ids, size_t count,
                           const answer *with, bool *ret_each)
@@ -516,10 +557,14 @@ static size_t answer_some(skald_bus *bus, const skald_delivery_id *ids, size_t c
     size_t ended = 0;
 
     for (size_t i = 0; i < count; i++) {
-        ski_delivery *delivery = ski_delivery_find(bus, ids[i]);
-        bool ends = false;
+        ski_subscription *of = NULL;
+        bool ends = with->outcome == SKALD_ACK && out_acked(bus, ids[i], &of);
+        ski_delivery *delivery = ends ? NULL : ski_delivery_find(bus, ids[i]);
 
-        if (delivery && delivery->state == SKI_RUNNING) {
+        if (ends) {
+            if (last && last != of) ski_calls_after(last);
+            last = of;
+        } else if (delivery && delivery->state == SKI_RUNNING) {
             ends = !early_end(delivery, with->outcome, with->delay_ms, with->reason);
         } else if (delivery && delivery->state == SKI_PENDING) {
             // One that has ended is not freed before the lock is left.

@@ -27,12 +27,14 @@
 //      mixed: those are not handled in runs.
 #include "bus/engine.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
     CALLING = 1,
     BROKEN = 2,
-    index_shift = 2,
+    EARLY = 4, // the call that goes on was acked already
+    index_shift = 3,
     calls_shift = 32,
     calls_most = 512,   // of a run: then others have their turn
     events_most = 4096, // looked at, of those that are not wanted too
@@ -72,8 +74,10 @@ static bool smooth(const ski_subscription *sub)
 {
     if (sub->smooth < sub->bus->runs_after || sub->pull || sub->once || sub->internal) return false;
     if (!sub->bus->stepped && sub->burst < SKI_CLAIMS_QUICK) return false;
-    return !sub->retrying && !sub->pending && !sub->slow && !sub->parked_count &&
-           !sub->source_resumes && !ski_held(sub);
+    if (sub->pending && !sub->pends) return false;
+    if (sub->pends && sub->buckets && sub->in_flight > SKI_KEYS_OUT_MAX) return false;
+    return !sub->retrying && !sub->slow && !sub->parked_count && !sub->source_resumes &&
+           !ski_held(sub);
 }
 
 // source_runs: what is next in its page may be handled in a run.
@@ -85,16 +89,23 @@ static bool source_runs(const ski_subscription *sub)
            plain(sub, &page->store_page.events[sub->source_index]);
 }
 
+// idle: nothing is to be called, and what waits for its end does not matter.
+static bool idle(const ski_subscription *sub)
+{
+    return !sub->in_flight || (sub->pends && !sub->ready_count && !sub->running);
+}
+
 bool ski_page_run_may(const ski_subscription *sub)
 {
-    return !sub->run && !sub->in_flight && smooth(sub) && source_runs(sub);
+    return !sub->run && idle(sub) && !sub->blocked && sub->in_flight < sub->in_flight_max &&
+           smooth(sub) && source_runs(sub);
 }
 
 bool ski_page_run_waits(const ski_subscription *sub)
 {
     if (sub->run) return true;
     if (!smooth(sub) || !sub->source || sub->source->page->mixed) return false;
-    if (!sub->in_flight) return source_runs(sub);
+    if (idle(sub)) return !sub->blocked && source_runs(sub);
     // Of what comes from elsewhere, events that are never stored, there may be no end.
     return sub->oldest && !sub->strays_first;
 }
@@ -111,7 +122,32 @@ bool ski_page_run_takes(ski_subscription *sub, const ski_page *page, size_t inde
 
 // Breaking it: with the lock.
 
-static void run_account(ski_page_run *run, size_t index, uint32_t calls)
+// run_open gives what was given and is not back, before index.
+static uint32_t run_open(const ski_page_run *run, size_t index, uint64_t ret_open[SKI_TRAY_WORDS])
+{
+    size_t end = index - run->from;
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < SKI_TRAY_WORDS; i++) {
+        uint64_t given = atomic_load_explicit(&run->given[i], memory_order_relaxed);
+
+        if (end < i * 64 + 64) given &= end > i * 64 ? (UINT64_C(1) << end % 64) - 1 : 0;
+        ret_open[i] = given & ~run->back[i];
+        count += (uint32_t)__builtin_popcountll(ret_open[i]);
+    }
+    return count;
+}
+
+static bool gave_any(const ski_page_run *run)
+{
+    uint64_t given = 0;
+
+    for (size_t i = 0; i < SKI_TRAY_WORDS; i++)
+        given |= atomic_load_explicit(&run->given[i], memory_order_relaxed);
+    return given != 0;
+}
+
+static void run_account(ski_page_run *run, size_t index, uint32_t calls, uint32_t open)
 {
     ski_subscription *sub = run->subscription;
     const skald_event *events = run->page->store_page.events;
@@ -122,11 +158,25 @@ static void run_account(ski_page_run *run, size_t index, uint32_t calls)
     if (sub->cursor > sub->dense_at) sub->dense_at = sub->cursor;
     if (calls * apart_most < index - run->from) sub->dense = 0;
     if (!calls) return;
-    ski_count(&sub->bus->acked, calls);
-    sub->acked += calls;
+    ski_count(&sub->bus->acked, calls - open);
+    sub->acked += calls - open;
     sub->taken += calls;
-    ski_ack_note(sub, run->after + 1, events[index - 1].position, false);
+    if (calls > open) ski_ack_note(sub, run->after + 1, events[index - 1].position, false);
     ski_save_mark(sub);
+}
+
+// call_enter makes the call under way a delivery, by the id that it has.
+static void call_enter(ski_page_run *run, size_t index, bool early)
+{
+    ski_subscription *sub = run->subscription;
+    const skald_event *event = &run->page->store_page.events[index];
+
+    sub->source_index++;
+    sub->cursor = event->position;
+    ski_stand_enter(run->stand, sub->source, event, run->tray ? 0 : index - run->from);
+    if (run->tray) ski_tray_moves(run->tray, (uint32_t)(index - run->from), run->stand);
+    run->stand->early = early;
+    run->stand->early_outcome = SKALD_ACK;
 }
 
 bool ski_page_run_break(ski_page_run *run)
@@ -135,23 +185,27 @@ bool ski_page_run_break(ski_page_run *run)
     size_t index = turn_index(turn);
     uint32_t calls = turn_calls(turn);
     ski_subscription *sub = run->subscription;
-    const skald_event *event = &run->page->store_page.events[index];
+    uint64_t open[SKI_TRAY_WORDS];
+    uint32_t out = run_open(run, index, open);
 
     sub->run = NULL;
-    run_account(run, index, calls);
+    run_account(run, index, calls, out);
     ski_count(&sub->bus->delivered, calls + (turn & CALLING));
     sub->bus->runs++;
-    if (!(turn & CALLING)) {
-        sub->running--;
-        ski_active_less(sub->bus);
-        ski_stand_give(run->stand, index - run->from);
-        return false;
+    run->calls_on = turn & CALLING;
+    if (run->calls_on) call_enter(run, index, turn & EARLY);
+    if (run->tray) {
+        run->tray->from = run->from;
+        run->tray->measured = atomic_load_explicit(&run->measured, memory_order_relaxed);
+        run->tray->began_ns = atomic_load_explicit(&run->measured_ns, memory_order_relaxed);
+        if (!out && calls && !sub->in_flight && !gave_any(run)) sub->pends = false;
+        ski_tray_list(run->tray, open, run->room);
     }
-    sub->source_index++;
-    sub->cursor = event->position;
-    ski_stand_enter(run->stand, sub->source, event, index - run->from);
-    run->calls_on = true;
-    return true;
+    if (run->calls_on) return true;
+    sub->running--;
+    ski_active_less(sub->bus);
+    ski_stand_give(run->stand, run->tray ? 0 : index - run->from);
+    return false;
 }
 
 ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation)
@@ -160,6 +214,7 @@ ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation)
     uint64_t turn = atomic_load_explicit(&run->turn, memory_order_relaxed);
 
     // An answer to a call that is over or has not begun, of which nobody was told, is refused.
+    if (run->tray) return NULL;
     if (!(turn & CALLING) || generation != stand->generation + turn_index(turn) - run->from)
         return NULL;
     bool calls_on = ski_page_run_break(run);
@@ -167,14 +222,121 @@ ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation)
     return calls_on && stand->generation == generation ? stand : NULL;
 }
 
+static bool run_open_at(const ski_page_run *run, uint32_t index)
+{
+    uint64_t given = atomic_load_explicit(&run->given[index / 64], memory_order_relaxed);
+
+    return (given & ~run->back[index / 64]) >> index % 64 & 1;
+}
+
+bool ski_page_run_acks(ski_page_run *run, uint32_t index)
+{
+    uint64_t turn = atomic_load_explicit(&run->turn, memory_order_acquire);
+    size_t at = run->from + index;
+
+    while (at >= turn_index(turn)) {
+        if (at > turn_index(turn) || !(turn & CALLING) || turn & EARLY) return false;
+        if (atomic_compare_exchange_weak_explicit(&run->turn, &turn, turn | EARLY,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return true;
+    }
+    if (!run_open_at(run, index)) return false;
+    run->back[index / 64] |= UINT64_C(1) << index % 64;
+    uint64_t began_ns = atomic_load_explicit(&run->measured_ns, memory_order_relaxed);
+
+    if (began_ns && atomic_load_explicit(&run->measured, memory_order_relaxed) == index)
+        ski_measured(run->subscription->bus, began_ns);
+    ski_call_passed(run->subscription, &run->page->store_page.events[at]);
+    return true;
+}
+
+bool ski_page_run_gave(const ski_page_run *run, uint32_t index)
+{
+    uint64_t turn = atomic_load_explicit(&run->turn, memory_order_acquire);
+    size_t at = run->from + index;
+
+    if (at == turn_index(turn)) return turn & CALLING && !(turn & EARLY);
+    return at < turn_index(turn) && run_open_at(run, index);
+}
+
+// Keys that are out: each by a number that is hardly that of another too.
+
+static uint64_t key_number(const ski_page_run *run, size_t index)
+{
+    if (!run->keys) return 0;
+    ski_key key = ski_key_of(run->subscription, &run->page->store_page.events[index]);
+
+    return key.shared ? key.hash | UINT64_C(1) << 63 : 0;
+}
+
+// key_place gives where key is among them, or would be.
+static uint32_t *key_place(const ski_page_run *run, uint64_t key)
+{
+    uint32_t place = (uint32_t)key & run->key_mask;
+
+    while (run->keys[place] && run->keys[place] != (uint32_t)(key >> 32))
+        place = (place + 1) & run->key_mask;
+    return &run->keys[place];
+}
+
+static void key_goes_out(const ski_page_run *run, uint64_t key)
+{
+    if (key) *key_place(run, key) = (uint32_t)(key >> 32);
+}
+
+static bool key_is_out(const ski_page_run *run, uint64_t key)
+{
+    return key && *key_place(run, key);
+}
+
+static void event_goes_out(void *context, const skald_event *event)
+{
+    const ski_page_run *run = context;
+    ski_key key = ski_key_of(run->subscription, event);
+
+    if (key.shared) key_goes_out(run, key.hash | UINT64_C(1) << 63);
+}
+
+static void keys_find(ski_page_run *run, uint32_t *keys)
+{
+    ski_subscription *sub = run->subscription;
+    uint32_t size = 64;
+
+    if (!sub->buckets) return;
+    while (size < 2 * (sub->in_flight + run->room)) size *= 2;
+    assert(size <= SKI_KEY_PLACES);
+    run->keys = memset(keys, 0, size * sizeof(*keys));
+    run->key_mask = size - 1;
+    ski_trays_each(sub, event_goes_out, run);
+    for (const ski_delivery *open = sub->oldest; open; open = open->newer)
+        event_goes_out(run, open->event);
+    for (const ski_delivery *open = sub->strays_first; open; open = open->newer)
+        event_goes_out(run, open->event);
+    for (uint32_t i = 0; i < sub->aside_count; i++)
+        if (sub->asides[i]->delivery) event_goes_out(run, sub->asides[i]->delivery->event);
+}
+
 // Making it.
 
-static bool run_begin(ski_page_run *run, ski_subscription *sub)
+static bool run_begin(ski_worker *worker, ski_subscription *sub)
 {
+    ski_page_run *run = &worker->run;
+    uint32_t room = sub->in_flight_max - sub->in_flight;
     ski_delivery *stand = ski_stand_take(sub);
+    ski_tray *tray = NULL;
 
     if (!stand) return false;
+    if (room > SKI_TRAY_EVENTS) room = SKI_TRAY_EVENTS;
+    if (sub->pends) {
+        ski_trays_few(sub);
+        tray = ski_tray_new(sub, room);
+    }
+    if (sub->pends && !tray) {
+        ski_stand_give(stand, 0);
+        return false;
+    }
     size_t left = sub->source->page->store_page.count - sub->source_index;
+    size_t most = tray ? SKI_TRAY_EVENTS : events_most;
 
     *run = (ski_page_run){
         .subscription = sub,
@@ -183,11 +345,14 @@ static bool run_begin(ski_page_run *run, ski_subscription *sub)
         .filter = sub->filter,
         .after = sub->cursor,
         .from = sub->source_index,
-        .until = sub->source_index + (left < events_most ? left : events_most),
-        .generation = stand->generation,
+        .until = sub->source_index + (left < most ? left : most),
+        .generation = (tray ? tray->stand : stand)->generation,
+        .tray = tray,
+        .room = room,
         .number = atomic_load_explicit(&sub->bus->delivered, memory_order_relaxed),
     };
     atomic_init(&run->turn, turn_of(run->from, 0, 0));
+    if (tray) keys_find(run, worker->keys);
     run->page->refs++;
     sub->run = run;
     sub->running++;
@@ -218,12 +383,68 @@ static void run_call(ski_page_run *run, ski_call *call, size_t index, uint32_t c
     const skald_event *event = &run->page->store_page.events[index];
 
     call->seen.event = event;
-    call->seen.id = ski_stand_id(run->stand, run->generation + index - run->from);
+    call->seen.id = ski_stand_id(run->tray ? run->tray->stand : run->stand,
+                                 run->generation + index - run->from);
     call->number = run->number + calls;
     call->delay_ms = 0;
     call->reason[0] = 0;
     ski_call_make(call, sub->handler.fn);
     if (call->outcome == SKALD_ACK) ski_attempt_passed(run->stand);
+}
+
+// run_gives: the call of index ends later.
+static void run_gives(ski_page_run *run, size_t index, uint64_t key)
+{
+    size_t at = index - run->from;
+    uint64_t given = atomic_load_explicit(&run->given[at / 64], memory_order_relaxed);
+
+    if (run->stand->began_ns && !atomic_load_explicit(&run->measured_ns, memory_order_relaxed)) {
+        atomic_store_explicit(&run->measured, (uint32_t)at, memory_order_relaxed);
+        atomic_store_explicit(&run->measured_ns, run->stand->began_ns, memory_order_relaxed);
+    }
+    atomic_store_explicit(&run->given[at / 64], given | UINT64_C(1) << at % 64,
+                          memory_order_relaxed);
+    run->given_count++;
+    key_goes_out(run, key);
+}
+
+// turn_moves: false: it is broken. What was acked before the handler returned is not given.
+static bool turn_moves(ski_page_run *run, uint64_t *turn, uint64_t to)
+{
+    uint64_t was = *turn;
+    bool moved = atomic_compare_exchange_strong_explicit(&run->turn, &was, to, memory_order_acq_rel,
+                                                         memory_order_acquire);
+
+    if (!moved && was == (*turn | EARLY)) {
+        size_t at = turn_index(was) - run->from;
+        uint64_t bit = UINT64_C(1) << at % 64;
+        uint64_t given = atomic_load_explicit(&run->given[at / 64], memory_order_relaxed);
+
+        if (given & bit) {
+            run->given_count--;
+            ski_call_passed(run->subscription, &run->page->store_page.events[turn_index(was)]);
+        }
+        atomic_store_explicit(&run->given[at / 64], given & ~bit, memory_order_relaxed);
+        moved = atomic_compare_exchange_strong_explicit(&run->turn, &was, to, memory_order_acq_rel,
+                                                        memory_order_acquire);
+    }
+    *turn = to;
+    return moved;
+}
+
+// run_stops before index, when there is no room or its key is out.
+static void run_stops(ski_page_run *run, size_t index, uint64_t key)
+{
+    if (!run->tray || index >= run->until) return;
+    run->blocked = key_is_out(run, key);
+    if (run->blocked || run->given_count == run->room) run->until = index;
+}
+
+// may_more: the next one is called whatever is answered now.
+static bool may_more(const ski_page_run *run, uint64_t key, uint64_t next_key)
+{
+    return run->given_count + 1 < run->room && (!key || key != next_key) &&
+           !key_is_out(run, next_key);
 }
 
 // run_calls handles the page until it is through, or broken, or something else than ACK is
@@ -233,27 +454,33 @@ static void run_calls(ski_page_run *run, ski_call *call, uint32_t calls_max)
     const skald_event *acked = NULL; // by the call before
     uint64_t turn = turn_of(run->from, 0, 0);
     size_t index = run_seek(run, run->from);
+    uint64_t key = index < run->until ? key_number(run, index) : 0;
     uint32_t calls = 0;
 
+    run_stops(run, index, key);
     for (;;) {
         bool more = index < run->until;
 
-        if (!atomic_compare_exchange_strong_explicit(&run->turn, &turn,
-                                                     turn_of(index, calls, more ? CALLING : 0),
-                                                     memory_order_acq_rel, memory_order_acquire))
-            return;
+        if (!turn_moves(run, &turn, turn_of(index, calls, more ? CALLING : 0))) return;
         if (acked) ski_call_passed(run->subscription, acked);
         if (!more) return;
-        turn = turn_of(index, calls, CALLING);
         if (calls + 1 == calls_max) run->until = index + 1;
         size_t next = run_seek(run, index + 1);
+        uint64_t next_key = next < run->until ? key_number(run, next) : 0;
 
-        call->more = next < run->until;
+        call->more = next < run->until && (!run->tray || may_more(run, key, next_key));
         if (calls) skald_arena_reset(call->seen.scratch);
         run_call(run, call, index, calls++);
-        if (call->outcome != SKALD_ACK) return;
-        acked = &run->page->store_page.events[index];
+        bool gives = call->outcome == SKALD_PENDING && run->tray;
+
+        if (gives)
+            run_gives(run, index, key);
+        else if (call->outcome != SKALD_ACK)
+            return;
+        acked = gives ? NULL : &run->page->store_page.events[index];
+        run_stops(run, next, next_key);
         index = next;
+        key = next_key;
     }
 }
 
@@ -276,8 +503,9 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
     ski_page_run *run = &worker->run;
     ski_call *call = &worker->claims[0];
 
-    if (!run_begin(run, sub)) { // no memory now: the usual way knows when to try again
+    if (!run_begin(worker, sub)) { // no memory now: the usual way knows when to try again
         sub->smooth = 0;
+        sub->blocked = true;
         ski_feed(sub);
         return 0;
     }
@@ -293,7 +521,11 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
     uint64_t now_ns = ski_bus_now_ns(bus), took_ns = now_ns - began_ns;
 
     ski_mutex_lock(&bus->lock);
-    if (sub->run == run) (void)ski_page_run_break(run);
+    if (sub->run == run) {
+        (void)ski_page_run_break(run);
+        sub->blocked = run->blocked;
+        if (run->blocked) sub->smooth = 0;
+    }
     uint32_t calls = turn_calls(atomic_load(&run->turn)) + run->calls_on;
 
     ski_worker_returns(worker, sub);

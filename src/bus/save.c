@@ -19,6 +19,7 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum {
     positions_passed_max = 1000,
@@ -79,6 +80,25 @@ static skald_err positions_reserve(skald_bus *bus, size_t count)
     return SKALD_OK;
 }
 
+typedef struct places {
+    uint64_t *positions;
+    size_t *count;
+} places;
+
+static void position_put(void *context, const skald_event *event)
+{
+    const places *to = context;
+
+    to->positions[(*to->count)++] = event->position;
+}
+
+static int position_compare(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+    return (a > b) - (a < b);
+}
+
 // checkpoint_put appends where sub stands to buf.
 static skald_err checkpoint_put(ski_subscription *sub, skald_buf *buf)
 {
@@ -86,8 +106,12 @@ static skald_err checkpoint_put(ski_subscription *sub, skald_buf *buf)
     size_t left = sub->resume_count - sub->resume_index, count = 0;
 
     SKALD_TRY(positions_reserve(bus, sub->in_flight + left));
+    ski_trays_each(sub, position_put, &(places){bus->positions, &count});
+    bool sorted = !count || !sub->oldest;
+
     for (const ski_delivery *open = sub->oldest; open; open = open->newer)
         bus->positions[count++] = open->event->position;
+    if (!sorted) qsort(bus->positions, count, sizeof(*bus->positions), position_compare);
     for (size_t i = sub->resume_index; i < sub->resume_count; i++)
         bus->positions[count++] = sub->resume[i];
     return ski_checkpoint_encode(

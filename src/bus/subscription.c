@@ -271,6 +271,7 @@ static void deliveries_stop(ski_subscription *sub)
 {
     skald_bus *bus = sub->bus;
 
+    ski_trays_empty(sub);
     ski_delivery_each(sub, delivery_stop);
     sub->pending = sub->retrying = sub->ready_count = 0;
     sub->pending_first = sub->pending_last = NULL;

@@ -200,9 +200,10 @@ static bool deliveries_fill(tracing *of, skald_trace_node *node)
     if (!made) return false;
     node->deliveries = made;
     for (uint32_t i = 0; i < bus->subscriptions_max; i++) {
-        const ski_subscription *sub = bus->subs[i];
+        ski_subscription *sub = bus->subs[i];
 
         if (!sub || !sub->durable || sub->internal || sub->starting || sub->ended) continue;
+        ski_trays_empty(sub);
         outcome_find(sub, node->event, &made[node->delivery_count]);
         if (!text_copy(of->arena, &made[node->delivery_count].subscription) ||
             !text_copy(of->arena, &made[node->delivery_count].reason))
