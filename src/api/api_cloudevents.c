@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CloudEvents in binary mode (HTTP protocol binding 1.0, 3.1): each attribute is a header ce-NAME,
-// the body is the data alone. It is turned into the structured form, which is read as ever.
+// the body is the data alone. It is turned into the structured form, which is read as ever: of a
+// media type that is not JSON's a body is its characters, or, where it is no text, base64.
 //
 // Invariants:
 //   1. A value is unquoted and percent-decoded once, and must then be UTF-8. A percent sign that
@@ -13,6 +14,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <limits.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 enum { attribute_name_max = 64 };
@@ -32,15 +35,52 @@ skald_err ski_cloudevent_value(skald_str value, skald_arena *arena, skald_str *r
     return ski_http_decode(value, false, arena, ret_text);
 }
 
-// is_json: the structured form says nothing of data that is not.
+static bool type_ends(skald_str type, skald_str suffix)
+{
+    return type.len > suffix.len &&
+           ski_str_equal_nocase(ski_str(type.ptr + type.len - suffix.len, suffix.len), suffix);
+}
+
+// is_json: none said is JSON, as the structured form has it.
 static bool is_json(skald_str type)
 {
-    skald_str rest, suffix = SKALD_STR("+json");
+    skald_str rest;
 
     type = ski_str_trim(ski_str_cut(type, ';', &rest));
     return !type.len || ski_str_equal_nocase(type, SKALD_STR("application/json")) ||
-           (type.len > suffix.len &&
-            ski_str_equal_nocase(ski_str(type.ptr + type.len - suffix.len, suffix.len), suffix));
+           type_ends(type, SKALD_STR("+json"));
+}
+
+// is_text: its bytes are characters, if the type says so and they are.
+static bool is_text(skald_str type, skald_str body)
+{
+    skald_str rest, prefix = SKALD_STR("text/");
+
+    type = ski_str_trim(ski_str_cut(type, ';', &rest));
+    bool said =
+        (type.len > prefix.len && ski_str_equal_nocase(ski_str(type.ptr, prefix.len), prefix)) ||
+        type_ends(type, SKALD_STR("/xml")) || type_ends(type, SKALD_STR("+xml"));
+    return said && ski_str_utf8(body) && !memchr(body.ptr, 0, body.len);
+}
+
+// put_body writes the body as the member of the event that it is.
+static skald_err put_body(ski_http_request *request, skald_str type, skald_buf *buf)
+{
+    skald_str body = request->body;
+
+    if (is_json(type)) {
+        SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"data\":")));
+        return skald_buf_put(buf, body);
+    }
+    if (is_text(type, body)) {
+        SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"data\":")));
+        return ski_json_put_string(buf, body);
+    }
+    size_t size = (body.len + 2) / 3 * 4 + 1;
+    unsigned char *text = skald_arena_get(request->scratch, size);
+    if (!text) return SKALD_ENOMEM;
+    int len = EVP_EncodeBlock(text, (const unsigned char *)body.ptr, (int)body.len);
+    return ski_buf_print(buf, ",\"data_base64\":\"%.*s\"", len, (const char *)text);
 }
 
 // put_value: in a header everything is text; the two that are no texts in JSON become what they
@@ -99,10 +139,7 @@ static skald_err put_event(ski_http_request *request, skald_str type, skald_buf 
         SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"datacontenttype\":")));
         SKALD_TRY(ski_json_put_string(buf, type));
     }
-    if (request->body.len) {
-        SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"data\":")));
-        SKALD_TRY(skald_buf_put(buf, request->body));
-    }
+    if (request->body.len) SKALD_TRY(put_body(request, type, buf));
     return ski_buf_byte(buf, '}');
 }
 
@@ -113,14 +150,10 @@ skald_err ski_cloudevent_structured(ski_http_request *request, skald_str *ret_ev
     skald_buf buf = ski_reply_buf();
     skald_err err;
 
-    if (request->body.len && !is_json(type)) {
-        (void)skald_fail_at(reterr_error, SKALD_EUNSUPPORTED, "Content-Type",
-                            "the data of a CloudEvent must be JSON here: application/json, or a "
-                            "type that ends with +json");
-        if (reterr_error) memcpy(reterr_error->code, "UNSUPPORTED_MEDIA_TYPE", 23);
-        return SKALD_EUNSUPPORTED;
-    }
-    if (request->body.len) SKALD_TRY(ski_json_door_check(request->body, true, reterr_error));
+    if (request->body.len > INT_MAX / 2)
+        return skald_fail(reterr_error, SKALD_ETOOBIG, "the body is too long to be one event");
+    if (request->body.len && is_json(type))
+        SKALD_TRY(ski_json_door_check(request->body, true, reterr_error));
     err = put_event(request, type, &buf, reterr_error);
     // The door has seen the data, but not what was put around it; and it wants room behind a text.
     if (!err) err = ski_json_door_check(ski_buf_str(&buf), false, reterr_error);

@@ -12,12 +12,15 @@
 //   recordedtime      recordedAt               correlationid   correlationId
 //   metadata          metadata, as text        causationid     causationId
 //   data              data                     any other       metadata.ceAttributes
+//   data_base64       data, as that text, and metadata.ceBase64
+//
+// Data of another media type than JSON is a text here too: its characters, or its bytes in base64.
 //
 // Invariants:
 //   1. What others gave comes back: an id that is no UUID, attributes we do not know and a media
 //      type beside application/json stand in metadata and are written as they came.
-//   2. metadata.ceId is believed only where the event's id follows from it: anybody may write
-//      metadata.
+//   2. metadata.ceId is believed only where the event's id follows from it, metadata.ceBase64 only
+//      where the data is base64: anybody may write metadata.
 //   3. The sequence is padded because the extension wants it to sort as text; numbers beyond 31
 //      bits are texts, for a CloudEvents integer has no more.
 #include "base/str.h"
@@ -44,6 +47,8 @@ static const skald_str source_unknown = {"skald", 5}; // an event must name a so
 typedef struct ce_parts {
     skald_str id, metadata;
     bool spoken; // specversion was there
+    bool text;   // datacontenttype is not JSON's
+    bool base64; // the data came as data_base64
     size_t attribute_count;
     struct ce_attribute {
         skald_str name, value;
@@ -130,31 +135,76 @@ static skald_err read_id(ski_reader *reader, const ski_member *member, const ski
     return ski_text_check(member->name.ptr, parts->id, id_bytes_max, reader->error);
 }
 
-// read_media takes JSON only: the data of an event is JSON.
+// read_media: data that is not JSON is a text (text_is_text).
 static skald_err read_media(ski_reader *reader, const ski_member *member, const ski_json_item *item)
 {
     skald_str text, kind, suffix = SKALD_STR("+json");
 
     SKALD_TRY(ski_read_string(reader, member, item, &text));
     kind = ski_str_trim(ski_str_cut(text, ';', &(skald_str){NULL, 0}));
-    bool is_json =
-        ski_str_equal_nocase(kind, json_media) ||
-        (kind.len > suffix.len &&
-         ski_str_equal_nocase((skald_str){kind.ptr + kind.len - suffix.len, suffix.len}, suffix));
-    if (!is_json) {
-        return ski_member_fails(reader, member, SKALD_EUNSUPPORTED,
-                                "must be application/json or end with +json: data is JSON here");
+    if (!memchr(kind.len ? kind.ptr : "", '/', kind.len ? kind.len : 1)) {
+        return ski_member_fails(reader, member, SKALD_EINVALID,
+                                "must be a media type, as application/json");
     }
+    ((ce_parts *)reader->context)->text =
+        !ski_str_equal_nocase(kind, json_media) &&
+        (kind.len <= suffix.len ||
+         !ski_str_equal_nocase((skald_str){kind.ptr + kind.len - suffix.len, suffix.len}, suffix));
     return skald_str_equal(text, json_media) ? SKALD_OK
                                              : attribute_keep(reader, member->name, item);
+}
+
+// is_base64: text is in the base64 of RFC 4648, section 4, padded.
+static bool is_base64(skald_str text)
+{
+    size_t len = text.len;
+
+    if (len % 4) return false;
+    for (size_t i = 0; i < 2 && len && text.ptr[len - 1] == '='; i++) len--;
+    for (size_t i = 0; i < len; i++) {
+        char byte = text.ptr[i];
+        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+        if (!letter && (byte < '0' || byte > '9') && byte != '+' && byte != '/') return false;
+    }
+    return true;
 }
 
 static skald_err read_base64(ski_reader *reader, const ski_member *member,
                              const ski_json_item *item)
 {
-    (void)item;
-    return ski_member_fails(reader, member, SKALD_EUNSUPPORTED,
-                            "is not supported: give the data as a JSON value in \"data\"");
+    skald_str text;
+
+    SKALD_TRY(ski_read_string(reader, member, item, &text));
+    if (!is_base64(text)) {
+        return ski_member_fails(reader, member, SKALD_EINVALID, "must be base64 (RFC 4648)");
+    }
+    if (reader->event->data.ptr) {
+        return ski_member_fails(reader, member, SKALD_EINVALID, "cannot stand beside \"data\"");
+    }
+    // As it came it may have escapes, of slashes.
+    reader->event->data = skald_arena_print(reader->arena, "\"%.*s\"", SKALD_FMT(text));
+    ((ce_parts *)reader->context)->base64 = true;
+    return reader->event->data.ptr ? SKALD_OK : SKALD_ENOMEM;
+}
+
+static skald_err read_data(ski_reader *reader, const ski_member *member, const ski_json_item *item)
+{
+    if (((ce_parts *)reader->context)->base64) {
+        return ski_member_fails(reader, member, SKALD_EINVALID,
+                                "cannot stand beside \"data_base64\"");
+    }
+    return ski_read_data(reader, member, item);
+}
+
+// text_is_text: of another media type the data is its characters.
+static skald_err text_is_text(ski_reader *reader, const ce_parts *parts)
+{
+    skald_str data = reader->event->data;
+    ski_json_kind kind = data.len ? ski_json_kind_of(data) : SKI_JSON_NULL;
+
+    if (!parts->text || kind == SKI_JSON_NULL || kind == SKI_JSON_STRING) return SKALD_OK;
+    return skald_fail_at(reader->error, SKALD_EINVALID, "data",
+                         "data must be a string, for datacontenttype is not that of JSON");
 }
 
 // read_given reads what only a store gives. Published by others it is theirs, and kept as that.
@@ -221,7 +271,7 @@ static const ski_member rows[] = {
     {SKALD_STR("traceparent"), ski_read_text, offsetof(skald_event, traceparent)},
     {SKALD_STR("tags"), ski_read_text, offsetof(skald_event, tags)},
     {SKALD_STR("metadata"), read_metadata, 0},
-    {SKALD_STR("data"), ski_read_data, 0},
+    {SKALD_STR("data"), read_data, 0},
     {SKALD_STR("data_base64"), read_base64, 0},
 };
 
@@ -250,9 +300,15 @@ static skald_err metadata_put(ski_reader *reader, ce_parts *parts, skald_str ce_
         ski_put_raw(put, SKALD_STR("}"));
         comma = SKALD_STR(",");
     }
+    if (parts->base64) {
+        ski_put_raw(put, comma);
+        ski_put_raw(put, SKALD_STR("\"ceBase64\":true"));
+        comma = SKALD_STR(",");
+    }
     while (ski_json_next(&walk, &item)) {
         SKALD_TRY(ski_json_unescape(item.key, reader->arena, &key));
         if ((ce_id.len && skald_str_equal(key, SKALD_STR("ceId"))) ||
+            (parts->base64 && skald_str_equal(key, SKALD_STR("ceBase64"))) ||
             (parts->attribute_count && skald_str_equal(key, SKALD_STR("ceAttributes")))) {
             return skald_fail_at(reader->error, SKALD_EINVALID, "metadata",
                                  "metadata holds '%.*s', which is made from the CloudEvent's own "
@@ -272,12 +328,12 @@ static skald_err metadata_put(ski_reader *reader, ce_parts *parts, skald_str ce_
 
 static skald_err metadata_make(ski_reader *reader, ce_parts *parts, skald_str ce_id)
 {
-    size_t bytes =
-        sizeof("{\"ceId\":,\"ceAttributes\":{},}") + 2 + 6 * ce_id.len + parts->metadata.len;
+    size_t bytes = sizeof("{\"ceId\":,\"ceAttributes\":{},\"ceBase64\":true,}") + 2 +
+                   6 * ce_id.len + parts->metadata.len;
     skald_buf buf = {0};
     ski_put put = {.buf = &buf};
 
-    if (!ce_id.len && !parts->attribute_count) {
+    if (!ce_id.len && !parts->attribute_count && !parts->base64) {
         reader->event->metadata = parts->metadata;
         return SKALD_OK;
     }
@@ -336,7 +392,7 @@ skald_err ski_cloudevents_read(ski_reader *reader, skald_str text)
     const char *missing = NULL;
 
     parts.id = parts.metadata = (skald_str){NULL, 0};
-    parts.spoken = false;
+    parts.spoken = parts.text = parts.base64 = false;
     parts.attribute_count = 0;
     reader->context = &parts;
     SKALD_TRY(ski_read_members(reader, &members, text));
@@ -348,6 +404,7 @@ skald_err ski_cloudevents_read(ski_reader *reader, skald_str text)
                              "%s is missing; a CloudEvent has specversion, id, source and type",
                              missing);
     }
+    SKALD_TRY(text_is_text(reader, &parts));
     SKALD_TRY(names_check(reader->event, reader->error));
     SKALD_TRY(id_settle(reader, &parts));
     return names_check(reader->event, reader->error); // metadata has been made since
@@ -358,6 +415,7 @@ typedef struct ce_view {
     skald_str id;         // the string's text with its quotes; not given: the event's own
     skald_str attributes; // an object; not given: none
     bool media;           // it has datacontenttype
+    bool base64;          // the data is base64
     bool rest;            // metadata holds more
 } ce_view;
 
@@ -410,6 +468,12 @@ static void view_attributes(skald_str object, ce_view *view)
     view->media = media;
 }
 
+static bool data_is_base64(skald_json data)
+{
+    return data.len >= 2 && data.ptr[0] == '"' &&
+           is_base64((skald_str){data.ptr + 1, data.len - 2});
+}
+
 static skald_err view_make(const skald_event *event, ce_view *view)
 {
     ski_json_walk walk = {.rest = event->metadata};
@@ -423,6 +487,10 @@ static skald_err view_make(const skald_event *event, ce_view *view)
                    item.kind == SKI_JSON_OBJECT) {
             if (!view->attributes.ptr) view_attributes(item.value, view);
             if (view->attributes.ptr) continue;
+        } else if (skald_str_equal(item.key, SKALD_STR("ceBase64")) && item.kind == SKI_JSON_TRUE &&
+                   data_is_base64(event->data)) {
+            view->base64 = true;
+            continue;
         }
         view->rest = true;
     }
@@ -438,7 +506,7 @@ static void put_rest(ski_put *put, const skald_event *event, const ce_view *view
     ski_put inner = {.buf = &text};
     skald_str before = SKALD_STR("{\"");
 
-    if (!view->id.ptr && !view->attributes.ptr) {
+    if (!view->id.ptr && !view->attributes.ptr && !view->base64) {
         ski_put_text(put, SKALD_STR(",\"metadata\":"), event->metadata);
         return;
     }
@@ -446,6 +514,7 @@ static void put_rest(ski_put *put, const skald_event *event, const ce_view *view
     while (ski_json_next(&walk, &item)) {
         if (view->id.ptr && skald_str_equal(item.key, SKALD_STR("ceId"))) continue;
         if (view->attributes.ptr && skald_str_equal(item.key, SKALD_STR("ceAttributes"))) continue;
+        if (view->base64 && skald_str_equal(item.key, SKALD_STR("ceBase64"))) continue;
         ski_put_raw(&inner, before);
         ski_put_raw(&inner, item.key);
         ski_put_raw(&inner, SKALD_STR("\":"));
@@ -513,7 +582,7 @@ static void put_extensions(ski_put *put, const skald_event *event)
 
 void ski_cloudevents_put(ski_put *put, const skald_event *event)
 {
-    ce_view view = {{NULL, 0}, {NULL, 0}, false, false};
+    ce_view view = {0};
 
     put->err = view_make(event, &view);
     ski_put_raw(put, SKALD_STR("{\"specversion\":\"1.0\""));
@@ -532,6 +601,7 @@ void ski_cloudevents_put(ski_put *put, const skald_event *event)
     put_extensions(put, event);
     put_attributes(put, view.attributes);
     put_rest(put, event, &view);
-    ski_put_json(put, SKALD_STR(",\"data\":"), event->data);
+    ski_put_json(put, view.base64 ? SKALD_STR(",\"data_base64\":") : SKALD_STR(",\"data\":"),
+                 event->data);
     ski_put_raw(put, SKALD_STR("}"));
 }

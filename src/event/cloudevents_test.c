@@ -179,6 +179,36 @@ static void test_foreign_attributes(void **state)
     text_is(event.metadata, "{\"ceId\":\"x\"}");
 }
 
+// Data that is not JSON comes back as it was: characters, or bytes.
+static void test_other_data(void **state)
+{
+    skald_event event =
+        published(state, CE ",\"id\":\"x\",\"datacontenttype\":\"text/plain\",\"data\":\"12 kg\"}");
+
+    text_is(event.data, "\"12 kg\"");
+    text_is(event.metadata,
+            "{\"ceId\":\"x\",\"ceAttributes\":{\"datacontenttype\":\"text/plain\"}}");
+    json_is(&event, "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/s\",\"type\":\"a.b\","
+                    "\"datacontenttype\":\"text/plain\",\"data\":\"12 kg\"}");
+    event = published(state, CE ",\"id\":\"x\",\"datacontenttype\":\"image/png\","
+                                "\"data_base64\":\"ab\\/+\",\"metadata\":\"{\\\"k\\\":1}\"}");
+    text_is(event.data, "\"ab/+\"");
+    text_is(event.metadata, "{\"ceId\":\"x\",\"ceAttributes\":{\"datacontenttype\":\"image/png\"},"
+                            "\"ceBase64\":true,\"k\":1}");
+    json_is(&event, "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/s\",\"type\":\"a.b\","
+                    "\"datacontenttype\":\"image/png\",\"metadata\":\"{\\\"k\\\":1}\","
+                    "\"data_base64\":\"ab/+\"}");
+    event.data = SKALD_STR("\"no base64\""); // somebody wrote that into metadata
+    json_is(&event, "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/s\",\"type\":\"a.b\","
+                    "\"datacontenttype\":\"image/png\","
+                    "\"metadata\":\"{\\\"ceBase64\\\":true,\\\"k\\\":1}\","
+                    "\"data\":\"no base64\"}");
+    event = published(state,
+                      CE ",\"id\":\"0192f0c1-7d3e-7c55-a1b2-010203040506\",\"data_base64\":\"\"}");
+    text_is(event.metadata, "{\"ceBase64\":true}");
+    text_is(event.data, "\"\"");
+}
+
 // Anybody may write metadata: what cannot be attributes stays metadata.
 static void test_made_up_attributes(void **state)
 {
@@ -242,12 +272,22 @@ static const struct {
     {CE ",\"id\":\"1\",\"tenantid\":\"\\u0001\"}", SKALD_EINVALID, "tenantid", "control character"},
     {CE ",\"id\":\"1\",\"userid\":\"\"}", SKALD_EINVALID, "userid", "is empty"},
     {CE ",\"id\":\"1\",\"time\":\"x\"}", SKALD_EINVALID, "time", "RFC 3339"},
-    {CE ",\"id\":\"1\",\"datacontenttype\":\"text/plain\"}", SKALD_EUNSUPPORTED, "datacontenttype",
-     "data is JSON here"},
-    {CE ",\"id\":\"1\",\"datacontenttype\":\"+json\"}", SKALD_EUNSUPPORTED, "datacontenttype",
-     "data is JSON here"},
-    {CE ",\"id\":\"1\",\"data_base64\":\"eA==\"}", SKALD_EUNSUPPORTED, "data_base64",
-     "as a JSON value in \"data\""},
+    {CE ",\"id\":\"1\",\"datacontenttype\":\"+json\"}", SKALD_EINVALID, "datacontenttype",
+     "must be a media type"},
+    {CE ",\"id\":\"1\",\"datacontenttype\":\"\"}", SKALD_EINVALID, "datacontenttype",
+     "must be a media type"},
+    {CE ",\"id\":\"1\",\"datacontenttype\":\"text/plain\",\"data\":{}}", SKALD_EINVALID, "data",
+     "must be a string"},
+    {CE ",\"id\":\"1\",\"data_base64\":\"eA=\"}", SKALD_EINVALID, "data_base64", "must be base64"},
+    {CE ",\"id\":\"1\",\"data_base64\":\"e===\"}", SKALD_EINVALID, "data_base64", "must be base64"},
+    {CE ",\"id\":\"1\",\"data_base64\":\"e-_A\"}", SKALD_EINVALID, "data_base64", "must be base64"},
+    {CE ",\"id\":\"1\",\"data_base64\":7}", SKALD_EINVALID, "data_base64", "must be a string"},
+    {CE ",\"id\":\"1\",\"data_base64\":\"eA==\",\"data\":1}", SKALD_EINVALID, "data",
+     "cannot stand beside \"data_base64\""},
+    {CE ",\"id\":\"1\",\"data\":1,\"data_base64\":\"eA==\"}", SKALD_EINVALID, "data_base64",
+     "cannot stand beside \"data\""},
+    {CE ",\"id\":\"1\",\"data_base64\":\"eA==\",\"metadata\":\"{\\\"ceBase64\\\":1}\"}",
+     SKALD_EINVALID, "metadata", "holds 'ceBase64'"},
     {CE ",\"id\":\"1\",\"dataversion\":\"x\"}", SKALD_EINVALID, "dataversion", "whole number"},
     {CE ",\"id\":\"1\",\"priority\":\"7\"}", SKALD_EINVALID, "priority", "\"critical\""},
     {CE ",\"id\":\"1\",\"tags\":\"a  b\"}", SKALD_EINVALID, "tags", "one space"},
@@ -390,11 +430,11 @@ static void test_does_not_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything),         cmocka_unit_test(test_next_to_nothing),
-        cmocka_unit_test(test_foreign_id),         cmocka_unit_test(test_foreign_attributes),
-        cmocka_unit_test(test_made_up_attributes), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_refusals_of_stored), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_next_to_nothing),
+        cmocka_unit_test(test_foreign_id), cmocka_unit_test(test_foreign_attributes),
+        cmocka_unit_test(test_other_data), cmocka_unit_test(test_made_up_attributes),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_refusals_of_stored),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_does_not_fit),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
