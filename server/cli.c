@@ -77,14 +77,13 @@ int cli_fail_error(const skald_error *error)
     return cli_fail(exit, "%s", text);
 }
 
-// data_is_url: what begins with the name of a driver is a store's URL, anything else a directory.
+// data_is_url: what begins as a URL does is one, of a store that there is or not; anything else is
+// a directory.
 static bool data_is_url(const char *data)
 {
-    static const char *const schemes[] = {"log:", "memory:", "sqlite:"};
+    size_t len = strspn(data, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
 
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (strncmp(data, schemes[i], strlen(schemes[i])) == 0) return true;
-    return false;
+    return len > 1 && data[len] == ':' && data[0] >= 'a';
 }
 
 int cli_store_open(const cli_args *args, const skald_store_options *options,

@@ -32,8 +32,12 @@ static int check(const cli_args *args)
     cli_settings_of(args, &settings);
     settings.options.file = args->rest[1];
     settings.options.no_environment = true;
-    if (skald_config_check(&settings.options, &error))
-        return cli_fail(CLI_NO, "%s", error.text[0] ? error.text : skald_err_text(error.err));
+    skald_err err = skald_config_check(&settings.options, &error);
+    if (err) {
+        if (!error.err) (void)!skald_fail(&error, err, "%s", skald_err_text(err));
+        (void)cli_fail_error(&error);
+        return CLI_NO;
+    }
     printf("%s is fine\n", args->rest[1]);
     return CLI_OK;
 }

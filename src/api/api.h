@@ -55,6 +55,9 @@ typedef struct ski_api_options {
     uint32_t heartbeat_ms;    // of a quiet live stream; then its key is asked after, too. 15000
 } ski_api_options;
 
+// ski_api_check looks at what is said of tokens and of the origins of pages, and opens nothing.
+// Fails: INVALID (the setting).
+skald_err ski_api_check(const ski_api_options *options, skald_error *reterr_error) SKALD_CHECK;
 skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api, skald_error *reterr_error)
     SKALD_CHECK;
 // ski_api_serve starts the server; http_options gives host, port and limits, the api fills routes,

@@ -202,7 +202,7 @@ static skald_err identify(ski_auth *auth, ski_http_request *request, skald_str *
                           skald_error *reterr_error)
 {
     ski_identity *identity = skald_arena_get(request->scratch, sizeof *identity);
-    skald_time now = auth->kernel->now(auth->kernel->context);
+    skald_time now = ski_call_of(request)->at;
 
     if (!identity) return SKALD_ENOMEM;
     SKALD_TRY(credential(request, ret_text, reterr_error));
@@ -317,6 +317,12 @@ skald_err ski_auth_guard(ski_http_request *request, skald_error *reterr_error)
     if (err) return err;
     SKALD_TRY(limit_identity(auth, request, address, error));
     return authorise(request, error);
+}
+
+skald_err ski_api_check(const ski_api_options *options, skald_error *reterr_error)
+{
+    SKALD_TRY(ski_tokens_check(&options->tokens, reterr_error));
+    return ski_origins_valid(options->cors_origins, reterr_error);
 }
 
 skald_err ski_auth_new(const ski_api_options *options, ski_auth **ret_auth)

@@ -39,6 +39,7 @@ void ski_origin_headers(const ski_auth *auth, ski_http_request *request);
 skald_err ski_origins_valid(const char *origins, skald_error *reterr_error) SKALD_CHECK;
 
 // api_auth_token.c: JWT.
+skald_err ski_tokens_check(const ski_token_options *options, skald_error *reterr_error) SKALD_CHECK;
 skald_err ski_tokens_new(const ski_token_options *options, const skald_log *log,
                          const ski_kernel *kernel, ski_tokens **ret_tokens,
                          skald_error *reterr_error) SKALD_CHECK;

@@ -77,6 +77,14 @@ static skald_err check_options(const ski_token_options *options, skald_error *re
     return SKALD_OK;
 }
 
+skald_err ski_tokens_check(const ski_token_options *options, skald_error *reterr_error)
+{
+    unsigned algs;
+
+    SKALD_TRY(check_options(options, reterr_error));
+    return algorithms_of(options, &algs, reterr_error);
+}
+
 skald_err ski_tokens_new(const ski_token_options *options, const skald_log *log,
                          const ski_kernel *kernel, ski_tokens **ret_tokens,
                          skald_error *reterr_error)

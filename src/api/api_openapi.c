@@ -339,7 +339,7 @@ skald_err ski_openapi_put(skald_buf *buf)
     SKALD_TRY(put(buf, "\"paths\":{"));
     for (size_t i = 0; i < ski_route_count; i++) {
         const char *before = "";
-        if (path_begun(i)) continue;
+        if (path_begun(i) || ski_routes[i].protocol) continue;
         SKALD_TRY(put_text(buf, i ? "," : "", ski_routes[i].path));
         SKALD_TRY(put(buf, ":{"));
         for (size_t j = i; j < ski_route_count; j++) {

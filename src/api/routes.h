@@ -56,6 +56,7 @@ typedef struct ski_route {
     // reason, and handle is to be called.
     bool (*now)(ski_http_request *request);
     bool body_optional;
+    bool protocol;             // of its own, which OpenAPI has no words for: not in /openapi.json
     bool secret;               // its reply is not to be kept: it takes no Idempotency-Key
     bool etag;                 // one thing: its reply has an ETag, and may be a 304
     bool positioned;           // reads what X-Min-Position may ask to wait for

@@ -148,10 +148,11 @@ skald_err ski_store_open_on(const ski_kernel *kernel, const char *url,
         return ski_store_open_driver(kernel, ski_store_drivers[i], path.ptr, options, ret_store,
                                      reterr_error);
     }
+    // What stands behind the colon may be a password.
     return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
-                         "'%s' names no kind of store; give \"log:DIRECTORY\", "
+                         "there is no kind of store '%.*s%s'; give \"log:DIRECTORY\", "
                          "\"sqlite:FILE\" or \"memory:\"",
-                         url);
+                         (int)(scheme.len > 40 ? 40 : scheme.len), scheme.ptr, path.ptr ? ":" : "");
 }
 
 skald_err skald_store_open(const char *url, const skald_store_options *options,

@@ -223,7 +223,8 @@ static skald_store *store_new(const ski_kernel *kernel, const skald_store_option
 
 static void open_is_refused(void **state)
 {
-    static const char *const urls[] = {"", "log", "file:x", "mem:", ":", "MEMORY:"};
+    static const char *const urls[] = {"",  "log",     "file:x",         "mem:",
+                                       ":", "MEMORY:", "pg://u:s3cret@h"};
     skald_store_driver other = fake_driver;
     skald_store_options options = {.event_bytes_max = SKALD_EVENT_BYTES_LIMIT + 1};
     skald_store *store = NULL;
@@ -234,6 +235,7 @@ static void open_is_refused(void **state)
         assert_int_equal(skald_store_open(urls[i], NULL, &store, &error), SKALD_EINVALID);
         assert_string_equal(error.field, "url");
         assert_non_null(strstr(error.text, "\"memory:\""));
+        assert_null(strstr(error.text, "s3cret"));
     }
     assert_int_equal(skald_store_open(NULL, NULL, &store, &error), SKALD_EINVALID);
     assert_int_equal(skald_store_open("memory:", &options, &store, &error), SKALD_EINVALID);

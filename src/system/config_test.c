@@ -540,6 +540,16 @@ static void settings_that_do_not_go_together_are_refused(void **state)
         {"preset: production\nlisten: 0.0.0.0\ntls: off", NULL},
         {"preset: production", NULL},
         {"listen: 0.0.0.0", NULL}, // what keys there are, is known later
+        {"listen: example.org", "listen is 'example.org' but must be an IP address"},
+        {"data: 'postgres://me:s3cret@host/db'", "there is no kind of store 'postgres:'"},
+        {"data: 'redis:x'", "there is no kind of store 'redis:'"},
+        {"data: ./redis:x", NULL},
+        {"data: '/var/lib/a:b'", NULL},
+        {"data: 'sqlite:x'", NULL},
+        {"auth.jwt.algorithms: none", "'none' is none of HS256"},
+        {"auth.jwt.algorithms: [RS256, HS512]", "'HS512' is none of HS256"},
+        {"auth.jwt.keys_url: https://login.example/keys", "must be given"},
+        {"cors.origins: https://a.example/path", "is no origin"},
         {"proxy.trusted: 10.0.0.0/33", "'10.0.0.0/33' must end with a number of bits up to 32"},
         {"proxy.trusted: proxy.example", "'proxy.example' is no address"},
         {"proxy.trusted: [10.0.0.0/8, '::1', local]", NULL},
@@ -554,6 +564,7 @@ static void settings_that_do_not_go_together_are_refused(void **state)
         skald_err err = skald_config_check(&options, &error);
         if (!cases[i].said != !err || (err && !strstr(error.text, cases[i].said)))
             fail_msg("'%s': %s: %s", cases[i].text, skald_err_name(err), error.text);
+        assert_null(strstr(error.text, "s3cret"));
     }
 }
 

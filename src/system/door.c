@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "os/kernel.h"
+#include "store/store.h"
+#include "system/parts.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -53,10 +55,50 @@ static skald_err check_listen(const char *host, skald_error *reterr_error)
                       host);
 }
 
+// check_data: what begins as a URL does is one. As a directory it would be made, and whoever meant
+// a database would keep his events, and show his password, there.
+static skald_err check_data(const char *data, skald_error *reterr_error)
+{
+    size_t len = strspn(data, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+
+    if (len < 2 || data[len] != ':' || data[0] < 'a') return SKALD_OK;
+    for (size_t i = 0; ski_store_drivers[i]; i++) {
+        const char *scheme = ski_store_drivers[i]->scheme;
+        if (strlen(scheme) == len && memcmp(scheme, data, len) == 0) return SKALD_OK;
+    }
+    return skald_fail(reterr_error, SKALD_EINVALID,
+                      "data: there is no kind of store '%.*s:'; give a directory (one of such a "
+                      "name as ./%.*s:…), sqlite:FILE or memory:",
+                      (int)(len > 40 ? 40 : len), data, (int)(len > 40 ? 40 : len), data);
+}
+
+// check_api: what the API would refuse when it starts.
+static skald_err check_api(const ski_config *config, skald_error *reterr_error)
+{
+    ski_config_list algorithms, origins;
+    const ski_api_options options = {
+        .cors_origins = origins,
+        .tokens =
+            {
+                .keys_file = config->jwt_keys_file[0] ? config->jwt_keys_file : NULL,
+                .keys_url = config->jwt_keys_url[0] ? config->jwt_keys_url : NULL,
+                .issuer = config->jwt_issuer,
+                .audience = config->jwt_audience,
+                .algorithms = algorithms,
+            },
+    };
+
+    ski_list_spaced(config->jwt_algorithms, algorithms);
+    ski_list_spaced(config->cors_origins, origins);
+    return ski_api_check(&options, reterr_error);
+}
+
 skald_err ski_door_check(const ski_config *config, skald_error *reterr_error)
 {
     SKALD_TRY(check_limits(config, reterr_error));
+    SKALD_TRY(check_data(config->data, reterr_error));
     SKALD_TRY(check_listen(config->listen, reterr_error));
+    SKALD_TRY(check_api(config, reterr_error));
     if (!config->tls_certificate[0] != !config->tls_key[0]) {
         return skald_fail(reterr_error, SKALD_EINVALID,
                           "tls.certificate and tls.key are given together: %s is missing",

@@ -35,6 +35,15 @@ test_check() {
     said "skald: $WORK/wrong.yaml:3: unknown key 'tls.kye'; did you mean 'tls.key'?"
     ended 1 "$SKALD" config check "$WORK/nothing.yaml"
     said "skald: $WORK/nothing.yaml: *"
+    printf 'auth.jwt.algorithms: none\n' > "$WORK/wrong.yaml"
+    ended 1 "$SKALD" config check "$WORK/wrong.yaml"
+    said "skald: auth.jwt.algorithms: 'none' is none of *"
+    # A store that there is not becomes no directory, and what may be a password is not repeated.
+    ended 2 "$SKALD" serve --data 'postgres://me:s3cret@host/db' --port 0
+    said "skald: data: there is no kind of store 'postgres:'*"
+    ended 2 "$SKALD" keys list --data 'postgres://me:s3cret@host/db'
+    said "skald: *there is no kind of store 'postgres:'*"
+    [ ! -e postgres: ] || fail "a store that there is not was made as a directory"
     ended 2 "$SKALD" config check
     ended 2 "$SKALD" config whatever
     ended 2 "$SKALD" config show --no.such.key 1
