@@ -78,6 +78,7 @@ void ski_conn_cut(ski_conn *conn)
 
     if (conn->closing) return;
     conn->closing = true;
+    ski_sender_take_back(conn);
     if (conn->prev) conn->prev->next = conn->next;
     if (conn->next) conn->next->prev = conn->prev;
     if (http->conns == conn) http->conns = conn->next;

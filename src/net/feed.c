@@ -163,8 +163,8 @@ skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_htt
     skald_err err = SKALD_ESTALE;
 
     ski_mutex_lock(&http->lock);
-    ski_exchange *exchange = ski_exchange_find(http, id.id);
-    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+    ski_exchange *exchange = ski_stream_find(http, id);
+    if (exchange != NULL) {
         ski_stream *stream = exchange->stream;
         err = stream->chunked ? SKALD_OK : SKALD_EUNSUPPORTED;
         assert(!stream->wanted && stream->options.behind);

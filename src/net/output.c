@@ -144,7 +144,7 @@ void ski_conn_flush(ski_conn *conn)
         ski_secure_flush(conn);
         return;
     }
-    while (!conn->writing && !conn->closing && !conn->lingering) {
+    while (!conn->writing && !conn->job && !conn->closing && !conn->lingering) {
         if (rounds++ == SKI_FLUSH_ROUNDS) { // it is not the only one
             ski_conn_touch(conn);
             return;

@@ -79,6 +79,7 @@ static void turn_prepared(uv_prepare_t *prepare)
 
     http->slice_left = SKI_FEED_SLICE;
     turn_over(http);
+    if (ski_sender_ended(http->sender, true)) ski_http_settle(http);
     ski_pool_flush(http->pool);
 }
 
@@ -233,7 +234,8 @@ static bool round_begins(ski_http *http)
 {
     bool fed = ski_feeds_settle(http); // touched first, so written to behind replies
 
-    return ready_settled(http) || fed || http->flush != NULL;
+    return ready_settled(http) || fed || http->flush != NULL ||
+           ski_sender_ended(http->sender, false);
 }
 
 // feed_of is the feed that a connection is given; NULL: none.
@@ -255,13 +257,15 @@ static void flush_all(ski_http *http)
     for (; conn != NULL; conn = next) {
         bool fed = feed_of(conn) != NULL;
         next = conn->flush_next;
-        conn->touched = false; // and may be touched again, for the next round
+        conn->touched = false;                 // and may be touched again, for the next round
+        if (fed) ski_sender_run(http->sender); // replies go first
         if (fed && !began_ns) began_ns = http->kernel->monotonic_ns(http->kernel->context);
-        ski_conn_continue(conn);
+        if (!ski_sender_put(http->sender, conn)) ski_conn_continue(conn);
         uint64_t now_ns = fed ? http->kernel->monotonic_ns(http->kernel->context) : 0;
         if (fed && feed_of(conn)) ski_feed_worked(feed_of(conn), began_ns, now_ns);
         began_ns = now_ns;
     }
+    ski_sender_run(http->sender);
 }
 
 void ski_http_settle_soon(ski_http *http)
@@ -583,6 +587,7 @@ static skald_err parts_make(ski_http *http)
     }
     if (http->read_buffer == NULL || http->slabs == NULL) return SKALD_ENOMEM;
     SKALD_TRY(ski_router_new(options->routes, &http->router));
+    SKALD_TRY(ski_sender_new(http, &http->sender));
     if (!needs_workers(options->routes)) return SKALD_OK;
     return ski_pool_new(http, options->workers_max, options->workers_queue_max, &http->pool);
 }
@@ -621,6 +626,7 @@ skald_err ski_http_start(const ski_http_options *options, ski_http **ret_http,
     return SKALD_OK;
 close_loop:
     loop_close(http);
+    ski_sender_stop(http->sender);
     ski_pool_stop(http->pool);
 free_http:
     ski_http_fini(http);
@@ -643,6 +649,7 @@ void ski_http_fini(ski_http *http)
     ski_free(http->tls_buffer);
     ski_tls_context_free(http->tls);
     ski_router_free(http->router);
+    ski_sender_free(http->sender);
     ski_pool_free(http->pool);
     ski_mutex_fini(&http->lock);
     ski_free(http);
@@ -660,6 +667,7 @@ skald_err ski_http_stop(ski_http *http, uint32_t timeout_ms)
     int left = uv_loop_close(&http->loop);
     assert(left == 0);
     (void)left;
+    ski_sender_stop(http->sender);
     ski_pool_stop(http->pool);
 
     skald_err err = http->was_cut ? SKALD_ETIMEOUT : SKALD_OK;

@@ -13,6 +13,8 @@
 //   the ready list under
 //     the lock; the loop settles that list at the end of whatever it was doing. An exchange on the
 //     list is not reused before it was taken off.
+//   - The sender thread has descriptor and bytes of one reply for the time of a call of the kernel;
+//   that exchange stays in line, and that connection open, until the loop knows what came of it.
 //   - A connection is freed by the close callback of its socket, and by nothing else.
 #ifndef SKI_NET_SERVER_H
 #define SKI_NET_SERVER_H
@@ -61,6 +63,8 @@ typedef struct ski_exchange ski_exchange;
 typedef struct ski_stream ski_stream;
 typedef struct ski_pool ski_pool;
 typedef struct ski_later ski_later;
+typedef struct ski_sender ski_sender;
+typedef struct ski_send_job ski_send_job;
 
 // Time. Each kind of deadline has one duration, so its list is in order and its first is the next.
 typedef enum ski_deadline_kind {
@@ -215,12 +219,13 @@ struct ski_conn {
     ski_deadline read_deadline, write_deadline;
     uv_write_t write;
     uv_shutdown_t shutdown;
-    bool reads;       // uv_read_start is on
-    bool touched;     // on the flush list
-    bool held;        // the newest exchange waits for the older ones before it is handed over
-    bool body_paused; // a streaming handler asked for it
-    bool writing;     // write is under way
-    bool last_reply;  // nothing is read any more: the reply that closes is in line
+    bool reads;        // uv_read_start is on
+    bool touched;      // on the flush list
+    bool held;         // the newest exchange waits for the older ones before it is handed over
+    bool body_paused;  // a streaming handler asked for it
+    bool writing;      // write is under way
+    ski_send_job *job; // the reply at the front is with the sender; NULL: it is not
+    bool last_reply;   // nothing is read any more: the reply that closes is in line
     bool eof, lingering, closing;
     bool refused;       // beyond connections_max
     uint8_t open_class; // of the requests that are open (input.c)
@@ -260,6 +265,7 @@ struct ski_http {
     ski_router *router;
     ski_codec_limits limits;
     ski_pool *pool;
+    ski_sender *sender;
     ski_thread thread;
     uv_thread_t loop_thread;
     uint16_t port;
@@ -409,6 +415,9 @@ void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close); // on
                                                                            // leaves
 
 // stream.c
+// ski_stream_find gives the exchange of a stream that can still be written to. Lock held; NULL: it
+// is none, or none any more.
+ski_exchange *ski_stream_find(ski_http *http, ski_http_request_id id);
 void ski_stream_begun(ski_exchange *exchange);
 void ski_stream_refill(ski_exchange *exchange); // out is sent: pending becomes out
 void ski_stream_sent(ski_exchange *exchange, size_t bytes);
@@ -436,6 +445,19 @@ bool ski_stream_keep(ski_stream *stream, size_t bytes_max);
 // problem.c
 skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_error *error,
                            const ski_http_header *header); // one more header, or NULL
+
+// sender.c: all but new, stop and free are the loop's
+skald_err ski_sender_new(ski_http *http, ski_sender **ret_sender);
+// ski_sender_put: what conn has to write now is a job of the batch, and run continues conn when
+// that is over. False: it is nothing for the sender.
+bool ski_sender_put(ski_sender *sender, ski_conn *conn);
+void ski_sender_run(ski_sender *sender); // the batch, but for the last that the sender has begun
+// ski_sender_ended: run has something to do about that last one. waking: as long as it has not, the
+// loop is woken when it will.
+bool ski_sender_ended(ski_sender *sender, bool waking);
+void ski_sender_take_back(ski_conn *conn); // its job, if any: its descriptor is not used any more
+void ski_sender_stop(ski_sender *sender);  // the loop has ended; NULL: nothing
+void ski_sender_free(ski_sender *sender);
 
 // later.c
 void ski_laters_cancel(ski_http *http); // the server stops

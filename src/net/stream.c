@@ -92,6 +92,13 @@ static skald_err stream_put(ski_http *http, ski_stream *stream, skald_str bytes)
     return SKALD_OK;
 }
 
+ski_exchange *ski_stream_find(ski_http *http, ski_http_request_id id)
+{
+    ski_exchange *exchange = ski_exchange_find(http, id.id);
+
+    return exchange != NULL && exchange->stage == SKI_STAGE_STREAM ? exchange : NULL;
+}
+
 skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_str bytes,
                                 size_t *ret_queued)
 {
@@ -99,8 +106,8 @@ skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_st
     skald_err err = SKALD_ESTALE;
 
     ski_mutex_lock(&http->lock);
-    ski_exchange *exchange = ski_exchange_find(http, id.id);
-    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+    ski_exchange *exchange = ski_stream_find(http, id);
+    if (exchange != NULL) {
         ski_stream *stream = exchange->stream;
         bool beyond = stream->queued + bytes.len > stream->options.write_bytes_max ||
                       http->streams_bytes + bytes.len > http->options.streams_bytes_max;
@@ -141,8 +148,8 @@ skald_err ski_http_stream_end(ski_http *http, ski_http_request_id id)
     skald_err err = SKALD_ESTALE;
 
     ski_mutex_lock(&http->lock);
-    ski_exchange *exchange = ski_exchange_find(http, id.id);
-    if (exchange != NULL && exchange->stage == SKI_STAGE_STREAM) {
+    ski_exchange *exchange = ski_stream_find(http, id);
+    if (exchange != NULL) {
         stream_finish(http, exchange, &wake);
         err = SKALD_OK;
     }
