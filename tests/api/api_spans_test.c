@@ -103,7 +103,6 @@ static void reaches_from_request_to_the_next_event(void **state SKALD_UNUSED)
     assert_int_equal(ski_otlp_start(&(ski_otlp_options){.url = url, .delay_ms = 20}, &otlp, NULL),
                      SKALD_OK);
     api_world_open_with(&world, &(ski_api_options){.otlp = otlp});
-    ski_bus_trace(world.bus, ski_otlp_tracer(otlp));
     skald_str type = SKALD_STR("order.paid");
     skald_subscription subscription;
     skald_subscription_options subscribe = {.name = "mailer",

@@ -97,7 +97,8 @@ static void refuses_bad_bodies(void **state)
         {"/api/streams/$a/metadata", "{}", "'$'"},
         {"/api/streams/a-1/metadata?limit=1", "{}", "limit"},
         {"/api/streams/a-1/snapshot", "{\"streamVersion\":1}", "\"field\":\"data\""},
-        {"/api/streams/a-1/snapshot", "{\"streamVersion\":2,\"data\":1}", "at version 1"},
+        {"/api/streams/a-1/snapshot", "{\"streamVersion\":2,\"data\":1}",
+         "\"field\":\"streamVersion\""},
         {"/api/streams/a-1/snapshot", "{\"streamVersion\":0,\"data\":1}", "at version 1"},
         {"/api/streams/a-1/snapshot",
          "{\"streamVersion\":1,\"schemaVersion\":4294967296,"

@@ -303,7 +303,8 @@ static void refuses_a_definition_and_says_where(void **state)
     static const struct {
         const char *members, *field, *said;
     } bad[] = {
-        {"\"fliter\":{}", FIELD("fliter"), "is not known here; there may be name, filter, from, "},
+        {"\"fliter\":{}", FIELD("fliter"),
+         "'fliter' is not known here; there may be name, filter, from, "},
         {"\"filter\":[]", FIELD("filter"), "must be a JSON object"},
         {"\"filter\":{\"type\":[]}", FIELD("filter.type"), "there may be types, streams, "},
         {"\"filter\":{\"types\":\"a\"}", FIELD("filter.types"), "must be a list of at most 256"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The world of the API's tests.
 #include "api/http_client.h"
+#include "telemetry/otlp.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -16,7 +17,7 @@
 // cmocka wants those above first
 #include <cmocka.h>
 
-enum { answer_bytes_max = 32 * 1024 * 1024, patience_ms = 10000 };
+enum { answer_bytes_max = 32 * 1024 * 1024, patience_ms = 60000 };
 
 static void begin(api_world *world)
 {
@@ -24,12 +25,14 @@ static void begin(api_world *world)
     skald_error error = {0};
 
     assert(!skald_bus_new(world->store, &bus_options, &world->bus));
+    if (world->options.otlp) ski_bus_trace(world->bus, ski_otlp_tracer(world->options.otlp));
     ski_api_options api_options = world->options;
     api_options.bus = world->bus;
     api_options.source = "test";
     api_options.event_bytes_max = SKALD_EVENT_BYTES_MAX;
     assert(!ski_api_new(&api_options, &world->api, NULL));
-    ski_http_options http_options = {.host = "127.0.0.1"};
+    ski_http_options http_options = {.host = "127.0.0.1",
+                                     .write_timeout_ms = 10 * patience_ms}; // on a busy machine too
     skald_err err = ski_api_serve(world->api, &http_options, &error);
     assert(!err);
     world->port = ski_api_port(world->api);
