@@ -10,6 +10,7 @@
 #include "bus/engine.h"
 
 #include "base/alloc.h"
+#include "event/types.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,14 @@ typedef struct publish {
 typedef struct inherited {
     skald_str correlation_id, causation_id, tenant, user, role, traceparent;
 } inherited;
+
+// What every event of a publish is stamped with.
+typedef struct stamps {
+    inherited from;
+    skald_str source;
+    skald_time now;
+    bool named; // there are types that are known, with names that may stand for others
+} stamps;
 
 static void publish_count(skald_bus *bus, const skald_store_batch *batch, skald_err err)
 {
@@ -142,13 +151,13 @@ static inherited inherit(publish *made, const skald_event *cause)
     return from;
 }
 
-static void stamp(publish *made, skald_event *event, const inherited *from, skald_time now)
+static inline void stamp(publish *made, skald_event *event, const stamps *with)
 {
-    skald_bus *bus = made->bus;
+    const inherited *from = &with->from;
 
-    ski_event_rename(bus, event);
-    if (!event->occurred_at) event->occurred_at = now;
-    if (!event->source.len) event->source = skald_str_of(bus->source);
+    if (with->named) ski_event_rename(made->bus, event);
+    if (!event->occurred_at) event->occurred_at = with->now;
+    if (!event->source.len) event->source = with->source;
     if (!event->correlation_id.len)
         event->correlation_id =
             from->correlation_id.len ? from->correlation_id : uuid_put(made, event->id);
@@ -218,11 +227,13 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
         .context = made,
     };
     expects_copy(made, (skald_expect *)(made->events + count), &options->append);
-    inherited from = inherit(made, options->cause);
-    skald_time now = ski_bus_now(bus);
+    const stamps with = {.from = inherit(made, options->cause),
+                         .source = skald_str_of(bus->source),
+                         .now = ski_bus_now(bus),
+                         .named = ski_types_any(bus->types)};
 
-    ski_store_ids_give(bus->store, made->events, count, now);
-    for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &from, now);
+    ski_store_ids_give(bus->store, made->events, count, with.now);
+    for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &with);
     return made;
 }
 

@@ -49,6 +49,11 @@ const ski_name *ski_names_newest(const skald_types *types)
     return atomic_load_explicit(&((skald_types *)types)->newest, memory_order_acquire);
 }
 
+bool ski_types_any(const skald_types *types)
+{
+    return ski_names_newest(types) != NULL;
+}
+
 ski_name *ski_names_find(const skald_types *types, skald_str text)
 {
     const name_table *table =

@@ -11,6 +11,7 @@ typedef struct ski_type_look {
     bool transient;
 } ski_type_look;
 bool ski_types_look(const skald_types *types, skald_str name, ski_type_look *ret_look);
+bool ski_types_any(const skald_types *types); // false: nothing is known of any name
 
 // ski_types_admit says whether a strict registry lets events of this type be published; others let
 // all. Fails: INVALID, with the name that may have been meant.

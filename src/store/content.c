@@ -24,14 +24,6 @@ uint64_t ski_event_content_hash(uint64_t seed, const skald_event *event)
     return text_hash(hash, event->metadata);
 }
 
-size_t ski_event_text_bytes(const skald_event *event)
-{
-    return event->type.len + event->data.len + event->metadata.len + event->stream.len +
-           event->tags.len + event->tenant.len + event->correlation_id.len +
-           event->causation_id.len + event->user.len + event->role.len + event->source.len +
-           event->traceparent.len;
-}
-
 bool ski_read_matches(const skald_read *read, const skald_event *event)
 {
     if (event->position <= read->after) return false;

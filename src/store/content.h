@@ -12,7 +12,13 @@
 // are the same; version 0 is 1; data not given is null.
 uint64_t ski_event_content_hash(uint64_t seed, const skald_event *event);
 
-size_t ski_event_text_bytes(const skald_event *event); // of all its texts together
+static inline size_t ski_event_text_bytes(const skald_event *event) // of all its texts together
+{
+    return event->type.len + event->data.len + event->metadata.len + event->stream.len +
+           event->tags.len + event->tenant.len + event->correlation_id.len +
+           event->causation_id.len + event->user.len + event->role.len + event->source.len +
+           event->traceparent.len;
+}
 
 // ski_read_matches says whether a read means this event: positions, versions, times and the filter.
 // The number of events asked for is for the caller to count.

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Room for slots: chunks, which are trimmed one by one, in rows, which are what is asked of the
-// heap. A row is a part of what is held, and in the end a huge page, for touching memory for the
-// first time costs more than to fill it.
+// heap. A row is a part of what is held: who holds little takes little.
 //
 // Invariants:
 //   1. A row is freed with the last of its chunks.
 #include "base/alloc.h"
-#include "os/memory.h"
 #include "store/memory/memory_store.h"
 
 enum {
     pointers_first = 16,
-    row_part = 4, // a row is at most this part of the chunks there are: so much may lie idle
-    row_chunks_max = (SKI_MEMORY_HUGE - sizeof(ski_memory_row)) / sizeof(ski_memory_chunk),
+    row_part = 4,        // a row is at most this part of the chunks there are: so much may lie idle
+    row_chunks_max = 16, // some 290 KB
 };
 
 static skald_err pointers_room(ski_memory *memory, uint32_t more)
@@ -38,12 +36,7 @@ skald_err ski_memory_chunks_add(ski_memory *memory)
     if (count < 1) count = 1;
     if (count > row_chunks_max) count = row_chunks_max;
     SKALD_TRY(pointers_room(memory, count));
-    if (count == row_chunks_max) {
-        row = ski_alloc_aligned(SKI_MEMORY_HUGE, SKI_MEMORY_HUGE);
-        if (row) ski_memory_huge(row, SKI_MEMORY_HUGE);
-    } else {
-        row = ski_alloc(sizeof(*row) + count * sizeof(row->chunks[0]));
-    }
+    row = ski_alloc(sizeof(*row) + count * sizeof(row->chunks[0]));
     if (!row) return SKALD_ENOMEM;
     row->chunks_left = count;
     for (uint32_t i = 0; i < count; i++) {

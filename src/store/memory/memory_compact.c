@@ -14,15 +14,17 @@
 
 #include <string.h>
 
-enum { graves_first = 256, buried_at_once = 4096, judged_at_once = 256 };
+enum { graves_first = 256, buried_at_once = 4096, judged_at_once = 256, moved_at_once = 1 << 20 };
 
 void ski_memory_bury(ski_memory *memory)
 {
+    uint32_t moved = 0;
+
     if (memory->pages) return;
-    for (int i = 0; memory->grave_count && i < buried_at_once; i++) {
+    for (int i = 0; memory->grave_count && i < buried_at_once && moved < moved_at_once; i++) {
         const ski_memory_grave *grave = &memory->graves[--memory->grave_count];
 
-        ski_memory_texts_drop(memory, grave->texts, grave->at, grave->len);
+        moved += ski_memory_texts_drop(memory, grave->texts, grave->at, grave->len);
     }
     if (!memory->grave_count) {
         ski_free(memory->graves);
@@ -138,8 +140,7 @@ skald_err ski_memory_trim(void *driver, uint64_t position, uint64_t *ret_positio
     return SKALD_OK;
 }
 
-// Some events on their way to be judged. Their texts stay: only compaction erases, and one runs at
-// a time.
+// Some events on their way to be judged. Their texts stay, as those of a page that is out.
 typedef struct judged {
     skald_store_mark marks[judged_at_once];
     size_t count;
@@ -149,6 +150,7 @@ static uint64_t marks_take(ski_memory *memory, uint64_t position, uint64_t last,
 {
     some->count = 0;
     ski_mutex_lock(&memory->data);
+    memory->pages++;
     for (; position <= last && some->count < judged_at_once; position++) {
         const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
@@ -163,14 +165,14 @@ static uint64_t marks_take(ski_memory *memory, uint64_t position, uint64_t last,
 
 static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, judged *some)
 {
+    skald_err err = SKALD_OK;
     size_t dead = 0;
-    skald_err err;
 
     for (size_t i = 0; i < some->count; i++)
         if (job->dead(job->context, &some->marks[i])) some->marks[dead++] = some->marks[i];
-    if (!dead) return SKALD_OK;
     ski_mutex_lock(&memory->data);
-    err = graves_room(memory, dead);
+    memory->pages--;
+    if (dead) err = graves_room(memory, dead);
     for (size_t i = 0; !err && i < dead; i++) {
         uint64_t position = some->marks[i].position;
 
@@ -178,6 +180,7 @@ static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, j
         event_erase(memory, position);
         job->events_erased++;
     }
+    ski_memory_bury(memory); // also what could not be while these were judged
     ski_mutex_unlock(&memory->data);
     return err;
 }

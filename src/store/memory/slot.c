@@ -17,10 +17,23 @@ bool ski_memory_slot_fits(const skald_event *event)
            event->metadata.len <= UINT32_MAX && event->data.len <= UINT32_MAX;
 }
 
+// bytes_put copies len bytes, which are mostly few: names are shorter than a call is long.
+static inline void bytes_put(char *at, const char *from, size_t len)
+{
+    if (len > 16) {
+        memcpy(at, from, len);
+    } else if (len >= 8) {
+        memcpy(at, from, 8);
+        memcpy(at + len - 8, from + len - 8, 8);
+    } else {
+        for (size_t i = 0; i < len; i++) at[i] = from[i];
+    }
+}
+
 static inline size_t text_put(char **at, skald_str text)
 {
     if (!text.len) return 0;
-    memcpy(*at, text.ptr, text.len);
+    bytes_put(*at, text.ptr, text.len);
     *at += text.len;
     return text.len;
 }

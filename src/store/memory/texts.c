@@ -10,7 +10,6 @@
 #include "store/memory/texts.h"
 
 #include "base/alloc.h"
-#include "os/memory.h"
 #include "store/memory/memory_store.h"
 
 #include <assert.h>
@@ -18,7 +17,7 @@
 
 enum {
     block_bytes_min = 4096,
-    block_bytes_max = SKI_MEMORY_HUGE,
+    block_bytes_max = 256 * 1024,
     room_part = 4,  // a block is at most this part of what is held: so much may lie idle
     alone_part = 4, // texts of more than this part of a block have one of their own
 };
@@ -29,11 +28,9 @@ typedef struct head {
 
 static ski_memory_texts *block_new(ski_memory *memory, size_t bytes)
 {
-    bool huge = bytes == block_bytes_max;
-    ski_memory_texts *block = huge ? ski_alloc_aligned(bytes, bytes) : ski_alloc(bytes);
+    ski_memory_texts *block = ski_alloc(bytes);
 
     if (!block) return NULL;
-    if (huge) ski_memory_huge(block, bytes);
     block->next = memory->texts;
     block->before = NULL;
     block->size = (uint32_t)(bytes - sizeof(*block));
@@ -133,14 +130,20 @@ static void block_move(ski_memory *memory, ski_memory_texts *block)
     }
 }
 
-void ski_memory_texts_drop(ski_memory *memory, ski_memory_texts *block, char *at, size_t len)
+uint32_t ski_memory_texts_drop(ski_memory *memory, ski_memory_texts *block, char *at, size_t len)
 {
+    uint32_t moved = 0;
+
     assert(!memory->pages);
     if (len) memset(at, 0, len);
     memory->texts_bytes -= len;
     block->live -= (uint32_t)(sizeof(head) + len);
-    if (block->live && block->used - block->live > block->size / 2) block_move(memory, block);
+    if (block->live && block->used - block->live > block->size / 2) {
+        moved = block->live;
+        block_move(memory, block);
+    }
     if (!block->live) block_free(memory, block);
+    return moved;
 }
 
 void ski_memory_texts_fini(ski_memory *memory)

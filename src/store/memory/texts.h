@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // store/memory/texts.h - the texts of events, in blocks that are filled one after the other.
 //
-// Touching fresh memory costs more than all else of an append, so a store that holds much takes it
-// in huge pages, and one that holds little takes little. data is held.
+// An append asks the heap for nothing, mostly, and an event has no block's head to itself. A store
+// that holds little takes little. data is held.
 #ifndef SKI_STORE_MEMORY_TEXTS_H
 #define SKI_STORE_MEMORY_TEXTS_H
 
@@ -25,9 +25,9 @@ ski_memory_texts_mark ski_memory_texts_stand(const struct ski_memory *memory);
 // ski_memory_texts_back takes back what was added since.
 void ski_memory_texts_back(struct ski_memory *memory, const ski_memory_texts_mark *mark);
 // ski_memory_texts_drop frees the room at of an event that was erased, which is no slot's any more.
-// No page is out: others may be moved.
-void ski_memory_texts_drop(struct ski_memory *memory, ski_memory_texts *block, char *at,
-                           size_t len);
+// No page is out: others may be moved. Returns how many bytes were.
+uint32_t ski_memory_texts_drop(struct ski_memory *memory, ski_memory_texts *block, char *at,
+                               size_t len);
 void ski_memory_texts_fini(struct ski_memory *memory);
 
 #endif
