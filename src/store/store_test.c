@@ -223,8 +223,7 @@ static skald_store *store_new(const ski_kernel *kernel, const skald_store_option
 
 static void open_is_refused(void **state)
 {
-    static const char *const urls[] = {"",  "log",     "file:x",         "mem:",
-                                       ":", "MEMORY:", "pg://u:s3cret@h"};
+    static const char *const urls[] = {"", "log", "pg://u:s3cret@h", "mem:", ":", "MEMORY:"};
     skald_store_driver other = fake_driver;
     skald_store_options options = {.event_bytes_max = SKALD_EVENT_BYTES_LIMIT + 1};
     skald_store *store = NULL;

@@ -201,7 +201,8 @@ typedef struct ski_engine {
     ski_cond kept_some; // it has finished with a segment, or failed to
     ski_cond done[SKI_GROUP_BUCKETS];
     ski_window window;
-    ski_recent recent;     // ids of the window
+    ski_recent recent;     // ids of the window,
+    uint64_t recalled;     // up to here
     ski_ids ids;           // of sealed segments: of positions from ids_from on, the newest ones
     uint64_t ids_from;     // older ones are asked of the index files
     uint64_t ids_until_ns; // the keeper does not go on with them before, after that has failed
@@ -408,6 +409,16 @@ bool ski_keep_wanted(const ski_engine *engine); // the lock is held
 // ski_keep_wait is for a writer about to begin another segment: it waits until not too many are
 // without an index. Fails: READONLY (none can be made).
 skald_err ski_keep_wait(ski_engine *engine) SKALD_CHECK;
+
+// recall.c: the ids of the window, when somebody looks for one. Before that: recall without the
+// lock, so that it is never held long, then recall_held with it. Fail: NOMEM.
+skald_err ski_recall(ski_engine *engine) SKALD_CHECK;
+skald_err ski_recall_held(ski_engine *engine) SKALD_CHECK;
+uint64_t ski_recall_left(const ski_engine *engine); // events that recall_held would go over
+// ski_recall_undo forgets an event's id, ski_recall_cut comes before the window is cut there. The
+// lock is held.
+void ski_recall_undo(ski_engine *engine, uint64_t hash, uint64_t position);
+void ski_recall_cut(ski_engine *engine, uint64_t position);
 
 // remember.c: the ids of sealed segments, from their index files into memory. Keeper; without the
 // lock.

@@ -3,8 +3,9 @@
 //
 // A group takes batches until it has SKI_GROUP_BYTES; one bigger batch has a group of its own.
 // Buffers grow to what is used and are kept for the next groups; when nothing happens they are
-// freed.
+// freed. Large ones lie on huge pages: the kernel looks up every page that it writes from.
 #include "base/alloc.h"
+#include "os/memory.h"
 #include "store/log/engine.h"
 #include <assert.h>
 #include <string.h>
@@ -19,6 +20,18 @@ void ski_group_free(ski_group *group)
     ski_free(group);
 }
 
+// buffer_new gives a buffer of *size, or of more: beyond a quarter of a huge page, all of one.
+static uint8_t *buffer_new(size_t *size)
+{
+    uint8_t *bytes = NULL;
+
+    if (*size <= SKI_MEMORY_HUGE / 4) return ski_alloc_aligned(SKI_DIRECT_BYTES, *size);
+    if (*size < SKI_MEMORY_HUGE) *size = SKI_MEMORY_HUGE;
+    bytes = ski_alloc_aligned(SKI_MEMORY_HUGE, *size);
+    if (bytes) ski_memory_huge(bytes, *size);
+    return bytes;
+}
+
 // group_room makes room for bytes more, for what makes their last page whole, and for one more
 // item.
 static bool group_room(ski_group *group, size_t bytes)
@@ -29,7 +42,7 @@ static bool group_room(ski_group *group, size_t bytes)
         uint8_t *more = NULL;
 
         while (size - group->len < bytes) size *= 2;
-        more = ski_alloc_aligned(SKI_DIRECT_BYTES, size);
+        more = buffer_new(&size);
         if (!more) return false;
         if (group->len) memcpy(more, group->bytes, group->len);
         ski_free(group->bytes);

@@ -122,11 +122,11 @@ static void row_copy(const ski_ids *ids, const uint32_t *row, uint32_t stride, u
     }
 }
 
-// stride_next is how large the rows of a group become: half as large again, until they have the
+// stride_next is how large the rows of a group become: twice as large, until they have the
 // room that is needed when as many events are there as are remembered; then little by little.
 static uint32_t stride_next(const ski_ids *ids, uint32_t stride)
 {
-    uint32_t next = stride + stride / 2 + 1;
+    uint32_t next = stride * 2;
 
     if (!stride) return ids->stride_first;
     if (stride >= ids->stride_last) return stride + stride / 32 + 1;

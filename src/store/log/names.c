@@ -83,11 +83,18 @@ skald_err ski_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *r
     size_t count = 0;
     skald_err err = SKALD_ENOTFOUND;
 
+    SKALD_TRY(ski_recall(engine));
     while (position && err == SKALD_ENOTFOUND) {
         ski_mutex_lock(&engine->lock);
+        err = ski_recall_held(engine);
+        if (err) {
+            ski_mutex_unlock(&engine->lock);
+            return err;
+        }
         position = window_find(engine, hash, position);
         if (!position) count = id_ranges(engine, hash, ranges);
         ski_mutex_unlock(&engine->lock);
+        err = SKALD_ENOTFOUND;
         if (position) err = id_check(engine, position, tenant, id);
     }
     for (size_t i = 0; i < count && err == SKALD_ENOTFOUND; i++) {

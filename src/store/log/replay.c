@@ -31,7 +31,6 @@ static skald_err record_replay(ski_engine *engine, uint64_t place, const ski_rec
         return SKALD_ECORRUPT;
     }
     row.id_hash = hashes.id;
-    SKALD_TRY(ski_recent_add(&engine->recent, hashes.id, event->position, event->position));
     SKALD_TRY(ski_index_add(ski_window_newest(&engine->window), event, &hashes, &row, NULL, &before,
                             damaged_before ? event->stream_version : 0, &version, &prev));
     if (version != event->stream_version) return SKALD_ECORRUPT;

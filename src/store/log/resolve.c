@@ -11,6 +11,7 @@
 //   Which index files to ask the remembered ids say; those that are not loaded yet are all asked.
 //   3. Ids are forgotten after dedup_events_max events, but not by who says what a stream must look
 //   like: then, and only if that is not so, older index files are asked for them.
+//   4. Ids that the store has just made are new, and not looked for.
 #include "store/log/resolve.h"
 #include "base/alloc.h"
 #include <assert.h>
@@ -167,13 +168,23 @@ static skald_err id_look(ski_resolve *resolve, size_t i)
     return SKALD_OK;
 }
 
+// hashes_expect has the processor fetch what an event to come will be looked up in.
+static void hashes_expect(const ski_engine *engine, const ski_index *newest,
+                          const ski_index_hashes *hashes, bool ids_asked)
+{
+    ski_index_expect(newest, hashes);
+    if (!ids_asked) return;
+    ski_recent_expect(&engine->recent, hashes->id);
+    ski_ids_expect(&engine->ids, hashes->id);
+}
+
 // look goes over the batch once. The lock is held.
 static skald_err resolve_look(ski_resolve *resolve)
 {
     ski_engine *engine = resolve->engine;
     const ski_index *newest = NULL;
     const skald_store_batch *batch = resolve->batch;
-    uint64_t kept = ski_window_last(&engine->window) - ski_window_base(&engine->window) + 1;
+    bool ids_asked = batch->event_count && !batch->ids_made;
 
     if (engine->turn_due) {
         ski_window_turn(&engine->window);
@@ -182,18 +193,16 @@ static skald_err resolve_look(ski_resolve *resolve)
     if (resolve->epoch != engine->epoch) resolve->asked = 0;
     resolve->stream_count = resolve->asked;
     resolve->id_count = 0;
-    engine->recent.events_max = kept + batch->event_count;
+    if (ids_asked) SKALD_TRY(ski_recall_held(engine));
     newest = ski_window_newest(&engine->window);
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
         ski_resolve_event *known = &resolve->events[i];
 
         if (i + expect_ahead < batch->event_count) {
-            ski_index_expect(newest, &known[expect_ahead].hashes);
-            ski_recent_expect(&engine->recent, known[expect_ahead].hashes.id);
-            ski_ids_expect(&engine->ids, known[expect_ahead].hashes.id);
+            hashes_expect(engine, newest, &known[expect_ahead].hashes, ids_asked);
         }
-        SKALD_TRY(id_look(resolve, i));
+        if (ids_asked) SKALD_TRY(id_look(resolve, i));
         known->stream = NULL;
         if (!event->stream.len) continue;
         known->stream =
@@ -296,7 +305,7 @@ static bool old_wanted(const ski_resolve *resolve)
     ski_resolve copy = *resolve;
 
     copy.batch = &batch;
-    return batch.event_count && batch.expect_count && !resolve->read_old &&
+    return batch.event_count && batch.expect_count && !batch.ids_made && !resolve->read_old &&
            resolve->engine->sealed_count && ski_resolve_expect(&copy) != SKALD_OK;
 }
 

@@ -10,11 +10,12 @@
 //      an end of the log by who looks at that.
 #include "store/log/scan.h"
 #include "base/alloc.h"
+#include "os/memory.h"
 #include "store/log/bytes.h"
 #include <assert.h>
 #include <string.h>
 
-enum { window_bytes = 1024 * 1024 };
+enum { window_bytes = SKI_MEMORY_HUGE };
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -47,9 +48,11 @@ static skald_err window_read(ski_scan *scan, uint64_t at, size_t len)
     size_t whole = (size_t)pages_up(len), got = 0;
 
     if (whole > scan->window_size) {
-        uint8_t *window = ski_alloc_aligned(SKI_DIRECT_BYTES, whole);
+        bool huge = whole >= SKI_MEMORY_HUGE; // the kernel looks up every page that it reads into
+        uint8_t *window = ski_alloc_aligned(huge ? SKI_MEMORY_HUGE : SKI_DIRECT_BYTES, whole);
 
         if (!window) return SKALD_ENOMEM;
+        if (huge) ski_memory_huge(window, whole);
         ski_free(scan->window);
         scan->window = window;
         scan->window_size = whole;

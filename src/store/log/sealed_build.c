@@ -564,9 +564,9 @@ static skald_err index_write(builder *b)
 {
     size_t count = (size_t)b->work.info.count + 1;
 
-    b->rows = ski_alloc(count * sizeof *b->rows);
-    b->pairs = ski_alloc(count * sizeof *b->pairs);
-    b->room = ski_alloc(count * sizeof *b->room);
+    b->rows = ski_sealed_alloc(count * sizeof *b->rows);
+    b->pairs = ski_sealed_alloc(count * sizeof *b->pairs);
+    b->room = ski_sealed_alloc(count * sizeof *b->room);
     if (!b->rows || !b->pairs || !b->room) return SKALD_ENOMEM;
     rows_write(b);
     dictionary_write(b, &b->work.types);

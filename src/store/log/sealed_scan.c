@@ -7,6 +7,7 @@
 //   2. ladder[k] is when the last event before row (k + 1) * 1024 was recorded, and never falls.
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "os/memory.h"
 #include "store/log/sealed_format.h"
 #include "store/log/sealed_work.h"
 #include <assert.h>
@@ -17,6 +18,16 @@ enum {
     first_size = 1024,
     interrupt_frames = 256, // and then it is asked
 };
+
+void *ski_sealed_alloc(size_t bytes)
+{
+    void *memory = NULL;
+
+    if (bytes < SKI_MEMORY_HUGE) return ski_alloc(bytes);
+    memory = ski_alloc_aligned(SKI_MEMORY_HUGE, bytes);
+    if (memory) ski_memory_huge(memory, bytes);
+    return memory;
+}
 
 void *ski_sealed_room(void *array, size_t *size, size_t count, size_t item_bytes)
 {
@@ -103,7 +114,7 @@ static skald_err rows_reserve(ski_sealed_work *work)
     uint64_t events = work->source->events;
 
     if (!events || events > SKI_SEALED_ROWS_MAX) return SKALD_OK;
-    work->rows = ski_alloc((size_t)events * sizeof *work->rows);
+    work->rows = ski_sealed_alloc((size_t)events * sizeof *work->rows);
     if (!work->rows) return SKALD_ENOMEM;
     work->row_size = (size_t)events;
     return SKALD_OK;

@@ -56,6 +56,9 @@ typedef struct ski_sealed_work {
 skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
                           skald_error *reterr_error) SKALD_CHECK;
 void ski_sealed_work_fini(ski_sealed_work *work);
+// ski_sealed_alloc is for what is as large as a segment has events, and looked at all over: on huge
+// pages, if there are any. NULL: no memory.
+void *ski_sealed_alloc(size_t bytes);
 // ski_sealed_room gives an array of *size items of so many bytes that holds one more than count:
 // the old one, or another with what was in it; NULL: no memory, and the old one stays.
 void *ski_sealed_room(void *array, size_t *size, size_t count, size_t item_bytes);

@@ -111,6 +111,8 @@ static skald_err stage_known(const stage *job, bool *ret_repeated)
 {
     size_t known = 0, same = 0, count = job->batch->event_count;
 
+    *ret_repeated = false;
+    if (job->batch->ids_made) return SKALD_OK;
     for (size_t i = 0; i < count; i++) {
         const ski_resolve_event *event = &job->events[i];
 
@@ -172,8 +174,8 @@ static skald_err changes_prepare(const stage *job, ski_staged *item)
     return SKALD_OK;
 }
 
-// stage_order gives every event its place, in the index and in the record. On failure item->count
-// says how many have one.
+// stage_order gives every event its place, in the index and in the record, which is copied into the
+// group only now: so its bytes are fetched once. On failure item->count says how many have one.
 static skald_err stage_order(const stage *job, uint8_t *body, size_t body_at, ski_staged *item)
 {
     ski_engine *engine = job->engine;
@@ -192,25 +194,20 @@ static skald_err stage_order(const stage *job, uint8_t *body, size_t body_at, sk
                              .id_hash = known->hashes.id,
                              .recorded_at = item->append_us};
 
-        skald_err err = SKALD_OK;
-
         if (known->hashes.stream && !known->stream) {
             before =
                 ski_resolve_head(&job->resolve, known->hashes.stream, event->tenant, event->stream);
         }
-        SKALD_TRY(ski_recent_add(&engine->recent, row.id_hash, order.position, order.position));
-        err = ski_index_add(part, event, &known->hashes, &row, known->stream, &before, 0,
-                            &order.stream_version, &order.prev_pos);
-        if (err) {
-            ski_recent_remove(&engine->recent, row.id_hash, order.position);
-            return err;
-        }
+        SKALD_TRY(ski_index_add(part, event, &known->hashes, &row, known->stream, &before, 0,
+                                &order.stream_version, &order.prev_pos));
+        memcpy(body + at, job->body + at, known->len);
         ski_record_assign(body + at, &order);
         event->position = order.position;
         event->stream_version = order.stream_version;
         event->recorded_at = order.recorded_at;
         at += known->len;
     }
+    if (at < job->body_len) memcpy(body + at, job->body + at, job->body_len - at); // values
     return SKALD_OK;
 }
 
@@ -225,7 +222,7 @@ skald_err ski_stage_undo(ski_engine *engine, const ski_group *group, const ski_s
 
         SKALD_TRY(ski_record_get(body + at, item->body_len - at, &record));
         ski_index_hash(engine->seed, &record.event, &hashes);
-        ski_recent_remove(&engine->recent, hashes.id, record.event.position);
+        ski_recall_undo(engine, hashes.id, record.event.position);
         ski_index_drop(ski_window_at(&engine->window, record.event.position), &record.event,
                        &hashes);
         at += record.len;
@@ -260,13 +257,13 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
     item->base_pos = ski_window_last(&engine->window) + 1;
     item->append_us = job->now > engine->recorded_last ? job->now : engine->recorded_last;
     frame = ski_group_put(group, job->total_len);
-    memcpy(frame + SKI_FRAME_HEADER, job->body, job->body_len);
     err = stage_order(job, frame + SKI_FRAME_HEADER, item->offset + SKI_FRAME_HEADER, item);
     if (err) {
         skald_err undone = ski_stage_undo(engine, group, item);
 
         assert(!undone);
         (void)undone;
+        ski_recall_cut(engine, item->base_pos - 1);
         ski_window_cut(&engine->window, item->base_pos - 1);
         ski_staged_forget(engine, item);
         group->len = group_len;
@@ -364,8 +361,9 @@ skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for 
     ski_resolve_init(&job.resolve, engine, batch, job.events);
     job.resolve.may_read = for_whom != SKI_STAGE_SUBMIT;
     job.now = engine->host->clock->now(engine->host->clock->context);
+    if (batch->event_count && !batch->ids_made) err = ski_recall(engine);
     ski_mutex_lock(&engine->lock);
-    err = stage_decide(&job, ret_group, &told);
+    if (!err) err = stage_decide(&job, ret_group, &told);
     wake = !err && for_whom == SKI_STAGE_SUBMIT && !batch->more &&
            (job.put_off || (*ret_group && !engine->writing));
     ski_mutex_unlock(&engine->lock);

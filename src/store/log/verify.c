@@ -73,6 +73,7 @@ static bool id_right(const ski_engine *engine, uint64_t hash, uint64_t position)
     ski_recent_cursor cursor = {.hash = hash, .last = ski_window_last(&engine->window)};
     uint64_t found = 0;
 
+    if (position > engine->recalled) return true; // it is found by its row
     while ((found = ski_recent_next(&engine->recent, &cursor))) {
         if (found == position) return true;
     }

@@ -300,6 +300,7 @@ static void staged_undo(ski_engine *engine, ski_group *groups, size_t from)
             engine->batches_staged--;
         }
     }
+    ski_recall_cut(engine, atomic_load(&engine->visible));
     ski_window_cut(&engine->window, atomic_load(&engine->visible));
 }
 
