@@ -215,10 +215,16 @@ void client_last(const cli_client *client, client_reply *ret_reply)
     ret_reply->len = client->reply.len;
 }
 
+// Who stands before an @ in the URL may be a password.
 int client_unreachable(const cli_client *client)
 {
-    return cli_fail(CLI_CANNOT, "no server answers at %s (%s); start one with: skald serve",
-                    client->base, client_problem(client));
+    const char *host = strstr(client->base, "://"), *at;
+
+    host = host ? host + 3 : client->base;
+    at = memchr(host, '@', strcspn(host, "/"));
+    return cli_fail(CLI_CANNOT, "no server answers at %.*s%s%s (%s); start one with: skald serve",
+                    (int)(host - client->base), client->base, at ? "***" : "", at ? at : host,
+                    client_problem(client));
 }
 
 int client_fail(const client_reply *reply)

@@ -81,6 +81,21 @@ static const char *text_of(const json_t *row, const char *name)
     return text ? text : "";
 }
 
+// print_only tells behind a key what it is narrowed to: its scopes alone say more than it may.
+static void print_only(const json_t *row)
+{
+    static const char *const kinds[] = {"types", "streams"};
+    const char *before = "  only ";
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const json_t *texts = json_object_get(row, kinds[i]);
+
+        for (size_t j = 0; j < json_array_size(texts); j++, before = " ")
+            printf("%s%s", before, json_string_value(json_array_get(texts, j)));
+    }
+    printf("\n");
+}
+
 static void print_rows(const json_t *list)
 {
     printf("%-16s %-20s %-34s %-12s %-10s %s\n", "ID", "NAME", "SCOPES", "TENANT", "STATE",
@@ -98,12 +113,13 @@ static void print_rows(const json_t *list)
         (void)snprintf(expires, sizeof expires, "%.10s", text_of(row, "expiresAt"));
         if (text_of(row, "usedAt")[0])
             (void)snprintf(used, sizeof used, "%.16s", text_of(row, "usedAt"));
-        printf("%-16s %-20s %-34s %-12s %-10s %s\n", text_of(row, "id"), text_of(row, "name"),
-               joined, text_of(row, "tenantId"),
+        printf("%-16s %-20s %-34s %-12s %-10s %s", text_of(row, "id"), text_of(row, "name"), joined,
+               text_of(row, "tenantId"),
                text_of(row, "revokedAt")[0] ? "revoked"
                : expires[0]                 ? expires
                                             : "valid",
                used);
+        print_only(row);
     }
 }
 

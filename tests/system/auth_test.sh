@@ -64,6 +64,7 @@ test_server() {
     shop=$(cat "$WORK/out")
     ended 0 "$SKALD" keys list --url "$URL"
     grep -q '^[0-9a-f]\{16\} shop .*events:publish events:read  *acme  *2099-01-01 ' "$WORK/out" || fail "$(cat "$WORK/out")"
+    grep -q '^[0-9a-f]\{16\} shop .*  only order\.\*$' "$WORK/out" || fail "what a key is narrowed to is not shown: $(cat "$WORK/out")"
     ended 0 "$SKALD" publish --url "$URL" audit.note
     SKALD_API_KEY=$shop ended 0 "$SKALD" publish --url "$URL" order.made
     SKALD_API_KEY=$shop ended 3 "$SKALD" publish --url "$URL" invoice.made

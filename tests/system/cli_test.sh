@@ -89,6 +89,8 @@ test_usage() {
 test_unreachable() {
     local port verb
     port=$(free_port)
+    ended 3 "$SKALD" read --url "http://me:s3cret@127.0.0.1:$port"
+    said "skald: no server answers at http://\*\*\*@127.0.0.1:$port (*"
     echo '{"type":"a.b"}' > "$WORK/one"
     echo kept > "$WORK/kept"
     for verb in "publish a.b" read tail "tail --name x" "import $WORK/one" "export $WORK/kept"; do
