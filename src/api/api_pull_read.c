@@ -42,8 +42,8 @@ static skald_err refuse_member(const doc_reader *reader, const char *key, const 
     for (; members->name && len < sizeof names; members++)
         len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", len ? ", " : "",
                                 members->name);
-    return skald_fail_at(reader->error, SKALD_EINVALID, key, "is not known here; there may be %s",
-                         names);
+    return skald_fail_at(reader->error, SKALD_EINVALID, key,
+                         "'%.60s' is not known here; there may be %s", key, names);
 }
 
 // inside puts the name of the member that holds it before the one that an error names.
@@ -64,7 +64,8 @@ static skald_err read_members(doc_reader *reader, const char *where, const json_
     json_t *value;
 
     if (!json_is_object(object)) {
-        return skald_fail_at(reader->error, SKALD_EINVALID, where, "must be a JSON object");
+        return skald_fail_at(reader->error, SKALD_EINVALID, where,
+                             where[0] ? "must be a JSON object" : "the body must be a JSON object");
     }
     json_object_foreach ((json_t *)object, key, value) {
         const doc_member *member = members;
@@ -443,7 +444,7 @@ static skald_err read_ending_member(ski_http_request *request, const char *key, 
         return read_number(&reader, key, value, 0, delay_ms_max, &ending->delay_ms);
     if (ending->outcome == SKALD_RETRY && strcmp(key, "reason") == 0)
         return read_reason(request, value, ending, reterr_error);
-    return skald_fail_at(reterr_error, SKALD_EINVALID, key, "is not known here");
+    return skald_fail_at(reterr_error, SKALD_EINVALID, key, "'%.60s' is not known here", key);
 }
 
 skald_err ski_pull_ending_read(ski_http_request *request, size_t count_max, ski_pull_ending *ending,
@@ -457,7 +458,7 @@ skald_err ski_pull_ending_read(ski_http_request *request, size_t count_max, ski_
     ending->reason = "";
     SKALD_TRY(parse(request->body, &tree, reterr_error));
     if (!json_is_object(tree))
-        err = skald_fail_at(reterr_error, SKALD_EINVALID, "", "must be a JSON object");
+        err = skald_fail_at(reterr_error, SKALD_EINVALID, "", "the body must be a JSON object");
     json_object_foreach (tree, key, value) {
         if (!err) err = read_ending_member(request, key, value, count_max, ending, reterr_error);
     }

@@ -223,8 +223,12 @@ skald_err ski_put_snapshot(ski_http_request *request, skald_error *reterr_error)
     if (!snapshot.bytes.ptr)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "data", "is required: the snapshot");
     snapshot.schema_version = (uint32_t)schema_version;
-    SKALD_TRY(skald_snapshot_put(ski_api_of(request)->store, query.read.filter.tenant,
-                                 request->parameters[0], &snapshot, reterr_error));
+    skald_err err = skald_snapshot_put(ski_api_of(request)->store, query.read.filter.tenant,
+                                       request->parameters[0], &snapshot, reterr_error);
+    // The store names a member of C's struct.
+    if (err && reterr_error && strcmp(reterr_error->field, "stream_version") == 0)
+        memcpy(reterr_error->field, "streamVersion", sizeof "streamVersion");
+    SKALD_TRY(err);
     SKALD_TRY(find_snapshot(request, &query, &snapshot, reterr_error));
     return reply_snapshot(request, &snapshot);
 }
