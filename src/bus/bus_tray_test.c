@@ -476,6 +476,35 @@ static void acked_before_the_return_it_is_done(void **state)
     }
 }
 
+static skald_outcome always_early(const skald_delivery *delivery)
+{
+    tale *of = delivery->context;
+
+    of->count++;
+    assert_int_equal(skald_delivery_end(of->on.bus, delivery->id, SKALD_ACK, 0, NULL), SKALD_OK);
+    return SKALD_PENDING;
+}
+
+// What is never out takes no room, of whatever there is.
+static void a_run_of_such_goes_to_its_end(void **state)
+{
+    tale of;
+
+    (void)state;
+    tale_open(&of, 500);
+    publish(&of, 500);
+    of.made =
+        rig_subscribe(&of.on,
+                      &(skald_subscription_options){.name = "listener",
+                                                    .handler = {.fn = always_early, .context = &of},
+                                                    .from = SKALD_FROM_START,
+                                                    .in_flight_max = 2});
+    rig_run(&of.on);
+    assert_int_equal(of.count, 500);
+    assert_true(of.on.bus->runs < 10);
+    tale_end(&of);
+}
+
 // At the call that a run with a tray is broken at.
 static skald_outcome early_retry(tale *of, const skald_delivery *delivery)
 {
@@ -754,6 +783,7 @@ int main(void)
         cmocka_unit_test(as_many_as_may_be_in_flight),
         cmocka_unit_test(trays_are_not_without_number),
         cmocka_unit_test(acked_before_the_return_it_is_done),
+        cmocka_unit_test(a_run_of_such_goes_to_its_end),
         cmocka_unit_test(a_call_it_is_broken_at_is_a_delivery),
         cmocka_unit_test(a_reset_while_it_runs_loses_what_is_out),
         cmocka_unit_test(what_is_not_kept_finds_room),

@@ -643,6 +643,8 @@ void ski_live_leave(ski_subscription *sub);
 void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
 
 // tail.c
+// ski_reserved_named: sub, if it names what is the store's own, begins or ends. With the lock.
+void ski_reserved_named(ski_subscription *sub, bool named);
 bool ski_tail_step(skald_bus *bus);                           // one page; false: nothing to do
 ski_page *ski_kept_at(const ski_kept *kept, uint64_t cursor); // one to go on with, or NULL
 ski_page *ski_page_at(const skald_bus *bus, uint64_t cursor); // the same, of both

@@ -13,6 +13,7 @@
 #include "bus/engine.h"
 
 #include "bus/checkpoint.h"
+#include "store/sight.h"
 
 #include <assert.h>
 #include <string.h>
@@ -72,6 +73,7 @@ void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool en
 
 bool ski_event_hidden(const skald_filter *filter, const skald_event *event)
 {
+    if (ski_reserved_hidden(filter, event)) return true;
     const skald_str type = SKALD_STR(SKI_SCHEDULED_TYPE);
 
     if (event->type.len != type.len || !skald_str_equal(event->type, type)) return false;

@@ -303,8 +303,9 @@ static void keys_find(ski_page_run *run, uint32_t *keys)
     uint32_t size = 64;
 
     if (!sub->buckets) return;
-    while (size < 2 * (sub->in_flight + run->room)) size *= 2;
-    assert(size <= SKI_KEY_PLACES);
+    // Those that are acked before the return stay in, and do not count as given.
+    while (size < 2 * (sub->in_flight + SKI_TRAY_EVENTS)) size *= 2;
+    assert(size <= SKI_KEY_PLACES); // and half of them stay free, so every search ends
     run->keys = memset(keys, 0, size * sizeof(*keys));
     run->key_mask = size - 1;
     ski_trays_each(sub, event_goes_out, run);

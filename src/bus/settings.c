@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "store/sight.h"
 
 enum {
     arena_bytes_max = 4 << 20, // texts of the filter, buckets, what there is to resume
@@ -236,6 +237,16 @@ static bool sub_buckets(ski_subscription *sub)
     return sub->buckets != NULL;
 }
 
+static bool names_reserved(const skald_filter *filter)
+{
+    const skald_texts lists[] = {filter->types, filter->streams, filter->categories};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        for (size_t j = 0; j < lists[i].count; j++)
+            if (ski_reserved(lists[i].items[j])) return true;
+    return false;
+}
+
 static bool sub_texts(ski_subscription *sub, const skald_subscription_options *options)
 {
     skald_str kind = skald_str_of(options->kind ? options->kind : "handler");
@@ -256,6 +267,7 @@ static bool sub_texts(ski_subscription *sub, const skald_subscription_options *o
     sub->rest = sub->filter;
     sub->rest.types = (skald_texts){0};
     sub->by_type = ski_match_by_type(&sub->filter);
+    sub->names_reserved = names_reserved(&sub->filter);
     return copy_text(sub->arena, kind, &sub->kind) && sub_buckets(sub);
 }
 

@@ -166,6 +166,7 @@ static skald_err sub_begin(ski_subscription *sub, bool found, skald_error *reter
         if (err) ski_save_mark(sub); // the start is where it would begin again anyhow
     }
     sub->starting = false;
+    ski_reserved_named(sub, true);
     ski_releases_begin(sub);
     ski_hold_tell(sub);
     sub->at_end = sub->cursor >= atomic_load(&bus->head);
@@ -294,6 +295,7 @@ void ski_subscription_end(ski_subscription *sub, bool forget)
     ski_rings_leave(sub);
     ski_link_leave(&sub->dirties);
     ski_match_remove(&sub->bus->match, &sub->filter, sub);
+    ski_reserved_named(sub, false);
     ski_timers_clear(&sub->bus->timers, &sub->timer);
     deliveries_stop(sub);
     ski_subscription_look(sub);

@@ -22,6 +22,28 @@ enum {
     again_max_ms = 5000,
 };
 
+// read_of gives what is to be read for all: what is the store's own, too, if somebody names it.
+static skald_read read_of(const skald_bus *bus, uint64_t after)
+{
+    static const skald_str all[] = {{"*", 1}, {"$", 1}};
+    skald_read read = {.after = after};
+
+    if (bus->reserved_names) read.filter.types = (skald_texts){all, 2};
+    return read;
+}
+
+void ski_reserved_named(ski_subscription *sub, bool named)
+{
+    skald_bus *bus = sub->bus;
+
+    if (!sub->names_reserved) return;
+    bus->reserved_names += named ? 1 : (uint32_t)-1;
+    if (bus->reserved_names > 1 || !named) return;
+    ski_kept_drop(bus);
+    bus->tail_epoch++; // a page being read has none of it
+    bus->tail_checked = 0;
+}
+
 static bool tail_wanted(const skald_bus *bus, uint64_t head)
 {
     return bus->live_count && !bus->closing && bus->tail < head && head != bus->tail_checked;
@@ -101,7 +123,7 @@ static void tail_failed(skald_bus *bus, skald_err err, const skald_error *error)
 bool ski_tail_step(skald_bus *bus)
 {
     uint64_t head = atomic_load(&bus->head), after = bus->tail, epoch = bus->tail_epoch;
-    skald_read read = {.after = after};
+    skald_read read = read_of(bus, after);
     skald_store_page store_page = {0};
     skald_error error = {0};
 
@@ -164,7 +186,7 @@ static void catch_up_failed(ski_subscription *sub, skald_err err, const skald_er
 // asks_for_all: what is read for it does for everybody.
 static bool asks_for_all(const ski_subscription *sub)
 {
-    return !sub->filter.tenant.ptr && ski_filter_is_open(&sub->filter);
+    return !sub->bus->reserved_names && !sub->filter.tenant.ptr && ski_filter_is_open(&sub->filter);
 }
 
 static void catch_up_done(ski_subscription *sub, const skald_store_page *store_page, uint64_t after)
