@@ -136,9 +136,10 @@ bool ski_auth_sees_type(const ski_http_request *request, skald_str type)
 {
     const ski_identity *identity = ski_identity_of(request);
     skald_types *types = skald_bus_types(ski_api_of(request)->bus);
-    skald_str dotted = skald_types_name(types, type);
+    skald_str dotted;
 
     if (!identity->types.count) return true;
+    dotted = skald_types_name(types, type);
     if (texts_cover(identity->types, dotted.len ? dotted : type)) return true;
     // A key may have been narrowed by another name of the type.
     for (size_t i = 0; i < identity->types.count && dotted.len; i++)
@@ -202,11 +203,11 @@ static skald_err may_publish(const ski_http_request *request, const skald_event 
                              skald_error *reterr_error)
 {
     const ski_identity *identity = ski_identity_of(request);
-    skald_str dotted = skald_types_name(skald_bus_types(ski_api_of(request)->bus), event->type);
+    const skald_types *types = skald_bus_types(ski_api_of(request)->bus);
     bool test = event->test && skald_str_equal(event->type, SKALD_STR("system.test"));
 
     if (!(identity->scopes & SKALD_SCOPE_ADMIN) && !test &&
-        (type_reserved(event->type) || type_reserved(dotted))) {
+        (type_reserved(event->type) || type_reserved(skald_types_name(types, event->type)))) {
         return skald_fail_at(reterr_error, SKALD_EDENIED, "type",
                              "system.*, security.* and audit.* are published with scope admin "
                              "only");

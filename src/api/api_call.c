@@ -48,12 +48,13 @@ skald_err ski_call_new(ski_http_request *request, skald_error *reterr_error)
         [SKI_CACHE_ASK] = "private, no-cache",
         [SKI_CACHE_DOCUMENT] = "no-cache",
     };
+    const ski_kernel *kernel = ski_store_kernel(ski_api_of(request)->store);
     ski_call *call = skald_arena_get(request->scratch, sizeof *call);
 
     if (!call) return skald_fail(reterr_error, SKALD_ENOMEM, "out of memory");
     call->route = request->route ? request->route->of : NULL; // scratch is zeroed
     call->version = SKI_ROUTE_VERSION;
-    call->at = ski_store_now(ski_api_of(request)->store);
+    call->at = kernel->now(kernel->context);
     call->media = SKI_JSON;
     request->call = call;
     request->reply_headers = call->headers;

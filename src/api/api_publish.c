@@ -218,11 +218,16 @@ static bool matches(const ski_http_request *request)
             ski_http_header_get(request, "if-none-match").ptr);
 }
 
+static void published_fail(ski_http_request *request, skald_err err, skald_error error)
+{
+    if (err == SKALD_ECONFLICT && matches(request)) memcpy(error.code, "PRECONDITION_FAILED", 20);
+    ski_reply_fail(request, err, &error);
+}
+
 // published_reply answers the request, on whichever thread made its events durable.
 static void published_reply(void *context, const skald_published *published)
 {
     ski_http_request *request = context;
-    skald_error error = published->error;
     skald_buf buf = ski_reply_buf();
     skald_err err = published->err;
 
@@ -234,8 +239,7 @@ static void published_reply(void *context, const skald_published *published)
                                  published->appended.position_last,
                                  published->events[published->count - 1].correlation_id);
     }
-    if (err == SKALD_ECONFLICT && matches(request)) memcpy(error.code, "PRECONDITION_FAILED", 20);
-    if (err && err != SKALD_ESTALE) ski_reply_fail(request, err, &error);
+    if (err && err != SKALD_ESTALE) published_fail(request, err, published->error);
     skald_buf_fini(&buf);
 }
 

@@ -9,6 +9,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED // SHA256_Init: nothing is fetched or allocated for each request
 #include "api/keys.h"
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -207,29 +208,6 @@ bool ski_key_begins(skald_str text)
     return ski_str_begins(text, skald_str_of(text_prefix));
 }
 
-enum { hex_none = 16 };
-
-static unsigned hex_digit(char byte)
-{
-    unsigned digit = (unsigned)(unsigned char)byte - '0';
-    unsigned letter = (unsigned)(unsigned char)byte - 'a';
-
-    return digit < 10 ? digit : letter < 6 ? letter + 10 : hex_none;
-}
-
-// hex_read takes lower case only, so that one key has one text.
-static bool hex_read(skald_str text, uint8_t *ret_bytes)
-{
-    unsigned bad = 0;
-
-    for (size_t i = 0; i + 1 < text.len; i += 2) {
-        unsigned high = hex_digit(text.ptr[i]), low = hex_digit(text.ptr[i + 1]);
-        bad |= high | low;
-        ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return bad < hex_none && text.len % 2 == 0;
-}
-
 static bool sha256(const uint8_t *bytes, size_t len, uint8_t ret_hash[SKI_KEY_HASH_BYTES])
 {
     SHA256_CTX context;
@@ -238,16 +216,6 @@ static bool sha256(const uint8_t *bytes, size_t len, uint8_t ret_hash[SKI_KEY_HA
 
     OPENSSL_cleanse(&context, sizeof context);
     return done;
-}
-
-static void hex_write(const uint8_t *bytes, size_t len, char *ret_text)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < len; i++) {
-        ret_text[2 * i] = digits[bytes[i] >> 4];
-        ret_text[2 * i + 1] = digits[bytes[i] & 15];
-    }
 }
 
 bool ski_key_parse(skald_str text, skald_str *ret_id, uint8_t ret_hash[SKI_KEY_HASH_BYTES])
@@ -259,10 +227,9 @@ bool ski_key_parse(skald_str text, skald_str *ret_id, uint8_t ret_hash[SKI_KEY_H
     if (text.len != SKI_KEY_TEXT_BYTES || !ski_key_begins(text)) return false;
     if (text.ptr[prefix + SKALD_KEY_ID_BYTES] != '_') return false;
     *ret_id = ski_str(text.ptr + prefix, SKALD_KEY_ID_BYTES);
-    parsed =
-        hex_read(*ret_id, id) &&
-        hex_read(ski_str(text.ptr + prefix + SKALD_KEY_ID_BYTES + 1, 2 * sizeof secret), secret) &&
-        sha256(secret, sizeof secret, ret_hash);
+    parsed = ski_hex_get(ret_id->ptr, sizeof id, id) &&
+             ski_hex_get(text.ptr + prefix + SKALD_KEY_ID_BYTES + 1, sizeof secret, secret) &&
+             sha256(secret, sizeof secret, ret_hash);
     OPENSSL_cleanse(secret, sizeof secret);
     return parsed;
 }
@@ -282,7 +249,7 @@ static skald_err put_document(const ski_key_record *record, skald_buf *buf)
     const skald_key *key = &record->key;
     char hash[2 * SKI_KEY_HASH_BYTES];
 
-    hex_write(record->hash, sizeof record->hash, hash);
+    ski_hex_put(record->hash, sizeof record->hash, hash);
     SKALD_TRY(ski_buf_print(buf, "{\"id\":\"%.*s\",\"hash\":\"%.*s\",\"scopes\":\"%s\",\"name\":",
                             SKALD_FMT(key->id), (int)sizeof hash, hash,
                             skald_scopes_print(key->scopes)));
@@ -342,8 +309,8 @@ static skald_err read_member(const ski_json_item *item, skald_arena *arena, ski_
     if (skald_str_equal(item->key, SKALD_STR("scopes")))
         return skald_scopes_read(text, &key->scopes, NULL);
     if (!skald_str_equal(item->key, SKALD_STR("hash"))) return SKALD_ECORRUPT;
-    return text.len == 2 * sizeof record->hash && hex_read(text, record->hash) ? SKALD_OK
-                                                                               : SKALD_ECORRUPT;
+    if (text.len != 2 * sizeof record->hash) return SKALD_ECORRUPT;
+    return ski_hex_get(text.ptr, sizeof record->hash, record->hash) ? SKALD_OK : SKALD_ECORRUPT;
 }
 
 // read_document takes back what put_document wrote; what it does not know must not widen a key, so
@@ -507,9 +474,9 @@ static skald_err draw(skald_store *store, skald_arena *arena, ski_key_record *re
     kernel->random(kernel->context, id, sizeof id);
     kernel->random(kernel->context, secret, sizeof secret);
     memcpy(text, text_prefix, prefix);
-    hex_write(id, sizeof id, text + prefix);
+    ski_hex_put(id, sizeof id, text + prefix);
     text[prefix + SKALD_KEY_ID_BYTES] = '_';
-    hex_write(secret, sizeof secret, text + prefix + SKALD_KEY_ID_BYTES + 1);
+    ski_hex_put(secret, sizeof secret, text + prefix + SKALD_KEY_ID_BYTES + 1);
     hashed = sha256(secret, sizeof secret, record->hash);
     OPENSSL_cleanse(secret, sizeof secret);
     record->key.id = ski_str(text + prefix, SKALD_KEY_ID_BYTES);

@@ -17,4 +17,11 @@ static inline void ski_be64_put(uint8_t *to, uint64_t number)
     to[7] = (uint8_t)number;
 }
 
+static inline uint64_t ski_be64_get(const uint8_t *from)
+{
+    return (uint64_t)from[0] << 56 | (uint64_t)from[1] << 48 | (uint64_t)from[2] << 40 |
+           (uint64_t)from[3] << 32 | (uint64_t)from[4] << 24 | (uint64_t)from[5] << 16 |
+           (uint64_t)from[6] << 8 | from[7];
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/trace.h"
 
 #include "base/be64.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -34,22 +35,15 @@ bool ski_trace_given(const ski_trace *trace)
     return !all_zero(trace->trace_id, sizeof trace->trace_id);
 }
 
-static int nibble(char digit)
+// byte_read reads the two digits of one byte.
+static bool byte_read(const char *text, uint8_t *ret_byte)
 {
-    if (digit >= '0' && digit <= '9') return digit - '0';
-    if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-    return -1;
-}
+    const char digits[] = {'0', '0', '0', '0', '0', '0', text[0], text[1]};
+    uint8_t bytes[4];
+    bool read = ski_hex_get(digits, sizeof bytes, bytes);
 
-static bool hex_read(const char *text, size_t bytes, uint8_t *ret_bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        int high = nibble(text[2 * i]);
-        int low = nibble(text[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        ret_bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    *ret_byte = bytes[3];
+    return read;
 }
 
 bool ski_trace_parse(skald_str text, ski_trace *ret_trace)
@@ -60,8 +54,8 @@ bool ski_trace_parse(skald_str text, ski_trace *ret_trace)
 
     if (text.len < SKI_TRACE_TEXT) return false;
     if (text.ptr[2] != '-' || text.ptr[35] != '-' || text.ptr[52] != '-') return false;
-    if (!hex_read(text.ptr, 1, &version) || !hex_read(text.ptr + 3, 16, trace.trace_id) ||
-        !hex_read(text.ptr + 36, 8, trace.span_id) || !hex_read(text.ptr + 53, 1, &flags))
+    if (!byte_read(text.ptr, &version) || !ski_hex_get(text.ptr + 3, 16, trace.trace_id) ||
+        !ski_hex_get(text.ptr + 36, 8, trace.span_id) || !byte_read(text.ptr + 53, &flags))
         return false;
     if (version == 0xff) return false;
     // A later version may say more, behind another dash.
@@ -73,26 +67,13 @@ bool ski_trace_parse(skald_str text, ski_trace *ret_trace)
     return true;
 }
 
-static char *hex_put(char *to, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < count; i++) {
-        *to++ = digits[bytes[i] >> 4];
-        *to++ = digits[bytes[i] & 15];
-    }
-    return to;
-}
-
 void ski_trace_print(const ski_trace *trace, char ret_text[SKI_TRACE_TEXT + 1])
 {
-    char *to = ret_text;
-
-    memcpy(to, "00-", 3);
-    to = hex_put(to + 3, trace->trace_id, sizeof trace->trace_id);
-    *to++ = '-';
-    to = hex_put(to, trace->span_id, sizeof trace->span_id);
-    memcpy(to, trace->sampled ? "-01" : "-00", 4); // with its end
+    memcpy(ret_text, "00-", 3);
+    ski_hex_put(trace->trace_id, sizeof trace->trace_id, ret_text + 3);
+    ret_text[35] = '-';
+    ski_hex_put(trace->span_id, sizeof trace->span_id, ret_text + 36);
+    memcpy(ret_text + 52, trace->sampled ? "-01" : "-00", 4); // with its end
 }
 
 // next_number is never 0: that would be no id.

@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 
 #include "base/be64.h"
+#include "base/hex.h"
 #include "base/str.h"
 
 #include <openssl/evp.h>
@@ -71,15 +72,16 @@ skald_err skald_uuid_parse(skald_str text, skald_uuid *ret_uuid)
 
 void skald_uuid_print(skald_uuid uuid, char ret_text[SKALD_UUID_TEXT + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    char *at = ret_text;
+    char digits[2 * sizeof uuid.bytes];
 
-    for (size_t i = 0; i < sizeof uuid.bytes; i++) {
-        if (hyphen_before(i)) *at++ = '-';
-        *at++ = digits[uuid.bytes[i] >> 4];
-        *at++ = digits[uuid.bytes[i] & 15];
-    }
-    *at = '\0';
+    ski_hex_put(uuid.bytes, sizeof uuid.bytes, digits);
+    memcpy(ret_text, digits, 8);
+    memcpy(ret_text + 9, digits + 8, 4);
+    memcpy(ret_text + 14, digits + 12, 4);
+    memcpy(ret_text + 19, digits + 16, 4);
+    memcpy(ret_text + 24, digits + 20, 12);
+    ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
+    ret_text[SKALD_UUID_TEXT] = 0;
 }
 
 static void uuid_mark(skald_uuid *uuid, unsigned version)

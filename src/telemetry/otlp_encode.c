@@ -3,6 +3,7 @@
 #include "telemetry/otlp_inside.h"
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -58,13 +59,10 @@ static skald_err put_name(skald_buf *buf, const char *name, const char *behind)
 
 static skald_err put_hex(const char *member, const uint8_t *bytes, size_t count, skald_buf *buf)
 {
-    static const char digits[] = "0123456789abcdef";
-
     SKALD_TRY(put_name(buf, member, "\":\""));
-    for (size_t i = 0; i < count; i++) {
-        const char pair[] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-        SKALD_TRY(skald_buf_put(buf, ski_str(pair, sizeof pair)));
-    }
+    SKALD_TRY(ski_buf_room(buf, 2 * count));
+    ski_hex_put(bytes, count, buf->ptr + buf->len);
+    buf->len += 2 * count;
     return skald_buf_put(buf, SKALD_STR("\","));
 }
 

@@ -51,7 +51,7 @@ uint32_t ski_doc_name_hash(const char *key, size_t len)
 typedef struct reader {
     ski_doc *doc;
     const char *at, *end;
-    uint32_t open[SKI_JSON_DEPTH_MAX + 1];
+    uint32_t *open; // SKI_JSON_DEPTH_MAX + 1 of them
     uint32_t depth;
     const char *key; // of the next value
     uint32_t key_len, key_hash;
@@ -214,7 +214,8 @@ static skald_err read_all(reader *in)
 skald_err ski_doc_parse(ski_doc *doc, skald_str text, bool checked, skald_error *reterr_error)
 {
     const char *begin = text.ptr ? text.ptr : "";
-    reader in = {.doc = doc, .at = begin, .end = begin + text.len};
+    uint32_t open[SKI_JSON_DEPTH_MAX + 1];
+    reader in = {.doc = doc, .at = begin, .end = begin + text.len, .open = open};
     skald_err err = SKALD_OK;
 
     doc->count = 0;

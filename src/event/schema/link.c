@@ -313,6 +313,7 @@ skald_err ski_link_node(ski_compiler *in, uint32_t file, uint32_t value,
     *node = (ski_node){.types = SKI_TYPES_ANY,
                        .document = file,
                        .value = value,
+                       .doc = &from->doc,
                        .resource = from->resource[value]};
     schema->nodes[schema->node_count++] = node;
     from->nodes[value] = node;

@@ -95,6 +95,7 @@ struct ski_node {
     uint8_t meta;               // vocabularies: it is the meta-schema
     uint32_t document, value;   // its place
     uint32_t allowed, constant; // the values of enum and const; 0: not given
+    const ski_doc *doc;         // of that document
     ski_resource *resource;
     ski_number_rules *number;
     ski_string_rules *string;

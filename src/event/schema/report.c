@@ -97,10 +97,10 @@ static const message_row messages[] = {
     {SKI_KEYWORD_NOT, shows_nothing, "matches what must not be", false},
 };
 
-static skald_err put_message(const skald_schema *schema, const ski_node *node, const ski_doc *doc,
-                             uint32_t index, ski_keyword keyword, skald_str detail, skald_buf *buf)
+static skald_err put_message(const ski_node *node, const ski_doc *doc, uint32_t index,
+                             ski_keyword keyword, skald_str detail, skald_buf *buf)
 {
-    const ski_doc *from = &schema->files[node->document]->doc;
+    const ski_doc *from = node->doc;
     const ski_value *value = &doc->values[index];
     const message_row *row = messages;
     uint32_t limit;
@@ -148,7 +148,7 @@ static skald_err put_violation(skald_arena *arena, const skald_schema *schema, c
     SKALD_TRY(copy(arena, buf, &ret_violation->path));
     SKALD_TRY(ski_schema_place(schema, node, name, buf));
     SKALD_TRY(copy(arena, buf, &ret_violation->schema_path));
-    SKALD_TRY(put_message(schema, node, doc, index, keyword, detail, buf));
+    SKALD_TRY(put_message(node, doc, index, keyword, detail, buf));
     SKALD_TRY(copy(arena, buf, &ret_violation->message));
     ret_violation->keyword = skald_str_of(is_ref ? "false" : name);
     if (keyword == SKI_KEYWORD_SCHEMA) ret_violation->keyword = SKALD_STR("$ref");

@@ -598,7 +598,7 @@ static bool run_meta(check *c, const ski_node *node, uint32_t index, uint32_t ev
 
 static bool run_allowed(check *c, const ski_node *node, uint32_t index)
 {
-    const ski_doc *doc = &c->schema->files[node->document]->doc;
+    const ski_doc *doc = node->doc;
     const ski_value *list = &doc->values[node->allowed];
 
     if (node->constant && !ski_doc_equal(c->doc, index, doc, node->constant, &c->steps))

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hexadecimal: every byte in every place, there and back; and what is no digit, in every place.
+#include "base/hex.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_every_byte(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t at = 0; at < 8; at++) {
+            uint8_t bytes[8] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}, back[8] = {0};
+            char digits[17] = "................", due[17] = "";
+
+            bytes[at] = (uint8_t)byte;
+            for (size_t i = 0; i < 8; i++) (void)snprintf(due + 2 * i, 3, "%02x", bytes[i]);
+            ski_hex_put(bytes, sizeof bytes, digits);
+            assert_memory_equal(digits, due, sizeof due - 1);
+            assert_true(ski_hex_get(digits, sizeof back, back));
+            assert_memory_equal(back, bytes, sizeof bytes);
+        }
+    }
+}
+
+static void test_no_digit(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool due = byte && strchr("0123456789abcdef", (int)byte);
+
+        for (size_t at = 0; at < 16; at++) {
+            char digits[] = "0f1e2d3c4b5a6978";
+            uint8_t back[8];
+
+            digits[at] = (char)byte;
+            assert_int_equal(ski_hex_get(digits, sizeof back, back), due);
+        }
+    }
+}
+
+static void test_nothing(void **state)
+{
+    (void)state;
+    char digits[1] = "x";
+    uint8_t bytes[1] = {7};
+
+    ski_hex_put(bytes, 0, digits);
+    assert_int_equal(digits[0], 'x');
+    assert_true(ski_hex_get(digits, 0, bytes));
+    assert_int_equal(bytes[0], 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_no_digit),
+        cmocka_unit_test(test_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
