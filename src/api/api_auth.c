@@ -255,7 +255,7 @@ static skald_err authorise(ski_http_request *request, skald_error *reterr_error)
     bool everywhere = scope == SKI_NEEDS_OPERATOR ||
                       (scope == SKI_NEEDS_METRICS && !(identity->scopes & SKALD_SCOPE_METRICS));
 
-    if (scope >= SKI_NEEDS_NOTHING) return SKALD_OK;
+    if (scope >= SKI_NEEDS_KEY) return SKALD_OK;
     if (!(identity->scopes & needs[scope].scopes)) {
         ski_auth_header(request, "WWW-Authenticate",
                         skald_arena_print(request->scratch,
@@ -403,6 +403,11 @@ skald_err ski_auth_keys_changed(ski_auth *auth, skald_error *reterr_error)
 {
     atomic_store(&auth->shut, true);
     return ski_keys_reload(auth->keys, reterr_error);
+}
+
+bool ski_auth_circuit(const ski_auth *auth, skald_breaker_state *ret_state)
+{
+    return auth->tokens && ski_tokens_circuit(auth->tokens, ret_state);
 }
 
 skald_err ski_auth_metrics(ski_auth *auth, skald_buf *buf)

@@ -9,6 +9,8 @@
 #include "api/api.h"
 #include "api/keys.h"
 
+#include <skald/limit.h>
+
 // What a route asks for, in ski_http_route.scope. 0, which is what a route that says nothing gets,
 // asks for the most.
 typedef enum ski_route_scope {
@@ -17,6 +19,7 @@ typedef enum ski_route_scope {
     SKI_NEEDS_READ,
     SKI_NEEDS_PUBLISH,
     SKI_NEEDS_METRICS,
+    SKI_NEEDS_KEY,     // one that is known, whatever it may do
     SKI_NEEDS_NOTHING, // not even a key
 } ski_route_scope;
 
@@ -46,6 +49,8 @@ skald_err ski_auth_serve(ski_auth *auth, const char *host, skald_error *reterr_e
 ski_keys *ski_auth_keys(ski_auth *auth);
 // ski_auth_keys_changed reads the keys again: from then on the door is shut. Waits.
 skald_err ski_auth_keys_changed(ski_auth *auth, skald_error *reterr_error) SKALD_CHECK;
+// ski_auth_circuit: how the circuit to the provider of token keys is. False: there is none.
+bool ski_auth_circuit(const ski_auth *auth, skald_breaker_state *ret_state);
 // ski_auth_metrics appends what is counted here, as Prometheus text.
 skald_err ski_auth_metrics(ski_auth *auth, skald_buf *buf) SKALD_CHECK;
 

@@ -7,7 +7,9 @@
 //   2. What could not be read, or is not sound, replaces nothing: the last good set stays.
 //   3. Tokens with made-up keys cannot make us ask the provider more than SKI_JWKS_ASKED_PER_MIN
 //   times a minute in the long run.
-//   4. Only the URL that was configured is asked: no redirects, no other protocol, https or this
+//   4. A provider that fails SKI_CIRCUIT_FAILURES_MAX times in a row is not asked for
+//   SKI_JWKS_AGAIN_FAILED_S, whoever wants it; then once (net/circuit.h). A file has no circuit.
+//   5. Only the URL that was configured is asked: no redirects, no other protocol, https or this
 //   machine.
 #include "api/api_auth_token.h"
 
@@ -15,9 +17,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "os/thread.h"
-
-#include <skald/limit.h>
+#include "net/circuit.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -29,6 +29,7 @@ struct ski_jwks_source {
     const ski_kernel *kernel;
     ski_thread thread;
     bool curl_begun;
+    ski_circuit circuit; // to the URL
     // lock
     ski_mutex lock;
     ski_cond wake;
@@ -114,13 +115,21 @@ static skald_err read_keys(ski_jwks_source *source, ski_jwks **ret_jwks, skald_e
     return err;
 }
 
+static uint64_t now_ns(const ski_jwks_source *source)
+{
+    return source->kernel->monotonic_ns(source->kernel->context);
+}
+
 // read_once reads the keys, and keeps them if they are sound.
 static bool read_once(ski_jwks_source *source)
 {
     ski_jwks *jwks = NULL, *old;
     skald_error error = {0};
-    skald_err err = read_keys(source, &jwks, &error);
+    skald_err err;
 
+    if (source->url && !ski_circuit_allow(&source->circuit, now_ns(source))) return false;
+    err = read_keys(source, &jwks, &error);
+    if (source->url) ski_circuit_report(&source->circuit, now_ns(source), !err);
     if (err) {
         // Not the URL: it may hold a password or a token.
         ski_log_line(source->log, SKALD_WARN,
@@ -142,17 +151,18 @@ static bool read_once(ski_jwks_source *source)
 static bool wait_next(ski_jwks_source *source, bool done)
 {
     const uint64_t ns_per_s = 1000000000;
-    const ski_kernel *kernel = source->kernel;
-    uint64_t wait_s = done ? SKI_JWKS_AGAIN_S : SKI_JWKS_AGAIN_FAILED_S;
-    uint64_t until = kernel->monotonic_ns(kernel->context) + wait_s * ns_per_s;
+    uint64_t began = now_ns(source);
+    uint64_t until = began + (done ? SKI_JWKS_AGAIN_S : SKI_JWKS_AGAIN_FAILED_S) * ns_per_s;
+    // Whoever asks while the circuit is open waits for it.
+    uint64_t asked_until = began + ski_circuit_wait_ns(&source->circuit, began);
     bool goes_on;
 
     ski_mutex_lock(&source->lock);
-    while (!source->stopping && !source->asked) {
-        uint64_t now = kernel->monotonic_ns(kernel->context);
+    while (!source->stopping) {
+        uint64_t now = now_ns(source), end = source->asked ? asked_until : until;
 
-        if (now >= until) break;
-        (void)ski_cond_wait_ns(&source->wake, &source->lock, until - now);
+        if (now >= end) break;
+        (void)ski_cond_wait_ns(&source->wake, &source->lock, end - now);
     }
     source->asked = false;
     goes_on = !source->stopping;
@@ -198,6 +208,7 @@ skald_err ski_jwks_source_new(const ski_token_options *options, unsigned algs, c
         (skald_bucket){.rate_per_min = SKI_JWKS_ASKED_PER_MIN, .burst_max = SKI_JWKS_ASKED_BURST};
     ski_mutex_init(&source->lock);
     ski_cond_init(&source->wake);
+    ski_circuit_init(&source->circuit, "jwks", log, SKI_JWKS_AGAIN_FAILED_S * 1000);
     err = source_begin(source, reterr_error);
     if (err)
         ski_jwks_source_free(source);
@@ -216,9 +227,17 @@ void ski_jwks_source_free(ski_jwks_source *source)
     if (source->thread.id) source->kernel->join(source->kernel->context, source->thread);
     if (source->curl_begun) curl_global_cleanup();
     ski_jwks_free(source->fresh);
+    ski_circuit_fini(&source->circuit);
     ski_cond_fini(&source->wake);
     ski_mutex_fini(&source->lock);
     ski_free(source);
+}
+
+bool ski_jwks_source_circuit(ski_jwks_source *source, skald_breaker_state *ret_state)
+{
+    if (!source->url) return false;
+    *ret_state = ski_circuit_state(&source->circuit, now_ns(source));
+    return true;
 }
 
 bool ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks)
@@ -237,7 +256,7 @@ bool ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks)
 
 void ski_jwks_source_ask(ski_jwks_source *source)
 {
-    uint64_t now = source->kernel->monotonic_ns(source->kernel->context);
+    uint64_t now = now_ns(source);
 
     ski_mutex_lock(&source->lock);
     if (!source->asked && !skald_bucket_take(&source->asked_at, now, 1)) {

@@ -44,6 +44,8 @@ skald_err ski_tokens_new(const ski_token_options *options, const skald_log *log,
                          const ski_kernel *kernel, ski_tokens **ret_tokens,
                          skald_error *reterr_error) SKALD_CHECK;
 void ski_tokens_free(ski_tokens *tokens);
+// ski_tokens_circuit: how the circuit to their provider is. False: there is none. Any thread.
+bool ski_tokens_circuit(ski_tokens *tokens, skald_breaker_state *ret_state);
 // ski_tokens_verify fills identity, in arena. Never waits. Fails: AUTH, UNAVAILABLE (the keys are
 // not there yet), NOMEM.
 skald_err ski_tokens_verify(ski_tokens *tokens, skald_str token, skald_time now, skald_arena *arena,

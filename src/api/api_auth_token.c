@@ -122,6 +122,11 @@ void ski_tokens_free(ski_tokens *tokens)
     ski_free(tokens);
 }
 
+bool ski_tokens_circuit(ski_tokens *tokens, skald_breaker_state *ret_state)
+{
+    return ski_jwks_source_circuit(tokens->source, ret_state);
+}
+
 static skald_err refuse(skald_error *reterr_error, const char *why)
 {
     return skald_fail(reterr_error, SKALD_EAUTH, "the token is not accepted: %s", why);

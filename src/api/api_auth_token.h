@@ -8,6 +8,8 @@
 #include "net/jose.h"
 #include "os/kernel.h"
 
+#include <skald/limit.h>
+
 typedef struct ski_jwks_source ski_jwks_source;
 
 enum {
@@ -27,6 +29,8 @@ void ski_jwks_source_free(ski_jwks_source *source);
 // ski_jwks_source_take puts the newest set in the place of *jwks, which may be NULL and is freed
 // then. False: nothing newer is there, and it stays. One thread.
 bool ski_jwks_source_take(ski_jwks_source *source, ski_jwks **jwks);
+// ski_jwks_source_circuit: how the circuit to the URL is. False: it is a file. Any thread.
+bool ski_jwks_source_circuit(ski_jwks_source *source, skald_breaker_state *ret_state);
 // ski_jwks_source_ask has the keys read again, soon. Never waits.
 void ski_jwks_source_ask(ski_jwks_source *source);
 

@@ -148,7 +148,9 @@ static skald_err put_subscriptions_part(const readiness *ready, skald_buf *buf)
     return ski_buf_byte(buf, '}');
 }
 
-static skald_err put_ready(const ski_http *http, const readiness *ready, bool down, skald_buf *buf)
+// put_ready: what others than this server do leaves it as ready as it was.
+static skald_err put_ready(const ski_api *api, const ski_http *http, const readiness *ready,
+                           bool down, skald_buf *buf)
 {
     bool degraded =
         ready->store.read_only || ready->store.damages || ready->faulted || ready->stale;
@@ -167,6 +169,7 @@ static skald_err put_ready(const ski_http *http, const readiness *ready, bool do
                             (unsigned long long)ready->bus.subscriptions,
                             (unsigned long long)counters.connections_now));
     SKALD_TRY(put_subscriptions_part(ready, buf));
+    SKALD_TRY(ski_circuits_part(api, buf));
     return skald_buf_put(buf, SKALD_STR("}}"));
 }
 
@@ -180,7 +183,7 @@ skald_err ski_get_ready(ski_http_request *request, skald_error *reterr_error)
     bool down = (ready.damaged && !ready.store.damages) || ready.bus.stopping;
 
     (void)reterr_error;
-    if (!err) err = put_ready(request->http, &ready, down, &buf);
+    if (!err) err = put_ready(ski_api_of(request), request->http, &ready, down, &buf);
     if (!err) err = ski_reply_json(request, down ? 503 : 200, ski_buf_str(&buf));
     skald_buf_fini(&buf);
     return err;
@@ -199,6 +202,7 @@ static skald_err put_all(ski_http_request *request, skald_buf *buf)
 
     SKALD_TRY(ski_measures_put(&measured, buf));
     SKALD_TRY(ski_measures_subscriptions_put(&measured, buf));
+    SKALD_TRY(ski_circuits_metrics(api, buf));
     SKALD_TRY(ski_auth_metrics(api->auth, buf));
     SKALD_TRY(ski_usage_put(&api->usage, buf));
     return ski_metrics_put(&api->metrics, ski_route_of, buf);

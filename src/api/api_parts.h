@@ -114,6 +114,11 @@ skald_err ski_subscription_state(ski_http_request *request, skald_str name,
                                  skald_subscription_state *ret_state, skald_error *reterr_error)
     SKALD_CHECK;
 
+// api_circuits.c: the circuits to what this server calls. ski_circuits_part appends nothing where
+// there are none, else a member of parts behind others.
+skald_err ski_circuits_metrics(const ski_api *api, skald_buf *buf) SKALD_CHECK;
+skald_err ski_circuits_part(const ski_api *api, skald_buf *buf) SKALD_CHECK;
+
 // ski_list_events reads a page of events into buf as {"data":[…],"pagination":{…}}. Waits.
 skald_err ski_list_events(ski_api *api, const ski_query *query, skald_buf *buf,
                           skald_error *reterr_error);

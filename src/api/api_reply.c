@@ -157,6 +157,8 @@ static ski_media body_media_find(const ski_http_request *request)
         break;
     }
     if (media != SKI_MEDIA_JSON && media != SKI_MEDIA_OTHER) return media;
+    // What curl says where nobody said a type is no data's: taken for it, JSON would become base64.
+    if (ski_str_equal_nocase(type, SKALD_STR("application/x-www-form-urlencoded"))) return media;
     return ski_http_header_get(request, "ce-specversion").ptr ? SKI_MEDIA_BINARY : media;
 }
 

@@ -15,7 +15,7 @@
 // Paths that are promised, and answer 501 until they are kept.
 #define NOT_YET(verb, where, called, does)                                                 \
     .method = verb, .path = where, .handle = ski_not_yet, .name = called, .summary = does, \
-    .scope = SKI_NEEDS_ADMIN, .rate = SKI_RATE_READ
+    .scope = SKI_NEEDS_KEY, .rate = SKI_RATE_READ
 #define LATER(verb, where, called, does)   \
     {                                      \
         NOT_YET(verb, where, called, does) \

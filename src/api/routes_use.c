@@ -20,7 +20,8 @@ const char *ski_scope_name(ski_route_scope scope)
     static const char *const names[] = {
         [SKI_NEEDS_OPERATOR] = "admin",   [SKI_NEEDS_ADMIN] = "admin",
         [SKI_NEEDS_READ] = "events:read", [SKI_NEEDS_PUBLISH] = "events:publish",
-        [SKI_NEEDS_METRICS] = "metrics",  [SKI_NEEDS_NOTHING] = "",
+        [SKI_NEEDS_METRICS] = "metrics",  [SKI_NEEDS_KEY] = "any key",
+        [SKI_NEEDS_NOTHING] = "",
     };
 
     return names[scope];

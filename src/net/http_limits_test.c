@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { short_ms = 250 };
+enum { short_ms = 250, tries = 50 };
 
 typedef struct fixture {
     asked_requests asked; // first
@@ -280,6 +280,49 @@ static void test_pipeline_max(void **state)
     fixture_stop(&fix);
 }
 
+static bool replied(client *one, unsigned status)
+{
+    client_reply reply;
+
+    if (!client_reply_get(one, &reply, false)) return false;
+    bool as_wanted = reply.status == status;
+    reply_fini(&reply);
+    return as_wanted;
+}
+
+// The time begins anew with each head: three of them take longer than one may. False: the machine
+// was too slow for it.
+static bool heads_in_time(uint16_t port)
+{
+    client one = client_open(port);
+    bool whole = true;
+
+    for (int i = 0; i < 3 && whole; i++) {
+        client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\nG");
+        whole = replied(&one, 200);
+        usleep(short_ms * 1000 / 2);
+        client_send(&one, "ET /hello HTTP/1.1\r\n" HOST "\r\n");
+        whole = whole && replied(&one, 200);
+    }
+    client_close(&one);
+    return whole;
+}
+
+// What goes on has as long as it needs. False: as above.
+static bool body_in_time(uint16_t port)
+{
+    client one = client_open(port);
+
+    client_send(&one, "POST /length HTTP/1.1\r\n" HOST "Content-Length: 20000\r\n\r\n");
+    for (int i = 0; i < 10; i++) {
+        client_repeat(&one, "bbbbbbbbbb", 200);
+        usleep(short_ms * 1000 / 5);
+    }
+    bool whole = replied(&one, 200);
+    client_close(&one);
+    return whole;
+}
+
 static void test_head_dribbled(void **state)
 {
     (void)state;
@@ -301,16 +344,9 @@ static void test_head_dribbled(void **state)
     client_close(&one);
     ski_http_counters_get(fix.http, &counters);
     assert_int_equal(counters.timeouts, 1);
-    // The time begins anew with each head.
-    one = client_open(fix.port);
-    for (int i = 0; i < 3; i++) {
-        client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\nG");
-        client_expect(&one, 200, "hello");
-        usleep(short_ms * 1000 / 2);
-        client_send(&one, "ET /hello HTTP/1.1\r\n" HOST "\r\n");
-        client_expect(&one, 200, "hello");
-    }
-    client_close(&one);
+    bool whole = false;
+    for (int i = 0; i < tries && !whole; i++) whole = heads_in_time(fix.port);
+    assert_true(whole);
     fixture_stop(&fix);
 }
 
@@ -333,14 +369,9 @@ static void test_body_stands(void **state)
     }
     client_expect(&one, 408, NULL);
     client_close(&one);
-    one = client_open(fix.port); // what goes on has as long as it needs
-    client_send(&one, "POST /length HTTP/1.1\r\n" HOST "Content-Length: 20000\r\n\r\n");
-    for (int i = 0; i < 10; i++) {
-        client_repeat(&one, "bbbbbbbbbb", 200);
-        usleep(short_ms * 1000 / 5);
-    }
-    client_expect(&one, 200, "length 20000.");
-    client_close(&one);
+    bool whole = false;
+    for (int i = 0; i < tries && !whole; i++) whole = body_in_time(fix.port);
+    assert_true(whole);
     fixture_stop(&fix);
 }
 

@@ -14,6 +14,8 @@ typedef struct fixture {
     uint16_t port;
     gate go;       // workers wait for it
     char log[256]; // of the loop alone
+    skald_log failures;
+    char failure[512]; // the last line of them
     atomic_uint observed, observed_unrouted, last_status;
     ski_http_request_id turning[2]; // of the loop alone
     unsigned turning_count;
@@ -196,6 +198,13 @@ static void observe(void *context, const ski_http_request *request, unsigned sta
     fix->last_status = status;
 }
 
+static void failure_note(void *context, skald_level level SKALD_UNUSED, skald_str line)
+{
+    fixture *fix = context;
+
+    (void)snprintf(fix->failure, sizeof fix->failure, "%.*s", SKALD_FMT(line));
+}
+
 static int setup(void **state)
 {
     static const ski_http_header fixed = {SKALD_STR("X-Fixed"), SKALD_STR("of every reply")};
@@ -210,8 +219,10 @@ static int setup(void **state)
         .workers_queue_max = 1,
         .headers = &fixed,
         .header_count = 1,
+        .log = &fix->failures,
     };
 
+    fix->failures = (skald_log){.line = failure_note, .context = fix, .level_min = SKALD_ERROR};
     gate_init(&fix->asked.arrived);
     gate_init(&fix->go);
     fix->http = server_start(&options);
@@ -349,11 +360,22 @@ static void test_problems(void **state)
                   "\"message\":\"\\\"a\\nb\\\" is too long\"}]");
     client_send(&one, "GET /fail/conflict HTTP/1.1\r\n" HOST "\r\n");
     client_expect(&one, 409, "\"expectedVersion\":3,\"actualVersion\":18446744073709551614}");
-    client_send(&one, "GET /fail/io HTTP/1.1\r\n" HOST "\r\n");
+    client_send(&one, "GET /fail/io?who=anna HTTP/1.1\r\n" HOST
+                      "X-Correlation-ID: c-9\r\nAuthorization: Bearer hidden\r\n\r\n");
     assert_true(client_reply_get(&one, &reply, false));
     assert_int_equal(reply.status, 500);
     assert_null(strstr(reply.body.ptr, "secret"));
     reply_fini(&reply);
+    // The log says which request it was: neither what it asked about nor who asked.
+    assert_non_null(strstr(fix->failure, "\"text\":\"/secret/path broke\",\"method\":\"GET\","
+                                         "\"path\":\"/fail/io\",\"correlationId\":\"c-9\""));
+    assert_null(strstr(fix->failure, "anna"));
+    assert_null(strstr(fix->failure, "hidden"));
+    fix->failure[0] = '\0';
+    client_send(&one, "GET /fail/io HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(client_reply_get(&one, &reply, false));
+    reply_fini(&reply);
+    assert_non_null(strstr(fix->failure, "\"correlationId\":\"\""));
     client_send(&one, "GET /fail/auth HTTP/1.1\r\n" HOST "\r\n");
     assert_true(client_reply_get(&one, &reply, false));
     assert_int_equal(reply.status, 401);

@@ -12,6 +12,7 @@
 
 enum {
     problem_bytes_max = 32 * 1024, // of the document; detail and instance are shorter
+    logged_bytes_max = 256,        // of a path, and of a correlation id, in the log
 };
 
 typedef struct code_status {
@@ -189,6 +190,26 @@ static size_t extra_header(const ski_http_request *request, unsigned status, ska
     return 0;
 }
 
+static const char *terminated(skald_str from, char ret_text[logged_bytes_max])
+{
+    (void)snprintf(ret_text, logged_bytes_max, "%.*s",
+                   (int)(from.len < logged_bytes_max ? from.len : logged_bytes_max - 1),
+                   from.ptr ? from.ptr : "");
+    return ret_text;
+}
+
+// failure_log says which request broke and why. The query is left out: it may be about people.
+static void failure_log(const ski_http *http, const ski_http_request *request,
+                        const skald_error *error)
+{
+    char path[logged_bytes_max], correlation[logged_bytes_max], method[logged_bytes_max];
+
+    ski_log_line(http->options.log, SKALD_ERROR, "a request failed", "error",
+                 skald_err_name(error->err), "text", error->text, "method",
+                 terminated(request->method, method), "path", terminated(request->path, path),
+                 "correlationId", terminated(request->correlation_id, correlation), NULL);
+}
+
 skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_error *error,
                            const ski_http_header *header)
 {
@@ -210,10 +231,7 @@ skald_err ski_problem_send(ski_http *http, ski_http_request_id id, const skald_e
         .header_count = header_count,
     };
     if (!err) err = ski_reply_build(exchange, &reply, false);
-    if (status == 500) {
-        ski_log_line(http->options.log, SKALD_ERROR, "a request failed", "error",
-                     skald_err_name(error->err), "text", error->text, NULL);
-    }
+    if (status == 500) failure_log(http, &exchange->request, error);
     unsigned due = SKI_DUE_REPLY | (err ? SKI_DUE_CUT : 0);
     (void)ski_reply_done(http, exchange, SKI_STAGE_ANSWERED, due);
     skald_buf_fini(&buf);

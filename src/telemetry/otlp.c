@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The exporter: a ring of spans, and a thread that sends them.
 //
+// One retry rule: a circuit breaker is asked before each request. What fails is tried again after
+// retry_ms, or when the collector says; after three in a row nothing is sent for open_ms, and then
+// one request tries.
+//
 // Invariants:
 //   1. Under the lock only a record is copied or counted: no memory is taken, nothing is sent.
 //   2. A batch leaves the ring before it is sent. While the collector does not answer, the ring
@@ -14,6 +18,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "net/circuit.h"
 #include "net/coding.h"
 #include "os/thread.h"
 
@@ -29,7 +34,7 @@ enum {
     timeout_default_ms = 10000,
     attempts_default = 5,
     retry_default_ms = 1000,
-    retry_max_ms = 60000,
+    retry_after_max_s = 60,
     body_bytes_max = 16 << 20,
     answer_bytes_max = 64 << 10,
     complain_every_s = 60,
@@ -50,9 +55,10 @@ struct ski_otlp {
     struct curl_slist *headers;
     ski_otlp_record *batch; // batch_max of them
     skald_buf body, coded, answer;
-    long retry_after_s; // the collector's wish; 0: none
+    uint64_t not_before_ns; // the collector's wish; 0: none
     uint64_t complained_ns;
-    bool complained; // since it last worked
+    bool complained;     // since it last worked
+    ski_circuit circuit; // its own lock
 
     ski_mutex lock; // over what follows
     ski_cond wake;
@@ -163,24 +169,36 @@ static void recovered(ski_otlp *otlp)
     otlp->complained = false;
 }
 
+// wish_note keeps when the collector wants to be asked again.
+static void wish_note(ski_otlp *otlp)
+{
+    curl_off_t after_s = 0;
+
+    curl_easy_getinfo(otlp->curl, CURLINFO_RETRY_AFTER, &after_s);
+    if (after_s > retry_after_max_s) after_s = retry_after_max_s;
+    if (after_s > 0) otlp->not_before_ns = now_ns(otlp) + (uint64_t)after_s * 1000 * NS_PER_MS;
+}
+
 // send_once makes one request with what is in coded.
 static sent send_once(ski_otlp *otlp)
 {
     char why[64];
-    curl_off_t retry_after = 0;
     long status = 0;
     CURLcode code;
 
     otlp->answer.len = 0;
-    otlp->retry_after_s = 0;
+    otlp->not_before_ns = 0;
     curl_easy_setopt(otlp->curl, CURLOPT_POSTFIELDS, otlp->coded.ptr);
     curl_easy_setopt(otlp->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)otlp->coded.len);
     code = curl_easy_perform(otlp->curl);
+    if (code == CURLE_OK) curl_easy_getinfo(otlp->curl, CURLINFO_RESPONSE_CODE, &status);
+    // One that says no to what it was sent is there.
+    ski_circuit_report(&otlp->circuit, now_ns(otlp),
+                       code == CURLE_OK && status < 500 && status != 429);
     if (code != CURLE_OK) {
         complain(otlp, curl_easy_strerror(code));
         return SENT_AGAIN;
     }
-    curl_easy_getinfo(otlp->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 200 && status < 300) {
         recovered(otlp);
         return SENT;
@@ -188,41 +206,40 @@ static sent send_once(ski_otlp *otlp)
     (void)snprintf(why, sizeof why, "it answered with status %ld", status);
     complain(otlp, why);
     if (status != 429 && status != 502 && status != 503 && status != 504) return SENT_REFUSED;
-    curl_easy_getinfo(otlp->curl, CURLINFO_RETRY_AFTER, &retry_after);
-    otlp->retry_after_s =
-        (long)(retry_after < retry_max_ms / 1000 ? retry_after : retry_max_ms / 1000);
+    wish_note(otlp);
     return SENT_AGAIN;
 }
 
-// pause_retry waits before another attempt. False: there is no time for one.
-static bool pause_retry(ski_otlp *otlp, uint32_t attempt)
+// may_send waits until the next request may be made. False: there is no time for one.
+static bool may_send(ski_otlp *otlp, bool again)
 {
-    uint64_t wait_ms = otlp->options.retry_ms;
-    uint64_t until_ns;
+    uint64_t began_ns = now_ns(otlp);
+    uint64_t wait_ns = again ? otlp->options.retry_ms * NS_PER_MS : 0;
+    uint64_t open_ns = ski_circuit_wait_ns(&otlp->circuit, began_ns);
     uint32_t jitter = 0;
 
-    for (uint32_t i = 1; i < attempt && wait_ms < retry_max_ms; i++) wait_ms *= 2;
-    if (wait_ms > retry_max_ms) wait_ms = retry_max_ms;
-    if (wait_ms < (uint64_t)otlp->retry_after_s * 1000)
-        wait_ms = (uint64_t)otlp->retry_after_s * 1000;
+    if (wait_ns < open_ns) wait_ns = open_ns;
+    if (otlp->not_before_ns > began_ns && wait_ns < otlp->not_before_ns - began_ns)
+        wait_ns = otlp->not_before_ns - began_ns;
     // Many servers lost the same collector: they do not come back as one.
     otlp->kernel->random(otlp->kernel->context, &jitter, sizeof jitter);
-    wait_ms += wait_ms * (jitter % 256) / 1024;
-    until_ns = now_ns(otlp) + wait_ms * NS_PER_MS;
+    wait_ns += wait_ns / 1024 * (jitter % 256);
 
     ski_mutex_lock(&otlp->lock);
+    uint64_t until_ns = began_ns + wait_ns;
     bool goes_on = true;
 
-    for (;;) {
+    while (wait_ns) {
         uint64_t now = now_ns(otlp);
 
         if (otlp->stopping && until_ns >= otlp->stop_at_ns) goes_on = false;
         if (!goes_on || now >= until_ns) break;
         (void)ski_cond_wait_ns(&otlp->wake, &otlp->lock, until_ns - now);
     }
-    if (goes_on) otlp->retries++;
+    if (goes_on && again) otlp->retries++;
     ski_mutex_unlock(&otlp->lock);
-    return goes_on;
+    // One thread asks, after as long as the circuit said.
+    return goes_on && ski_circuit_allow(&otlp->circuit, now_ns(otlp));
 }
 
 static skald_err batch_write(ski_otlp *otlp, uint32_t count)
@@ -242,10 +259,10 @@ static void batch_send(ski_otlp *otlp, uint32_t count)
     if (batch_write(otlp, count)) {
         complain(otlp, "out of memory");
     } else {
-        for (uint32_t attempt = 1;; attempt++) {
+        result = SENT_AGAIN;
+        for (uint32_t i = 0; result == SENT_AGAIN && i < otlp->options.attempts_max; i++) {
+            if (!may_send(otlp, i > 0)) break;
             result = send_once(otlp);
-            if (result != SENT_AGAIN || attempt >= otlp->options.attempts_max) break;
-            if (!pause_retry(otlp, attempt)) break;
         }
     }
     rejected = result == SENT ? ski_otlp_rejected(ski_buf_str(&otlp->answer)) : count;
@@ -338,6 +355,7 @@ static void otlp_free(ski_otlp *otlp)
     ski_free(otlp->service);
     ski_free(otlp->batch);
     ski_free(otlp->ring);
+    ski_circuit_fini(&otlp->circuit);
     ski_cond_fini(&otlp->wake);
     ski_mutex_fini(&otlp->lock);
     ski_free(otlp);
@@ -389,6 +407,7 @@ skald_err ski_otlp_start(const ski_otlp_options *options, ski_otlp **ret_otlp,
     otlp->answer.bytes_max = answer_bytes_max;
     ski_mutex_init(&otlp->lock);
     ski_cond_init(&otlp->wake);
+    ski_circuit_init(&otlp->circuit, "otlp", options->log, options->open_ms);
     err = otlp_prepare(otlp, &error);
     if (err) {
         otlp_free(otlp);
@@ -427,4 +446,5 @@ void ski_otlp_counters_get(ski_otlp *otlp, ski_otlp_counters *ret_counters)
         .queue_max = otlp->options.queue_max,
     };
     ski_mutex_unlock(&otlp->lock);
+    ret_counters->circuit = ski_circuit_state(&otlp->circuit, now_ns(otlp));
 }

@@ -9,6 +9,8 @@
 #include "base/trace.h"
 #include "os/kernel.h"
 
+#include <skald/limit.h>
+
 typedef struct ski_otlp ski_otlp;
 
 // The settings telemetry.otlp_url, telemetry.headers_file, telemetry.service, telemetry.sample.
@@ -24,7 +26,8 @@ typedef struct ski_otlp_options {
     uint32_t delay_ms;           // a batch that is not full waits so long: 1000
     uint32_t timeout_ms;         // of one request: 10000
     uint32_t attempts_max;       // for one batch: 5
-    uint32_t retry_ms;           // before the second attempt, doubled for each further one: 1000
+    uint32_t retry_ms;           // between two of them: 1000
+    uint32_t open_ms;            // after three failures in a row nothing is sent so long: 30000
     const skald_log *log;
     const ski_kernel *kernel; // NULL: the system's
 } ski_otlp_options;
@@ -40,10 +43,11 @@ void ski_otlp_stop(ski_otlp *otlp, uint32_t timeout_ms);
 ski_tracer *ski_otlp_tracer(ski_otlp *otlp); // lives as long; NULL for NULL
 
 typedef struct ski_otlp_counters {
-    uint64_t exported, dropped; // spans: taken by the collector; for want of room
-    uint64_t failed;            // spans given up: refused, or attempts_max was reached
-    uint64_t retries;           // requests made again
-    uint32_t queued, queue_max; // spans that wait now
+    uint64_t exported, dropped;  // spans: taken by the collector; for want of room
+    uint64_t failed;             // spans given up: refused, or attempts_max was reached
+    uint64_t retries;            // requests made again
+    uint32_t queued, queue_max;  // spans that wait now
+    skald_breaker_state circuit; // to the collector
 } ski_otlp_counters;
 void ski_otlp_counters_get(ski_otlp *otlp, ski_otlp_counters *ret_counters);
 

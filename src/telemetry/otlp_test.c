@@ -11,6 +11,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ static ski_otlp_options quick(const collector *to)
                               .delay_ms = 1,
                               .timeout_ms = 2000,
                               .retry_ms = 1,
+                              .open_ms = 1,
                               .sampled_of_million = 1000000};
 }
 
@@ -300,15 +302,109 @@ static void nobody_there_is_retried(void **state SKALD_UNUSED)
     ski_otlp_options options = {.url = "http://127.0.0.1:1/v1/traces/",
                                 .delay_ms = 1,
                                 .retry_ms = 1,
-                                .attempts_max = 3,
+                                .open_ms = 1,
+                                .attempts_max = 5,
                                 .sampled_of_million = 1000000};
     ski_otlp *otlp = begin(&options);
 
     end_span(otlp, "x");
     ski_otlp_counters counters = wait_settled(otlp, 1);
     assert_int_equal(counters.failed, 1);
-    assert_int_equal(counters.retries, 2);
+    assert_int_equal(counters.retries, 4);
     ski_otlp_stop(otlp, 1000);
+}
+
+// A clock that is put forward.
+static uint64_t clock_ns(void *context)
+{
+    return ski_kernel_system.monotonic_ns(NULL) + atomic_load((_Atomic uint64_t *)context);
+}
+
+// What a kernel's other functions are given is of no use to the system's.
+static void clock_make(ski_kernel *kernel, _Atomic uint64_t *ahead_ns)
+{
+    *kernel = ski_kernel_system;
+    kernel->context = ahead_ns;
+    kernel->monotonic_ns = clock_ns;
+}
+
+static void circuit_note(void *context, skald_level level SKALD_UNUSED, skald_str line)
+{
+    static const char *const states[] = {"\"closed\"", "\"half_open\"", "\"open\""};
+    char *noted = context;
+
+    if (!memmem(line.ptr, line.len, "\"circuit\":\"otlp\"", 16)) return;
+    for (size_t i = 0; i < 3; i++) {
+        if (memmem(line.ptr, line.len, states[i], strlen(states[i])) && strlen(noted) < 30)
+            noted[strlen(noted)] = "ch!"[i];
+    }
+}
+
+static void wait_for(ski_otlp *otlp, collector *to, unsigned requests, skald_breaker_state state)
+{
+    for (int i = 0; i < wait_steps; i++) {
+        if (collector_requests(to) == requests && counters_of(otlp).circuit == state) return;
+        usleep(5000);
+    }
+    fail_msg("%u requests, state %d", collector_requests(to), counters_of(otlp).circuit);
+}
+
+// The clock alone lets a request through; each look at it is woken by a span that comes.
+static void a_dead_collector_is_left_alone(void **state SKALD_UNUSED)
+{
+    const uint64_t later_ns = UINT64_C(60000000000);
+    _Atomic uint64_t ahead_ns = 0;
+    char noted[32] = "";
+    const skald_log log = {.line = circuit_note, .context = noted, .level_min = SKALD_INFO};
+    ski_kernel kernel;
+    collector to;
+
+    clock_make(&kernel, &ahead_ns);
+    collector_open(&to);
+    memcpy(to.statuses, (unsigned[]){503, 503, 503, 503, 200}, 5 * sizeof to.statuses[0]);
+    to.answer_count = 5;
+    collector_look(&to);
+    ski_otlp_options options = quick(&to);
+    options.open_ms = 30000;
+    options.batch_max = 2; // a first and a second span that wait each wake the thread
+    options.log = &log;
+    options.kernel = &kernel;
+    ski_otlp *otlp = begin(&options);
+    assert_int_equal(counters_of(otlp).circuit, SKALD_BREAKER_CLOSED);
+    end_span(otlp, "tried again and again");
+    wait_for(otlp, &to, 3, SKALD_BREAKER_OPEN);
+    atomic_fetch_add(&ahead_ns, later_ns);
+    end_span(otlp, "wakes it: the trial fails");
+    wait_for(otlp, &to, 4, SKALD_BREAKER_OPEN);
+    assert_int_equal(counters_of(otlp).queued, 1);
+    atomic_fetch_add(&ahead_ns, later_ns);
+    end_span(otlp, "wakes it: the trial is taken");
+    ski_otlp_counters counters = wait_settled(otlp, 3);
+    assert_int_equal(counters.exported, 3);
+    assert_int_equal(counters.retries, 4);
+    wait_for(otlp, &to, 6, SKALD_BREAKER_CLOSED);
+    ski_otlp_stop(otlp, 1000);
+    assert_string_equal(noted, "!h!hc");
+    collector_close(&to);
+}
+
+// A stop does not wait for a circuit that is open for longer.
+static void a_stop_does_not_wait_for_the_circuit(void **state SKALD_UNUSED)
+{
+    collector to;
+    collector_open(&to);
+    to.statuses[0] = 503;
+    collector_look(&to);
+    ski_otlp_options options = quick(&to);
+    options.open_ms = 30000;
+    ski_otlp *otlp = begin(&options);
+
+    end_span(otlp, "in hand");
+    wait_for(otlp, &to, 3, SKALD_BREAKER_OPEN);
+    end_span(otlp, "in the ring");
+    ski_otlp_stop(otlp, 5000);
+    assert_int_equal(collector_requests(&to), 3);
+    collector_close(&to);
 }
 
 static void url_is(const char *url, const char *becomes)
@@ -456,6 +552,8 @@ int main(void)
         cmocka_unit_test(a_full_queue_drops_and_a_stop_ends),
         cmocka_unit_test(a_stop_sends_what_waits),
         cmocka_unit_test(nobody_there_is_retried),
+        cmocka_unit_test(a_dead_collector_is_left_alone),
+        cmocka_unit_test(a_stop_does_not_wait_for_the_circuit),
         cmocka_unit_test(takes_urls_that_are_right),
         cmocka_unit_test(takes_headers_that_are_right),
         cmocka_unit_test(sends_the_headers_of_a_file),

@@ -171,6 +171,10 @@ static void scopes_are_held(void **state)
     answer_is(door_ask(&at, NULL, "GET", "/ready", NULL), 200);
     answer_is(door_ask(&at, NULL, "GET", "/no/such/path", NULL), 401);
     answer_is(door_ask(&at, at.shop, "GET", "/no/such/path", NULL), 404);
+    // What is promised is not there for anybody who is known, whatever they may do.
+    answer_is(door_ask(&at, at.reader, "GET", "/api/webhooks", NULL), 501);
+    answer_is(door_ask(&at, at.shop, "POST", "/api/webhooks", "{}"), 501);
+    answer_is(door_ask(&at, NULL, "GET", "/api/webhooks", NULL), 401);
     // What only the platform says.
     for (size_t i = 0; i < 3; i++) {
         static const char *const bodies[] = {"{\"type\":\"system.startup\"}",

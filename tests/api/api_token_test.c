@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens at the door: who they let in and as whom; keys from a file and from a provider, rotated;
 // what a token must not be able to do.
+#include "api/api_auth_token.h"
 #include "api/http_client.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "net/jose.h"
+#include <skald/keys.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,6 +300,108 @@ static void a_provider_is_asked(void **state)
     assert_int_equal(ski_http_stop(of.http, 1000), SKALD_OK);
 }
 
+// A clock that is put forward.
+static uint64_t clock_ns(void *context)
+{
+    return ski_kernel_system.monotonic_ns(NULL) + atomic_load((_Atomic uint64_t *)context);
+}
+
+static void wait_for(ski_jwks_source *source, provider *of, int asked, skald_breaker_state state)
+{
+    skald_breaker_state now = SKALD_BREAKER_CLOSED;
+
+    for (int i = 0; i < 2000; i++) {
+        assert_true(ski_jwks_source_circuit(source, &now));
+        if (atomic_load(&of->asked) == asked && now == state) return;
+        (void)usleep(5000);
+    }
+    fail_msg("asked %d times, state %d", atomic_load(&of->asked), now);
+}
+
+// A provider that fails is left alone; after a time one request tries, and a good one closes it.
+static void a_dead_provider_is_left_alone(void **state)
+{
+    static const ski_http_route routes[] = {{.method = "GET", .path = "/keys", .handle = give_keys},
+                                            {.method = NULL}};
+    const uint64_t later_ns = UINT64_C(40000000000);
+    _Atomic uint64_t ahead_ns = 0;
+    ski_kernel kernel = ski_kernel_system;
+    provider of = {0};
+    ski_http_options serve = {.host = "127.0.0.1", .routes = routes, .context = &of};
+    ski_jwks_source *source = NULL;
+    ski_jwks *jwks = NULL;
+    char url[64];
+
+    (void)state;
+    kernel.context = &ahead_ns;
+    kernel.monotonic_ns = clock_ns;
+    assert_int_equal(ski_http_start(&serve, &of.http, NULL), SKALD_OK);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/keys", ski_http_port(of.http));
+    const ski_token_options options = {.keys_url = url};
+    assert_int_equal(ski_jwks_source_new(&options, SKI_JOSE_EDDSA, NULL, &kernel, &source, NULL),
+                     SKALD_OK);
+    wait_for(source, &of, 1, SKALD_BREAKER_CLOSED);
+    ski_jwks_source_ask(source);
+    wait_for(source, &of, 2, SKALD_BREAKER_CLOSED);
+    ski_jwks_source_ask(source);
+    wait_for(source, &of, 3, SKALD_BREAKER_OPEN);
+    atomic_fetch_add(&ahead_ns, later_ns);
+    ski_jwks_source_ask(source);
+    wait_for(source, &of, 4, SKALD_BREAKER_OPEN); // the trial failed
+    atomic_store(&of.answer, ED_KEYS);
+    atomic_fetch_add(&ahead_ns, later_ns);
+    ski_jwks_source_ask(source);
+    wait_for(source, &of, 5, SKALD_BREAKER_CLOSED);
+    for (int i = 0; i < 2000 && !ski_jwks_source_take(source, &jwks); i++) (void)usleep(5000);
+    assert_non_null(jwks);
+    ski_jwks_free(jwks);
+    ski_jwks_source_free(source);
+    assert_int_equal(ski_http_stop(of.http, 1000), SKALD_OK);
+}
+
+// What strangers and a scrape see of a provider that is down from the beginning.
+static void a_dead_provider_is_seen(void **state)
+{
+    static const ski_http_route routes[] = {{.method = "GET", .path = "/keys", .handle = give_keys},
+                                            {.method = NULL}};
+    provider of = {0};
+    ski_http_options serve = {.host = "127.0.0.1", .routes = routes, .context = &of};
+    skald_arena *arena = NULL;
+    skald_key asked = {.scopes = SKALD_SCOPE_METRICS}, key = {0};
+    const api_answer *answer = NULL;
+    char url[64], header[256];
+    skald_str text = {0};
+    api_world world;
+
+    (void)state;
+    assert_int_equal(skald_arena_new(1 << 24, &arena), SKALD_OK);
+    assert_int_equal(ski_http_start(&serve, &of.http, NULL), SKALD_OK);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/keys", ski_http_port(of.http));
+    ski_api_options options = {
+        .tokens = {.keys_url = url, .issuer = "https://id", .audience = "skald"}};
+    api_world_open_with(&world, &options);
+    assert_int_equal(skald_key_create(world.store, &asked, arena, &key, &text, NULL), SKALD_OK);
+    (void)snprintf(header, sizeof header, "Authorization: Bearer %.*s\r\n", SKALD_FMT(text));
+    api_world_reopen(&world);
+    // Each token has the provider asked, until nobody asks it any more.
+    for (int i = 0; i < 2000; i++) {
+        (void)status_of(&world, header_of(ED_SECRET, "\"sub\":\"u1\""), "/api/events");
+        answer = ask(&world, NULL, "GET", "/ready", NULL);
+        if (strstr(answer->body, "\"circuits\":{\"status\":\"open\",\"jwks\":\"open\"}")) break;
+        (void)usleep(5000);
+    }
+    api_says(answer, "\"circuits\":{\"status\":\"open\",\"jwks\":\"open\"}");
+    api_says(answer, "{\"status\":\"ok\""); // it is ready as before
+    assert_int_equal(answer->status, 200);
+    answer = ask(&world, header, "GET", "/metrics", NULL);
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\nskald_circuit_state{name=\"jwks\"} 2\n"));
+    assert_null(strstr(answer->body, "{name=\"otlp\"}"));
+    api_world_close(&world);
+    skald_arena_free(arena);
+    assert_int_equal(ski_http_stop(of.http, 1000), SKALD_OK);
+}
+
 static void options_are_checked(void **state)
 {
     static const struct {
@@ -347,6 +451,8 @@ int main(void)
         cmocka_unit_test(an_algorithm_is_not_the_tokens_choice),
         cmocka_unit_test(keys_in_a_file_are_rotated),
         cmocka_unit_test(a_provider_is_asked),
+        cmocka_unit_test(a_dead_provider_is_left_alone),
+        cmocka_unit_test(a_dead_provider_is_seen),
         cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

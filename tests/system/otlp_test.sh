@@ -168,7 +168,7 @@ test_collector_gone() {
     [ "$(grep -c 'traces cannot be sent' "$WORK/serve.err")" = 1 ] || fail "the log does not say it once"
     start_collector
     back() { grep -q ' publish gone.x$' "$WORK/spans"; }
-    wait_until 60 "the spans, when the collector is back" back
+    wait_until 120 "the spans, when the collector is back" back
     wait_until 30 "the log to say that it is well again" grep -q 'traces are sent again' "$WORK/serve.err"
 }
 
@@ -198,6 +198,8 @@ start_server
 test_tree
 test_sampled
 expect "spans lost" "$(metric skald_otlp_spans_dropped_total) $(metric skald_otlp_spans_failed_total)" "0 0"
+expect "the circuit" "$(metric 'skald_circuit_state{name="otlp"}')" 0
+expect_like "the part of it" "$(get /ready)" '*,"circuits":{"status":"ok","otlp":"closed"}}}'
 test_collector_gone
 test_stop
 [ ! -s "$WORK/faults" ] || fail "the collector objects: $(cat "$WORK/faults")"
