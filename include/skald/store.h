@@ -73,7 +73,8 @@ typedef struct skald_store_options {
 #define SKALD_SCRUB_OFF UINT64_MAX // as scrub_bytes_per_s: nothing is
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
-// "sqlite:/var/lib/skald.db". Waits.
+// "sqlite:/var/lib/skald.db". What has none is a directory, as behind "log:"; one whose name begins
+// like a scheme is given as "./name:…". Waits.
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
                                                  const skald_store_options *options,

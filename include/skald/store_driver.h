@@ -60,7 +60,8 @@ typedef struct skald_store_batch {
     skald_durability durability;
     // another submit or a flush follows at once: submit need wake nobody for this one alone
     bool more;
-    // every id was made by the store for this batch, just now: none of them needs to be looked for
+    // every id was made by the store for this batch, just now: none of them needs to be looked for.
+    // A driver that goes by it takes it back, for the batch may be given again.
     bool ids_made;
     // done is called exactly once, in commit order, on whichever thread made the batch durable; it
     // only hands over and does not block or call back in. On CONFLICT actual_version and

@@ -232,7 +232,7 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
                          .now = ski_bus_now(bus),
                          .named = ski_types_any(bus->types)};
 
-    ski_store_ids_give(bus->store, made->events, count, with.now);
+    made->batch.ids_made = ski_store_ids_give(bus->store, made->events, count, with.now);
     for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &with);
     return made;
 }
@@ -267,6 +267,7 @@ static skald_err publish_special(publish *made, const skald_publish_options *opt
     SKALD_TRY(ski_schedule_wrap(made->bus, made->events, made->count, options->deliver_at,
                                 &made->wrapped, options->reterr_error));
     made->batch.events = (skald_event *)(void *)made->wrapped.ptr;
+    made->batch.ids_made = false; // theirs are derived
     return SKALD_OK;
 }
 

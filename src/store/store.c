@@ -135,24 +135,53 @@ free_store:
     return err;
 }
 
+// url_read finds the driver of url, and where its path begins. What begins as a URL does is one: as
+// a directory it would be made, and whoever meant a database would keep his events, and show his
+// password, there.
+static skald_err url_read(const char *url, const skald_store_driver **ret_driver,
+                          const char **ret_path, skald_error *reterr_error)
+{
+    if (!url || !url[0])
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
+                             "no store is named; give a directory, sqlite:FILE or memory:");
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t len = strspn(url, letters) ? strcspn(url, ":/") : 0;
+    bool directory = len < 2 || url[len] != ':';
+
+    for (size_t i = 0; i < len; i++)
+        directory = directory || (!strchr(letters, url[i]) && !strchr("0123456789+.-", url[i]));
+    skald_str scheme = directory ? SKALD_STR("log") : (skald_str){url, len};
+    for (size_t i = 0; ski_store_drivers[i]; i++) {
+        if (!skald_str_equal(scheme, skald_str_of(ski_store_drivers[i]->scheme))) continue;
+        *ret_driver = ski_store_drivers[i];
+        *ret_path = directory ? url : url + len + 1;
+        return SKALD_OK;
+    }
+    // What stands behind the colon may be a password.
+    int shown = (int)(scheme.len > 40 ? 40 : scheme.len);
+    return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
+                         "there is no kind of store '%.*s:'; give a directory (one of such a name "
+                         "as ./%.*s:…), sqlite:FILE or memory:",
+                         shown, scheme.ptr, shown, scheme.ptr);
+}
+
+skald_err ski_store_url_check(const char *url, skald_error *reterr_error)
+{
+    const skald_store_driver *driver;
+    const char *path;
+
+    return url_read(url, &driver, &path, reterr_error);
+}
+
 skald_err ski_store_open_on(const ski_kernel *kernel, const char *url,
                             const skald_store_options *options, skald_store **ret_store,
                             skald_error *reterr_error)
 {
-    skald_str path, scheme;
+    const skald_store_driver *driver = NULL;
+    const char *path = NULL;
 
-    if (!url) return skald_fail_at(reterr_error, SKALD_EINVALID, "url", "no store is named");
-    scheme = ski_str_cut(skald_str_of(url), ':', &path);
-    for (size_t i = 0; path.ptr && ski_store_drivers[i]; i++) {
-        if (!skald_str_equal(scheme, skald_str_of(ski_store_drivers[i]->scheme))) continue;
-        return ski_store_open_driver(kernel, ski_store_drivers[i], path.ptr, options, ret_store,
-                                     reterr_error);
-    }
-    // What stands behind the colon may be a password.
-    return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
-                         "there is no kind of store '%.*s%s'; give \"log:DIRECTORY\", "
-                         "\"sqlite:FILE\" or \"memory:\"",
-                         (int)(scheme.len > 40 ? 40 : scheme.len), scheme.ptr, path.ptr ? ":" : "");
+    SKALD_TRY(url_read(url, &driver, &path, reterr_error));
+    return ski_store_open_driver(kernel, driver, path, options, ret_store, reterr_error);
 }
 
 skald_err skald_store_open(const char *url, const skald_store_options *options,
@@ -248,16 +277,20 @@ skald_uuid ski_store_uuid_new(skald_store *store)
     return id;
 }
 
-void ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now)
+bool ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now)
 {
-    size_t i = 0;
+    size_t i = 0, made = 0;
 
     while (i < count && ski_uuid_is_given(events[i].id)) i++;
-    if (i == count) return;
+    if (i == count) return false;
     ski_mutex_lock(&store->mutex);
-    for (; i < count; i++)
-        if (!ski_uuid_is_given(events[i].id)) events[i].id = ski_uuid_v7(&store->ids, now);
+    for (; i < count; i++) {
+        if (ski_uuid_is_given(events[i].id)) continue;
+        events[i].id = ski_uuid_v7(&store->ids, now);
+        made++;
+    }
     ski_mutex_unlock(&store->mutex);
+    return made == count;
 }
 
 skald_time ski_store_now(skald_store *store)

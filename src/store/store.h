@@ -80,14 +80,18 @@ skald_err ski_store_event_now(skald_store *store, skald_uuid id, skald_str tenan
                               skald_arena *arena, skald_event *ret_event) SKALD_CHECK;
 
 skald_uuid ski_store_uuid_new(skald_store *store); // version 7, rising
-// ski_store_ids_give gives such an id to each event that has none.
-void ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now);
+// ski_store_ids_give gives such an id to each event that has none. True: none had one, and each has
+// its own now; whoever submits them as they are says so by batch.ids_made.
+bool ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now);
 skald_time ski_store_now(skald_store *store); // the store's clock
 const ski_kernel *ski_store_kernel(const skald_store *store);
 const skald_log *ski_store_log_hook(const skald_store *store);
 uint32_t ski_store_event_bytes_max(const skald_store *store);
 bool ski_store_step(skald_store *store); // only without threads: one unit of background work, if
                                          // there is any
+
+// ski_store_url_check: would skald_store_open know what url means? Fails: INVALID.
+skald_err ski_store_url_check(const char *url, skald_error *reterr_error) SKALD_CHECK;
 
 extern const skald_store_driver *const ski_store_drivers[]; // NULL-ended: drivers.c, one line each
 

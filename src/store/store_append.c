@@ -48,7 +48,6 @@ typedef struct events_look {
     uint64_t bytes; // of their texts
     bool reserved;  // a name is the store's own
     bool given;     // every id is
-    bool some;      // one is
     bool rise;      // those given do, as one maker gives them, and then none stands twice
 } events_look;
 
@@ -67,7 +66,6 @@ static events_look events_look_at(const skald_store_batch *batch)
             look.given = false;
             continue;
         }
-        look.some = true;
         if (last && ski_uuid_order(last->id, event->id) >= 0) look.rise = false;
         last = event;
     }
@@ -158,9 +156,9 @@ static void batch_stamp(skald_store *store, skald_store_batch *batch, const even
 
     if (!look->given) {
         now = ski_store_now(store);
-        ski_store_ids_give(store, batch->events, batch->event_count, now);
+        if (ski_store_ids_give(store, batch->events, batch->event_count, now))
+            batch->ids_made = true;
     }
-    batch->ids_made = batch->event_count && !look->some;
     for (size_t i = 0; i < batch->event_count; i++) {
         skald_event *event = &batch->events[i];
 

@@ -223,7 +223,7 @@ static skald_store *store_new(const ski_kernel *kernel, const skald_store_option
 
 static void open_is_refused(void **state)
 {
-    static const char *const urls[] = {"", "log", "pg://u:s3cret@h", "mem:", ":", "MEMORY:"};
+    static const char *const urls[] = {"", "pg://u:s3cret@h", "mem:", "MEMORY:", "A+1-2.X:s3"};
     skald_store_driver other = fake_driver;
     skald_store_options options = {.event_bytes_max = SKALD_EVENT_BYTES_LIMIT + 1};
     skald_store *store = NULL;
@@ -233,7 +233,7 @@ static void open_is_refused(void **state)
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         assert_int_equal(skald_store_open(urls[i], NULL, &store, &error), SKALD_EINVALID);
         assert_string_equal(error.field, "url");
-        assert_non_null(strstr(error.text, "\"memory:\""));
+        assert_non_null(strstr(error.text, "memory:"));
         assert_null(strstr(error.text, "s3cret"));
     }
     assert_int_equal(skald_store_open(NULL, NULL, &store, &error), SKALD_EINVALID);
@@ -298,8 +298,7 @@ static void pages_are_filtered_again(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
         skald_read read = reads[i];
-        uint64_t last = 0;
-        size_t count = 0;
+        uint64_t last = 0, count = 0;
 
         do {
             assert_int_equal(ski_store_page(store, &read, &page, NULL), SKALD_OK);

@@ -53,6 +53,21 @@ void an_id_again_is_a_repetition(void **state)
     assert_true(append_one(f, events[1]).repeated);
 }
 
+// Ids that the store gave stay the batch's own.
+void a_batch_again_is_a_repetition(void **state)
+{
+    fixture *f = *state;
+    skald_event events[] = {event_of(f, "t.x", "s-1", 1), event_of(f, "t.x", "s-1", 2)};
+    skald_store_batch batch = {.events = events, .event_count = 2};
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(commit(f, &batch), SKALD_OK);
+        assert_int_equal(batch.appended.repeated, i > 0);
+        assert_int_equal(batch.appended.position_last, 2);
+    }
+    assert_int_equal(skald_store_head(f->store), 2);
+}
+
 void an_id_with_other_content(void **state)
 {
     fixture *f = *state;

@@ -70,6 +70,7 @@ int fixture_teardown(void **state);
     X(everything_is_there_after_reopen)
 #define STORE_DEDUP_TESTS(X)             \
     X(an_id_again_is_a_repetition)       \
+    X(a_batch_again_is_a_repetition)     \
     X(an_id_with_other_content)          \
     X(only_some_ids_known)               \
     X(an_id_twice_in_a_batch)            \

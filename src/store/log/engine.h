@@ -354,8 +354,9 @@ void ski_staged_forget(ski_engine *engine, ski_staged *item);
 
 // later.c: batches that are put off. The lock is held but for new.
 typedef struct ski_later ski_later;
-ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes); // NULL: no memory
-void ski_later_add(ski_engine *engine, ski_later *take_later);      // counted as staged before
+// ski_later_new: as ids_made of the batch was when it was given. NULL: no memory.
+ski_later *ski_later_new(skald_store_batch *batch, bool ids_made, uint64_t bytes);
+void ski_later_add(ski_engine *engine, ski_later *take_later); // counted as staged before
 bool ski_later_some(const ski_engine *engine); // put off, or being put in order after that
 // ski_later_drain puts those that were put off up to now in order; the lock is free meanwhile.
 void ski_later_drain(ski_engine *engine);
@@ -410,11 +411,12 @@ bool ski_keep_wanted(const ski_engine *engine); // the lock is held
 // without an index. Fails: READONLY (none can be made).
 skald_err ski_keep_wait(ski_engine *engine) SKALD_CHECK;
 
-// recall.c: the ids of the window, when somebody looks for one. Before that: recall without the
-// lock, so that it is never held long, then recall_held with it. Fail: NOMEM.
+// recall.c: the ids of the window, before somebody looks for one.
+// ski_recall is called with the lock held, and returns with it held; in between it may have been
+// free, if more than SKI_RECALL_NOW_MAX are left. When it is OK none is. Fails: NOMEM.
+enum { SKI_RECALL_NOW_MAX = 4096 }; // events, by who may not wait: a tenth of a millisecond
 skald_err ski_recall(ski_engine *engine) SKALD_CHECK;
-skald_err ski_recall_held(ski_engine *engine) SKALD_CHECK;
-uint64_t ski_recall_left(const ski_engine *engine); // events that recall_held would go over
+uint64_t ski_recall_left(const ski_engine *engine); // events that it would go over
 // ski_recall_undo forgets an event's id, ski_recall_cut comes before the window is cut there. The
 // lock is held.
 void ski_recall_undo(ski_engine *engine, uint64_t hash, uint64_t position);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches that were submitted and cannot be put in order from memory alone: a stream that only
-// index files know, an id that may be in a sealed segment. Who submits must not wait for a disk,
-// so the batch is put off, and the thread "skald-log" reads what is missing (without threads:
-// whoever steps, commits or closes).
+// Batches that were submitted and cannot be put in order from memory alone, or not at once: a
+// stream that only index files know, an id that may be in a sealed segment, an id before which many
+// are to be noted. Who submits must not wait, so the batch is put off, and the thread "skald-log"
+// reads what is missing (without threads: whoever steps, commits or closes).
 //
 // Invariants:
 //   1. The order of submission is the order of commit: while anything is put off, or is being put
@@ -87,7 +87,7 @@ static void later_done(skald_store_batch *batch, skald_err err)
     given->done(given, err);
 }
 
-ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes)
+ski_later *ski_later_new(skald_store_batch *batch, bool ids_made, uint64_t bytes)
 {
     size_t events_bytes = batch->event_count * sizeof *batch->events;
     size_t values_bytes = batch->value_count * sizeof *batch->values;
@@ -126,6 +126,7 @@ ski_later *ski_later_new(skald_store_batch *batch, uint64_t bytes)
     later->batch.values = values;
     later->batch.expect = expects;
     later->batch.done = later_done;
+    later->batch.ids_made = ids_made;
     later->batch.more = true; // who puts it in order writes next
     return later;
 }

@@ -83,10 +83,9 @@ skald_err ski_find_id(void *driver, skald_str tenant, skald_uuid id, uint64_t *r
     size_t count = 0;
     skald_err err = SKALD_ENOTFOUND;
 
-    SKALD_TRY(ski_recall(engine));
     while (position && err == SKALD_ENOTFOUND) {
         ski_mutex_lock(&engine->lock);
-        err = ski_recall_held(engine);
+        err = ski_recall(engine);
         if (err) {
             ski_mutex_unlock(&engine->lock);
             return err;

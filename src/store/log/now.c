@@ -6,8 +6,6 @@
 #include "store/log/frame.h"
 #include "store/log/lookup.h"
 
-enum { recall_max = 4096 }; // events whose ids are looked at for the first time: a tenth of a ms
-
 // position_of gives the newest position in the window that may have an id; 0: there is none. The
 // lock is held.
 static uint64_t position_of(const ski_engine *engine, uint64_t hash)
@@ -52,7 +50,7 @@ skald_err ski_event_now(void *driver, skald_str tenant, skald_uuid id, skald_are
 
     if (!kernel->pread_now) return SKALD_EUNAVAILABLE;
     ski_mutex_lock(&engine->lock);
-    if (ski_recall_left(engine) <= recall_max && !ski_recall_held(engine))
+    if (ski_recall_left(engine) <= SKI_RECALL_NOW_MAX && !ski_recall(engine))
         position = position_of(engine, hash);
     if (position) candidate = ski_locate_window(engine, position);
     file = file_lend(engine, &candidate);

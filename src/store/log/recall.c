@@ -5,14 +5,17 @@
 // Invariants:
 //   1. `recent` has exactly the ids of the window's events up to `recalled`, and perhaps some of
 //   before the window, which whoever looks passes over.
-//   2. However many are missing, the lock is held for a piece of them at a time, but for those that
-//   were put in order in between.
+//   2. However many are missing, the lock is held for a piece of them at a time.
 #include "store/log/engine.h"
+
+#include <assert.h>
 
 enum {
     piece_events = 8192, // that are recalled in one hold of the lock: a third of a millisecond
     expect_ahead = 16,   // events: so long a cache miss lasts
 };
+
+static_assert((int)SKI_RECALL_NOW_MAX <= piece_events, "the lock is not given up for so few");
 
 // rows_recall puts the ids of a part into recent, up to a position.
 static skald_err rows_recall(ski_engine *engine, const ski_index *part, uint64_t to)
@@ -63,23 +66,14 @@ uint64_t ski_recall_left(const ski_engine *engine)
     return ski_window_last(&engine->window) - (engine->recalled < base ? base : engine->recalled);
 }
 
-skald_err ski_recall_held(ski_engine *engine)
-{
-    return recall_some(engine, UINT64_MAX);
-}
-
 skald_err ski_recall(ski_engine *engine)
 {
-    skald_err err = SKALD_OK;
-    bool more = true;
-
-    while (more && !err) {
-        ski_mutex_lock(&engine->lock);
-        more = ski_recall_left(engine) > piece_events;
-        if (more) err = recall_some(engine, piece_events);
+    while (ski_recall_left(engine) > piece_events) {
+        SKALD_TRY(recall_some(engine, piece_events));
         ski_mutex_unlock(&engine->lock);
+        ski_mutex_lock(&engine->lock); // whoever waits for it may go on
     }
-    return err;
+    return recall_some(engine, piece_events);
 }
 
 void ski_recall_undo(ski_engine *engine, uint64_t hash, uint64_t position)

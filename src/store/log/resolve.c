@@ -184,7 +184,6 @@ static skald_err resolve_look(ski_resolve *resolve)
     ski_engine *engine = resolve->engine;
     const ski_index *newest = NULL;
     const skald_store_batch *batch = resolve->batch;
-    bool ids_asked = batch->event_count && !batch->ids_made;
 
     if (engine->turn_due) {
         ski_window_turn(&engine->window);
@@ -193,16 +192,15 @@ static skald_err resolve_look(ski_resolve *resolve)
     if (resolve->epoch != engine->epoch) resolve->asked = 0;
     resolve->stream_count = resolve->asked;
     resolve->id_count = 0;
-    if (ids_asked) SKALD_TRY(ski_recall_held(engine));
     newest = ski_window_newest(&engine->window);
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
         ski_resolve_event *known = &resolve->events[i];
 
         if (i + expect_ahead < batch->event_count) {
-            hashes_expect(engine, newest, &known[expect_ahead].hashes, ids_asked);
+            hashes_expect(engine, newest, &known[expect_ahead].hashes, resolve->ids_asked);
         }
-        if (ids_asked) SKALD_TRY(id_look(resolve, i));
+        if (resolve->ids_asked) SKALD_TRY(id_look(resolve, i));
         known->stream = NULL;
         if (!event->stream.len) continue;
         known->stream =
@@ -305,7 +303,7 @@ static bool old_wanted(const ski_resolve *resolve)
     ski_resolve copy = *resolve;
 
     copy.batch = &batch;
-    return batch.event_count && batch.expect_count && !batch.ids_made && !resolve->read_old &&
+    return resolve->ids_asked && batch.expect_count && !resolve->read_old &&
            resolve->engine->sealed_count && ski_resolve_expect(&copy) != SKALD_OK;
 }
 
@@ -318,6 +316,8 @@ skald_err ski_resolve_held(ski_resolve *resolve, bool *ret_unread)
         bool streams = false, ids = false, old = false;
         skald_err err = SKALD_OK;
 
+        if (resolve->ids_asked) SKALD_TRY(ski_recall(engine));
+        if (engine->dead) return SKALD_EREADONLY; // while the lock was free
         SKALD_TRY(resolve_look(resolve));
         streams = resolve->stream_count > resolve->asked;
         ids = resolve->id_count > 0;
@@ -334,7 +334,6 @@ skald_err ski_resolve_held(ski_resolve *resolve, bool *ret_unread)
         if (err) return err;
         if (ids) resolve->read_up_to = looked;
         resolve->read_old |= old;
-        if (engine->dead) return SKALD_EREADONLY;
     }
     return SKALD_EUNAVAILABLE;
 }

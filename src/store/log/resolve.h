@@ -40,6 +40,7 @@ typedef struct ski_resolve {
     skald_store_batch *batch;
     ski_resolve_event *events;
     bool may_read;               // the caller may wait for the disk
+    bool ids_asked;              // there are events, and not all ids are made
     uint64_t read_up_to;         // index files up to here were asked for what they may have
     bool read_old;               // and for ids of long ago
     uint64_t epoch;              // of the window when streams were asked for

@@ -112,7 +112,7 @@ static skald_err stage_known(const stage *job, bool *ret_repeated)
     size_t known = 0, same = 0, count = job->batch->event_count;
 
     *ret_repeated = false;
-    if (job->batch->ids_made) return SKALD_OK;
+    if (!job->resolve.ids_asked) return SKALD_OK;
     for (size_t i = 0; i < count; i++) {
         const ski_resolve_event *event = &job->events[i];
 
@@ -274,7 +274,7 @@ static skald_err stage_new(const stage *job, ski_group *group, ski_staged *item)
     return SKALD_OK;
 }
 
-// stage_put_off: what is missing is not read here, or something was put off before.
+// stage_put_off: what is missing is not read or noted here, or something was put off before.
 static skald_err stage_put_off(stage *job)
 {
     ski_engine *engine = job->engine;
@@ -284,7 +284,7 @@ static skald_err stage_put_off(stage *job)
     engine->bytes_staged += bytes; // admitted: nobody else takes that room while the lock is free
     engine->batches_staged++;
     ski_mutex_unlock(&engine->lock);
-    later = ski_later_new(job->batch, bytes);
+    later = ski_later_new(job->batch, !job->resolve.ids_asked, bytes);
     ski_mutex_lock(&engine->lock);
     if (!later) {
         engine->bytes_staged -= bytes;
@@ -294,6 +294,13 @@ static skald_err stage_put_off(stage *job)
     ski_later_add(engine, later);
     job->put_off = true;
     return SKALD_OK;
+}
+
+// submit_waits: something was put off before, or too many ids would be noted first.
+static bool submit_waits(const stage *job)
+{
+    if (ski_later_some(job->engine)) return true;
+    return job->resolve.ids_asked && ski_recall_left(job->engine) > SKI_RECALL_NOW_MAX;
 }
 
 // stage_decide is the critical section: *ret_group is the group to wait for, or 0: then *ret_told
@@ -309,7 +316,7 @@ static skald_err stage_decide(stage *job, uint64_t *ret_group, skald_err *ret_to
     *ret_group = 0;
     if (job->for_whom == SKI_STAGE_COMMIT) ski_later_wait(engine);
     SKALD_TRY(stage_admit(job));
-    if (job->for_whom == SKI_STAGE_SUBMIT && ski_later_some(engine)) return stage_put_off(job);
+    if (job->for_whom == SKI_STAGE_SUBMIT && submit_waits(job)) return stage_put_off(job);
     SKALD_TRY(ski_resolve_held(&job->resolve, &unread));
     if (unread) return stage_put_off(job);
     item.err = stage_known(job, &repeated);
@@ -361,9 +368,10 @@ skald_err ski_stage(ski_engine *engine, skald_store_batch *batch, ski_stage_for 
     ski_resolve_init(&job.resolve, engine, batch, job.events);
     job.resolve.may_read = for_whom != SKI_STAGE_SUBMIT;
     job.now = engine->host->clock->now(engine->host->clock->context);
-    if (batch->event_count && !batch->ids_made) err = ski_recall(engine);
+    job.resolve.ids_asked = batch->event_count && !batch->ids_made;
+    batch->ids_made = false; // given again, they are looked for
     ski_mutex_lock(&engine->lock);
-    if (!err) err = stage_decide(&job, ret_group, &told);
+    err = stage_decide(&job, ret_group, &told);
     wake = !err && for_whom == SKI_STAGE_SUBMIT && !batch->more &&
            (job.put_off || (*ret_group && !engine->writing));
     ski_mutex_unlock(&engine->lock);

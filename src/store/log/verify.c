@@ -70,7 +70,8 @@ static bool stream_right(const verification *check, const ski_index *part, const
 
 static bool id_right(const ski_engine *engine, uint64_t hash, uint64_t position)
 {
-    ski_recent_cursor cursor = {.hash = hash, .last = ski_window_last(&engine->window)};
+    // As of when they were noted: how far back `recent` looks was said then, too.
+    ski_recent_cursor cursor = {.hash = hash, .last = engine->recalled};
     uint64_t found = 0;
 
     if (position > engine->recalled) return true; // it is found by its row

@@ -7,8 +7,8 @@
 //   1. An event of position p and everything the indexes say of it become visible at once, under
 //      data; head follows before data is given up. The indexes of types and correlations are told
 //      when somebody asks them, and then first of everything that there is.
-//   2. What is stored is never moved, and freed only when it was erased and no page is out; a
-//      failed append leaves nothing.
+//   2. Slots are never moved. Texts are moved, and freed once they were erased, only while no page
+//      is out. A failed append leaves nothing.
 #include "store/memory/memory.h"
 
 #include "base/alloc.h"

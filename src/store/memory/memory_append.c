@@ -98,7 +98,8 @@ static skald_err batch_measure(const skald_store_batch *batch, brought *ret_brou
             ski_memory_unindexed(batch->events[i].tenant.len, batch->events[i].type.len,
                                  batch->events[i].correlation_id.len);
     }
-    bytes.all += bytes.unindexed + batch->event_count * (uint64_t)event_overhead_bytes;
+    bytes.all += bytes.unindexed +
+                 batch->event_count * (uint64_t)(event_overhead_bytes + SKI_MEMORY_TEXTS_HEAD);
     for (size_t i = 0; i < batch->value_count; i++)
         if (batch->values[i].bytes.ptr)
             bytes.all += batch->values[i].name.len + batch->values[i].bytes.len;
@@ -110,7 +111,7 @@ uint64_t ski_memory_bytes(const ski_memory *memory)
 {
     uint64_t events = memory->count + 1 - memory->first;
 
-    return memory->texts_bytes + events * event_overhead_bytes + memory->streams.bytes +
+    return memory->texts_used + events * event_overhead_bytes + memory->streams.bytes +
            memory->index_bytes + memory->unindexed_bytes + memory->values.bytes;
 }
 

@@ -59,6 +59,7 @@ typedef struct ski_memory {
     size_t grave_count, grave_size;
     ski_memory_texts *texts, *filling; // the newest; the one with room, if there is one
     uint64_t texts_bytes;              // that are some event's
+    uint64_t texts_used;               // of the blocks: those, their heads, and what is dead
     skald_time recorded_last;
     ski_memory_postings streams;
     // Under index, up to the position indexed, which only who asks by type or correlation moves on,

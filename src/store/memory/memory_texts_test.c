@@ -342,6 +342,35 @@ static void a_failed_append_leaves_no_block(void **state)
     }
 }
 
+// However much of each block is dead, the blocks are within the limit, and what is told of them is
+// what they hold.
+static void what_is_dead_counts(void **state)
+{
+    enum { rounds = 8, len = 901, limit = 4 * 1000 * 1000 };
+    skald_store *store = NULL;
+
+    (void)state;
+    assert_int_equal(skald_store_open("memory:?bytes_max=4000000", NULL, &store, NULL), SKALD_OK);
+    const ski_memory *memory = store->instance;
+    for (uint64_t round = 0, number = 0; round < rounds; round++) {
+        skald_err err = SKALD_OK;
+        char gone[16];
+
+        (void)snprintf(gone, sizeof(gone), "gone-%d", (int)round);
+        while (!err) {
+            number++;
+            err = append(store, number % 2 ? "s-keep" : gone, number, len);
+        }
+        assert_int_equal(err, SKALD_EFULL);
+        room full = room_of(memory);
+        assert_true(full.used <= limit);
+        assert_int_equal(memory->texts_used, full.used);
+        erase_stream(store, gone);
+        assert_int_equal(memory->texts_used, room_of(memory).used);
+    }
+    skald_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +382,7 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_moved),
         cmocka_unit_test(large_texts_lie_alone),
         cmocka_unit_test(a_failed_append_leaves_no_block),
+        cmocka_unit_test(what_is_dead_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,8 @@
 //   1. live of a block is what its events take that were not dropped, with their heads; a block in
 //   which nothing lives is freed.
 //   2. Of a block of a usual size at most half is dead: who drops looks. Only without memory more.
-//   3. Dropped texts, and those that were moved, are filled with zeros.
+//   3. texts_used is what stands in blocks, dead or not: this is what bytes_max limits.
+//   4. Dropped texts, and those that were moved, are filled with zeros.
 #include "store/memory/texts.h"
 
 #include "base/alloc.h"
@@ -25,6 +26,8 @@ enum {
 typedef struct head {
     uint32_t position, len;
 } head;
+
+static_assert(sizeof(head) == SKI_MEMORY_TEXTS_HEAD, "what is told of it is true");
 
 static ski_memory_texts *block_new(ski_memory *memory, size_t bytes)
 {
@@ -48,6 +51,7 @@ static void block_free(ski_memory *memory, ski_memory_texts *block)
         memory->texts = block->next;
     if (block->next) block->next->before = block->before;
     if (memory->filling == block) memory->filling = NULL;
+    memory->texts_used -= block->used;
     ski_free(block);
 }
 
@@ -79,6 +83,7 @@ char *ski_memory_texts_add(ski_memory *memory, uint64_t position, size_t len,
     block->used += (uint32_t)(sizeof(of) + len);
     block->live += (uint32_t)(sizeof(of) + len);
     memory->texts_bytes += len;
+    memory->texts_used += sizeof(of) + len;
     *ret_block = block;
     return at + sizeof(of);
 }
@@ -91,7 +96,8 @@ ski_memory_texts_mark ski_memory_texts_stand(const ski_memory *memory)
                                    .filling = memory->filling,
                                    .used = filling ? filling->used : 0,
                                    .live = filling ? filling->live : 0,
-                                   .bytes = memory->texts_bytes};
+                                   .bytes = memory->texts_bytes,
+                                   .bytes_used = memory->texts_used};
 }
 
 void ski_memory_texts_back(ski_memory *memory, const ski_memory_texts_mark *mark)
@@ -99,6 +105,7 @@ void ski_memory_texts_back(ski_memory *memory, const ski_memory_texts_mark *mark
     while (memory->texts != mark->newest) block_free(memory, memory->texts);
     memory->filling = mark->filling;
     memory->texts_bytes = mark->bytes;
+    memory->texts_used = mark->bytes_used;
     if (!mark->filling) return;
     mark->filling->used = mark->used;
     mark->filling->live = mark->live;

@@ -10,11 +10,13 @@
 
 struct ski_memory;
 
+enum { SKI_MEMORY_TEXTS_HEAD = 8 }; // bytes that an event takes beside its texts
+
 // Where texts stood before an append that may have to be taken back.
 typedef struct ski_memory_texts_mark {
     ski_memory_texts *newest, *filling;
     uint32_t used, live;
-    uint64_t bytes;
+    uint64_t bytes, bytes_used;
 } ski_memory_texts_mark;
 
 // ski_memory_texts_add gives room for len bytes of the event at position, and the block they are
