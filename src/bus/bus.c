@@ -163,6 +163,7 @@ static void bus_options(skald_bus *bus, const skald_bus_options *options)
     bus->deliveries_max = SKI_DELIVERIES_MAX;
     bus->pages_bytes_max = SKI_PAGES_BYTES_MAX;
     bus->runs_after = SKI_RUNS_AFTER;
+    bus->trays_kept = SKI_TRAYS_KEPT;
     bus->system_events = options->system_events;
     bus->schedule_events_max =
         options->schedule_events_max ? options->schedule_events_max : schedule_events_default;

@@ -3,6 +3,8 @@
 // nobody else.
 #include "bus/bus_rig.h"
 
+#include "store/memory/memory.h"
+
 static void put(rig *of, uint64_t version)
 {
     const skald_snapshot snapshot = {.bytes = SKALD_STR("{}"), .stream_version = version};
@@ -25,6 +27,28 @@ static skald_subscription listen(rig *of, notes *to, const char *type)
     if (type) options.filter.types = (skald_texts){&item, 1};
     return rig_subscribe(of, &options);
 }
+
+// What a read of the memory store does beside reading, once.
+static struct during {
+    rig *of; // who names it comes
+    notes *own;
+    bool stays; // at the end the page leads nowhere
+} during;
+
+static skald_err watched_read(void *driver, const skald_read *read, skald_store_page *ret_page,
+                              skald_error *reterr_error)
+{
+    skald_err err = ski_store_memory.read(driver, read, ret_page, reterr_error);
+    rig *of = during.of;
+
+    during.of = NULL;
+    if (of) listen(of, during.own, "$snapshot");
+    if (!err && during.stays && ret_page->end) ret_page->position_next = read->after;
+    return err;
+}
+
+static skald_store_driver watched;
+const skald_store_driver *const ski_store_drivers[] = {&watched, NULL};
 
 // Those that want all stand beside it, so that pages are shared.
 static void who_names_it_is_given_it(void **state)
@@ -62,7 +86,7 @@ static void who_names_it_is_given_it(void **state)
     }
 }
 
-// Pages of before anybody named it are not shared with who does.
+// Pages of before anybody named it, kept as there is more to do, are not shared with who does.
 static void who_comes_later_is_given_it(void **state)
 {
     static notes own, all;
@@ -73,24 +97,135 @@ static void who_comes_later_is_given_it(void **state)
     rig_open(&of);
     listen(&of, &all, NULL);
     rig_run(&of);
-    for (uint64_t i = 1; i <= 20; i++) {
-        publish_some(&of, 1);
-        put(&of, i);
-        (void)skald_bus_run(of.bus, 1);
-    }
+    publish_some(&of, 30);
+    put(&of, 1);
+    publish_some(&of, 1);
+    (void)skald_bus_run(of.bus, 1);
+    assert_non_null(ski_page_at(of.bus, 0));
     skald_subscription made = listen(&of, &own, "$snapshot");
 
-    publish_some(&of, 1);
     rig_run(&of);
     assert_int_equal(own.count, 1);
-    assert_int_equal(all.count, 21);
+    assert_int_equal(all.count, 31);
     assert_int_equal(skald_unsubscribe(of.bus, made, false), SKALD_OK);
     publish_some(&of, 1);
-    put(&of, 21);
+    put(&of, 2);
     rig_run(&of);
     assert_int_equal(of.bus->reserved_names, 0);
     assert_int_equal(own.count, 1);
-    assert_int_equal(all.count, 22);
+    assert_int_equal(all.count, 32);
+    rig_close(&of);
+}
+
+// What one that wants all has read for itself has none of it, and is not shared either.
+static void what_others_have_read_is_not_for_it(void **state)
+{
+    static notes own, own_late, all;
+    rig of;
+
+    (void)state;
+    own = own_late = all = (notes){.outcome = SKALD_ACK};
+    rig_open(&of);
+    listen(&of, &own, "$snapshot");
+    rig_run(&of);
+    publish_some(&of, 30);
+    put(&of, 1);
+    publish_some(&of, 1);
+    rig_run(&of);
+    listen(&of, &all, NULL);
+    (void)skald_bus_run(of.bus, 1);
+    listen(&of, &own_late, "$snapshot");
+    rig_run(&of);
+    assert_int_equal(own.count, 1);
+    assert_int_equal(own_late.count, 1);
+    assert_int_equal(all.count, 31);
+    rig_close(&of);
+}
+
+// A page that is being read when it is first named is read again.
+static void who_comes_during_a_read_is_given_it(void **state)
+{
+    static notes own, all;
+    rig of;
+
+    (void)state;
+    own = all = (notes){.outcome = SKALD_ACK};
+    rig_open(&of);
+    listen(&of, &all, NULL);
+    rig_run(&of);
+    publish_some(&of, 30);
+    put(&of, 1);
+    during = (struct during){.of = &of, .own = &own};
+    rig_run(&of);
+    assert_null(during.of);
+    assert_int_equal(own.count, 1);
+    assert_int_equal(all.count, 30);
+    rig_close(&of);
+}
+
+// Where nothing was found for those who do not name it there may be something for who does.
+static void who_comes_where_nothing_was_is_given_it(void **state)
+{
+    static notes own, all;
+    rig of;
+
+    (void)state;
+    own = all = (notes){.outcome = SKALD_ACK};
+    rig_open(&of);
+    publish_some(&of, 1);
+    listen(&of, &all, NULL);
+    rig_run(&of);
+    during = (struct during){.stays = true};
+    put(&of, 1);
+    rig_run(&of);
+    assert_int_equal(of.bus->tail, 1);
+    assert_int_equal(of.bus->tail_checked, skald_store_head(of.store));
+    during = (struct during){0};
+    const skald_str item = SKALD_STR("$snapshot");
+    skald_subscription_options options = rig_options(NULL, &own);
+
+    options.after = 1;
+    options.filter.types = (skald_texts){&item, 1};
+    (void)rig_subscribe(&of, &options);
+    rig_run(&of);
+    assert_int_equal(own.count, 1);
+    assert_int_equal(all.count, 1);
+    rig_close(&of);
+}
+
+// What was set aside is read for itself alone.
+static void a_dead_letter_of_it_is_tried_again(void **state)
+{
+    static notes own;
+    skald_arena *arena;
+    rig of;
+
+    (void)state;
+    own = (notes){.outcome = SKALD_REJECT};
+    rig_open(&of);
+    publish_some(&of, 1);
+    put(&of, 1);
+    const skald_str item = SKALD_STR("$snapshot");
+    skald_subscription_options options = rig_options("own", &own);
+
+    options.from = SKALD_FROM_START;
+    options.filter.types = (skald_texts){&item, 1};
+    options.on_exhausted = SKALD_DEAD_LETTER;
+    skald_subscription made = rig_subscribe(&of, &options);
+
+    rig_run(&of);
+    assert_int_equal(skald_arena_new(1 << 20, &arena), SKALD_OK);
+    assert_int_equal(own.count, 1);
+    assert_int_equal(rig_state(&of, made, arena).dead, 1);
+    const skald_aside_id id = {.subscription = SKALD_STR("own"), .position = own.positions[0]};
+
+    own.outcome = SKALD_ACK;
+    assert_int_equal(skald_aside_release(of.bus, &id, NULL, NULL), SKALD_OK);
+    rig_run(&of);
+    assert_int_equal(own.count, 2);
+    assert_int_equal(own.positions[1], own.positions[0]);
+    assert_int_equal(rig_state(&of, made, arena).dead, 0);
+    skald_arena_free(arena);
     rig_close(&of);
 }
 
@@ -99,7 +234,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_names_it_is_given_it),
         cmocka_unit_test(who_comes_later_is_given_it),
+        cmocka_unit_test(what_others_have_read_is_not_for_it),
+        cmocka_unit_test(who_comes_during_a_read_is_given_it),
+        cmocka_unit_test(who_comes_where_nothing_was_is_given_it),
+        cmocka_unit_test(a_dead_letter_of_it_is_tried_again),
     };
 
+    watched = ski_store_memory;
+    watched.read = watched_read;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,14 +92,14 @@ static void pool_give(skald_bus *bus, ski_delivery *delivery)
     bus->free_count++;
 }
 
-skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation)
+skald_delivery_id ski_stand_id(uint32_t slot, uint64_t generation)
 {
-    return (skald_delivery_id){generation << SKI_DELIVERY_BITS | stand->slot};
+    return (skald_delivery_id){generation << SKI_DELIVERY_BITS | slot};
 }
 
 skald_delivery_id ski_delivery_id(const ski_delivery *delivery)
 {
-    return ski_stand_id(delivery, delivery->generation);
+    return ski_stand_id(delivery->slot, delivery->generation);
 }
 
 ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id)

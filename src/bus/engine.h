@@ -311,7 +311,8 @@ struct ski_page_run {
     skald_filter filter;   // of the subscription, as it was
     uint64_t after;        // its cursor
     size_t from;           // the first event in page
-    uint64_t generation;   // of stand: of the first event's id
+    uint32_t slot;         // of the ids, and
+    uint64_t generation;   // of the first event's
     uint64_t number;       // of the first call
     size_t until;          // where it ends. Its worker's
     _Atomic uint64_t turn; // where it is
@@ -373,6 +374,7 @@ struct skald_bus {
     uint32_t deliveries_max; // SKI_DELIVERIES_MAX and
     size_t pages_bytes_max;  // SKI_PAGES_BYTES_MAX and
     uint32_t runs_after;     // SKI_RUNS_AFTER; less in tests
+    uint32_t trays_kept;     // SKI_TRAYS_KEPT; less in tests
     bool stepped, system_events;
     ski_tracer *tracer; // NULL: spans are not made
 
@@ -504,7 +506,7 @@ void ski_stand_give(ski_delivery *stand, uint64_t generations);
 void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *event,
                      uint64_t generations);
 ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id); // or NULL
-skald_delivery_id ski_stand_id(const ski_delivery *stand, uint64_t generation);
+skald_delivery_id ski_stand_id(uint32_t slot, uint64_t generation);
 // ski_deliveries_reserve keeps so many free deliveries for trays. False: no memory.
 bool ski_deliveries_reserve(skald_bus *bus, uint32_t count);
 // ski_delivery_out makes the delivery, pending, of what was in a tray: one that was reserved.
@@ -643,6 +645,7 @@ void ski_live_leave(ski_subscription *sub);
 void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool end);
 
 // tail.c
+skald_filter ski_filter_all(void); // lets through everything, what is the store's own too
 // ski_reserved_named: sub, if it names what is the store's own, begins or ends. With the lock.
 void ski_reserved_named(ski_subscription *sub, bool named);
 bool ski_tail_step(skald_bus *bus);                           // one page; false: nothing to do
@@ -724,6 +727,7 @@ void ski_trays_due(ski_subscription *sub, uint64_t now_ns); // the same, of thos
 void ski_trays_few(ski_subscription *sub);                  // until there may be one more
 void ski_trays_each(const ski_subscription *sub,
                     void (*told)(void *context, const skald_event *event), void *context);
+bool ski_trays_have(const ski_subscription *sub, uint64_t position);
 uint64_t ski_trays_oldest(const ski_subscription *sub); // position; UINT64_MAX: none
 void ski_trays_fini(skald_bus *bus);
 

@@ -97,8 +97,8 @@ static bool idle(const ski_subscription *sub)
 
 bool ski_page_run_may(const ski_subscription *sub)
 {
-    return !sub->run && idle(sub) && !sub->blocked && sub->in_flight < sub->in_flight_max &&
-           smooth(sub) && source_runs(sub);
+    return !sub->run && idle(sub) && !sub->blocked && ski_window_open(sub) && smooth(sub) &&
+           source_runs(sub);
 }
 
 bool ski_page_run_waits(const ski_subscription *sub)
@@ -347,6 +347,7 @@ static bool run_begin(ski_worker *worker, ski_subscription *sub)
         .after = sub->cursor,
         .from = sub->source_index,
         .until = sub->source_index + (left < most ? left : most),
+        .slot = (tray ? tray->stand : stand)->slot,
         .generation = (tray ? tray->stand : stand)->generation,
         .tray = tray,
         .room = room,
@@ -384,8 +385,8 @@ static void run_call(ski_page_run *run, ski_call *call, size_t index, uint32_t c
     const skald_event *event = &run->page->store_page.events[index];
 
     call->seen.event = event;
-    call->seen.id = ski_stand_id(run->tray ? run->tray->stand : run->stand,
-                                 run->generation + index - run->from);
+    // Broken and reset meanwhile its tray may be gone, which is why the slot is the run's own.
+    call->seen.id = ski_stand_id(run->slot, run->generation + index - run->from);
     call->number = run->number + calls;
     call->delay_ms = 0;
     call->reason[0] = 0;
@@ -409,6 +410,20 @@ static void run_gives(ski_page_run *run, size_t index, uint64_t key)
     key_goes_out(run, key);
 }
 
+// early_passed: what was given at is acked already, and its turn over. Broken before that, it is
+// the delivery that ends so.
+static void early_passed(ski_page_run *run, size_t at)
+{
+    skald_bus *bus = run->subscription->bus;
+    uint64_t began_ns = atomic_load_explicit(&run->measured_ns, memory_order_relaxed);
+
+    run->given_count--;
+    ski_call_passed(run->subscription, &run->page->store_page.events[run->from + at]);
+    if (!began_ns || atomic_load_explicit(&run->measured, memory_order_relaxed) != at) return;
+    ski_measured(bus, began_ns);
+    atomic_store_explicit(&run->measured_ns, 0, memory_order_relaxed);
+}
+
 // turn_moves: false: it is broken. What was acked before the handler returned is not given.
 static bool turn_moves(ski_page_run *run, uint64_t *turn, uint64_t to)
 {
@@ -421,13 +436,10 @@ static bool turn_moves(ski_page_run *run, uint64_t *turn, uint64_t to)
         uint64_t bit = UINT64_C(1) << at % 64;
         uint64_t given = atomic_load_explicit(&run->given[at / 64], memory_order_relaxed);
 
-        if (given & bit) {
-            run->given_count--;
-            ski_call_passed(run->subscription, &run->page->store_page.events[turn_index(was)]);
-        }
         atomic_store_explicit(&run->given[at / 64], given & ~bit, memory_order_relaxed);
         moved = atomic_compare_exchange_strong_explicit(&run->turn, &was, to, memory_order_acq_rel,
                                                         memory_order_acquire);
+        if (moved && given & bit) early_passed(run, at);
     }
     *turn = to;
     return moved;

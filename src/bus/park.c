@@ -419,7 +419,7 @@ static skald_read read_of(const ski_aside *aside)
 
     if (single(aside)) {
         read.before = about->position + 1;
-        read.filter = (skald_filter){0}; // what was asked for may have changed: this one is meant
+        read.filter = ski_filter_all(); // what was asked for may have changed: this one is meant
     } else if (sub->order == SKALD_BY_STREAM) {
         read.filter.streams = (skald_texts){&about->key, 1};
         read.filter.tenant = about->tenant.len ? about->tenant : SKALD_STR("");

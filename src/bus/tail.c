@@ -22,13 +22,19 @@ enum {
     again_max_ms = 5000,
 };
 
+skald_filter ski_filter_all(void)
+{
+    static const skald_str all[] = {{"*", 1}, {"$", 1}};
+
+    return (skald_filter){.types = {all, 2}};
+}
+
 // read_of gives what is to be read for all: what is the store's own, too, if somebody names it.
 static skald_read read_of(const skald_bus *bus, uint64_t after)
 {
-    static const skald_str all[] = {{"*", 1}, {"$", 1}};
     skald_read read = {.after = after};
 
-    if (bus->reserved_names) read.filter.types = (skald_texts){all, 2};
+    if (bus->reserved_names) read.filter = ski_filter_all();
     return read;
 }
 

@@ -175,8 +175,8 @@ static void outcome_find(const ski_subscription *sub, const skald_event *event,
         out->reason = SKALD_STR("test");
     } else if (outcome_aside(sub, event, out)) {
         // said
-    } else if (delivery) {
-        if (delivery->failed_at) {
+    } else if (delivery || ski_trays_have(sub, event->position)) {
+        if (delivery && delivery->failed_at) {
             out->outcome = "retrying";
             out->at = delivery->failed_at;
             out->reason = skald_str_of(sub->last_error);
@@ -200,10 +200,9 @@ static bool deliveries_fill(tracing *of, skald_trace_node *node)
     if (!made) return false;
     node->deliveries = made;
     for (uint32_t i = 0; i < bus->subscriptions_max; i++) {
-        ski_subscription *sub = bus->subs[i];
+        const ski_subscription *sub = bus->subs[i];
 
         if (!sub || !sub->durable || sub->internal || sub->starting || sub->ended) continue;
-        ski_trays_empty(sub);
         outcome_find(sub, node->event, &made[node->delivery_count]);
         if (!text_copy(of->arena, &made[node->delivery_count].subscription) ||
             !text_copy(of->arena, &made[node->delivery_count].reason))

@@ -54,7 +54,7 @@ static ski_tray *tray_get(skald_bus *bus)
 
 static void tray_give(skald_bus *bus, ski_tray *tray)
 {
-    if (bus->free_tray_count == SKI_TRAYS_KEPT) {
+    if (bus->free_tray_count >= bus->trays_kept) {
         ski_free(tray);
         return;
     }
@@ -217,6 +217,7 @@ ski_delivery *ski_tray_find(ski_delivery *stand, uint64_t generation)
     if (sub->run && sub->run->tray == tray) {
         if (!ski_page_run_gave(sub->run, (uint32_t)index)) return NULL;
         (void)ski_page_run_break(sub->run);
+        if (stand->tray != tray) return NULL; // the call is over just now, and with it the tray
     }
     if (bit_has(tray->open, index)) ski_trays_empty(sub);
     return bit_has(tray->moved, index) ? ski_delivery_at(sub->bus, tray->slots[index]) : NULL;
@@ -260,6 +261,15 @@ void ski_trays_each(const ski_subscription *sub,
     for (const ski_tray *tray = sub->trays_first; tray; tray = tray->newer)
         for (uint32_t index = 0; index < SKI_TRAY_EVENTS; index++)
             if (bit_has(tray->open, index)) told(context, event_of(tray, index));
+}
+
+bool ski_trays_have(const ski_subscription *sub, uint64_t position)
+{
+    for (const ski_tray *tray = sub->trays_first; tray; tray = tray->newer)
+        for (uint32_t index = 0; index < SKI_TRAY_EVENTS; index++)
+            if (bit_has(tray->open, index) && event_of(tray, index)->position == position)
+                return true;
+    return false;
 }
 
 uint64_t ski_trays_oldest(const ski_subscription *sub)

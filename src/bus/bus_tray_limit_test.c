@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trays among others: what may be held, who sets a subscription back between two calls, who looks
+// on, and what is measured.
+#include "bus/bus_rig.h"
+
+enum { events = 60, large_bytes = 2 << 10, large_events = 6000, batch = 250, page_most = 2 << 20 };
+
+typedef struct scene {
+    rig on;
+    skald_log log; // in place of the rig's
+    skald_subscription made;
+    skald_delivery_id ids[large_events + events];
+    uint64_t got[large_events + events];
+    uint32_t count, acks_told;
+    bool sets_back, early;
+    skald_outcome answer;
+} scene;
+
+static skald_outcome listen(const skald_delivery *delivery)
+{
+    scene *of = delivery->context;
+
+    assert_true(of->count < large_events + events);
+    of->ids[of->count] = delivery->id;
+    of->got[of->count++] = delivery->event->position;
+    if (of->sets_back && delivery->event->position == 29) return SKALD_ACK;
+    if (of->early)
+        assert_int_equal(skald_delivery_end(delivery->bus, delivery->id, SKALD_ACK, 0, NULL),
+                         SKALD_OK);
+    return of->answer;
+}
+
+// told: that the call before was acked is told when the next is on its way, without the lock.
+static void told(void *context, skald_level level, skald_str line)
+{
+    scene *of = context;
+
+    (void)level;
+    if (!memmem(line.ptr, line.len, "\"acked\"", 7)) return;
+    of->acks_told++;
+    if (!of->sets_back || !memmem(line.ptr, line.len, "\"29\"", 4)) return;
+    of->sets_back = false;
+    assert_int_equal(skald_subscription_reset(of->on.bus, of->made, &(skald_reset){.after = 20},
+                                              NULL, NULL),
+                     SKALD_OK);
+}
+
+static void scene_open(scene *of)
+{
+    memset(of, 0, sizeof(*of));
+    rig_open(&of->on);
+    skald_bus_free(of->on.bus);
+    of->log = (skald_log){told, of, SKALD_DEBUG};
+    of->on.options.log = &of->log;
+    rig_bus(&of->on);
+    of->on.bus->runs_after = 0;
+    of->on.bus->trays_kept = 0;
+    of->answer = SKALD_PENDING;
+}
+
+static ski_subscription *subscribe(scene *of, uint32_t in_flight_max)
+{
+    skald_subscription_options options = {.name = "listener",
+                                          .handler = {.fn = listen, .context = of},
+                                          .from = SKALD_FROM_START,
+                                          .order = SKALD_UNORDERED,
+                                          .in_flight_max = in_flight_max};
+
+    of->made = rig_subscribe(&of->on, &options);
+    return ski_subscription_find(of->on.bus, of->made.id);
+}
+
+static uint32_t answer_all(scene *of)
+{
+    uint32_t ended = 0;
+
+    for (uint32_t i = 0; i < of->count; i++)
+        ended += !skald_delivery_end(of->on.bus, of->ids[i], SKALD_ACK, 0, NULL);
+    return ended;
+}
+
+static void scene_close(scene *of, const ski_subscription *sub)
+{
+    assert_int_equal(sub->in_flight, 0);
+    assert_int_equal(sub->outs, 0);
+    assert_int_equal(of->on.bus->active, 0);
+    assert_int_equal(of->on.bus->reserved, 0);
+    rig_close(&of->on);
+}
+
+// Beyond it the subscription lags, and goes on when some of it is answered.
+static void what_is_out_holds_no_more_than_may_be_held(void **state)
+{
+    static char data[large_bytes];
+    static scene of;
+
+    (void)state;
+    memset(data, 'a', sizeof(data));
+    data[0] = data[sizeof(data) - 1] = '"';
+    for (int of_bus = 0; of_bus < 2; of_bus++) {
+        scene_open(&of);
+        if (of_bus) of.on.bus->pages_bytes_max = 3 << 20;
+        const ski_subscription *sub = subscribe(&of, 60000);
+        const size_t most = of_bus ? 3 << 20 : SKI_HELD_BYTES_MAX;
+
+        for (uint32_t i = 0; i < large_events; i++) {
+            const skald_event event = {.type = SKALD_STR("a.made"), .data = {data, sizeof(data)}};
+
+            assert_int_equal(skald_publish_all(of.on.bus, &event, 1, NULL, NULL), SKALD_OK);
+            if (i % batch == batch - 1) rig_run(&of.on);
+        }
+        assert_true(sub->outs && sub->held_bytes <= most + page_most);
+        assert_true(of.count > most / large_bytes / 2 && of.count < large_events);
+        for (uint32_t i = 0; i < 100 && of.count < large_events; i++) {
+            assert_true(answer_all(&of) > 0);
+            rig_run(&of.on);
+            assert_true(sub->held_bytes <= most + page_most);
+        }
+        assert_int_equal(of.count, large_events);
+        (void)answer_all(&of);
+        rig_run(&of.on);
+        scene_close(&of, sub);
+    }
+}
+
+// The tray of a run that is set back goes while its worker, without the lock, is about to call.
+static void set_back_before_a_call_its_id_is_stale(void **state)
+{
+    static scene of;
+
+    (void)state;
+    scene_open(&of);
+    const ski_subscription *sub = subscribe(&of, 100);
+
+    of.sets_back = true;
+    for (uint32_t i = 0; i < events; i++) (void)rig_publish(&of.on, "a.made", "s-1");
+    rig_run(&of.on);
+    assert_false(of.sets_back);
+    assert_int_equal(of.count, 30 + events - 20);
+    assert_int_equal(of.got[29], 30);
+    assert_int_equal(of.ids[29].id, of.ids[28].id + (UINT64_C(1) << SKI_DELIVERY_BITS));
+    for (uint32_t i = 0; i < 30; i++)
+        assert_int_equal(skald_delivery_end(of.on.bus, of.ids[i], SKALD_ACK, 0, NULL),
+                         SKALD_ESTALE);
+    for (uint32_t i = 30; i < of.count; i++) assert_int_equal(of.got[i], i - 9);
+    assert_int_equal(answer_all(&of), events - 20);
+    rig_run(&of.on);
+    scene_close(&of, sub);
+}
+
+static void who_looks_on_changes_nothing(void **state)
+{
+    static scene of;
+    skald_event event = {.type = SKALD_STR("a.made"), .correlation_id = SKALD_STR("c")};
+    skald_arena *arena;
+    skald_trace trace;
+
+    (void)state;
+    scene_open(&of);
+    for (uint32_t i = 0; i < events; i++)
+        assert_int_equal(skald_publish_all(of.on.bus, &event, 1, NULL, NULL), SKALD_OK);
+    const ski_subscription *sub = subscribe(&of, 100);
+
+    rig_run(&of.on);
+    assert_int_equal(sub->outs, events - 1);
+    assert_int_equal(skald_delivery_end(of.on.bus, of.ids[30], SKALD_ACK, 0, NULL), SKALD_OK);
+    assert_int_equal(skald_subscription_pause(of.on.bus, of.made, NULL), SKALD_OK);
+    assert_int_equal(skald_arena_new(4 << 20, &arena), SKALD_OK);
+    assert_int_equal(skald_bus_trace(of.on.bus, (skald_str){0}, SKALD_STR("c"), 0, arena, &trace,
+                                     NULL),
+                     SKALD_OK);
+    assert_int_equal(trace.count, events);
+    for (uint32_t i = 0; i < events; i++)
+        assert_string_equal(trace.nodes[i].deliveries[0].outcome, i == 30 ? "acked" : "paused");
+    assert_int_equal(sub->outs, events - 2);
+    assert_int_equal(sub->pending, 1);
+    skald_arena_free(arena);
+    assert_int_equal(answer_all(&of), events - 1);
+    rig_run(&of.on);
+    scene_close(&of, sub);
+}
+
+// As often as those that are acked by their return; and each is told once.
+static void what_was_acked_early_is_measured(void **state)
+{
+    ski_histogram_seen seen[2];
+    static scene of;
+
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        scene_open(&of);
+        of.early = early;
+        of.answer = early ? SKALD_PENDING : SKALD_ACK;
+        const ski_subscription *sub = subscribe(&of, 100);
+
+        for (uint32_t i = 0; i < 500; i++) (void)rig_publish(&of.on, "a.made", "s-1");
+        rig_run(&of.on);
+        assert_int_equal(of.count, 500);
+        assert_true(of.on.bus->runs > 0);
+        ski_histogram_see(&of.on.bus->attempts, &seen[early]);
+        assert_int_equal(of.acks_told, 500);
+        scene_close(&of, sub);
+    }
+    assert_true(seen[0].all > 0);
+    assert_int_equal(seen[1].all, seen[0].all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_out_holds_no_more_than_may_be_held),
+        cmocka_unit_test(set_back_before_a_call_its_id_is_stale),
+        cmocka_unit_test(who_looks_on_changes_nothing),
+        cmocka_unit_test(what_was_acked_early_is_measured),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
