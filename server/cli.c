@@ -77,28 +77,18 @@ int cli_fail_error(const skald_error *error)
     return cli_fail(exit, "%s", text);
 }
 
-// data_is_url: what begins as a URL does is one, of a store that there is or not; anything else is
-// a directory.
-static bool data_is_url(const char *data)
-{
-    size_t len = strspn(data, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
-
-    return len > 1 && data[len] == ':' && data[0] >= 'a';
-}
+enum { data_bytes_max = 4096 };
 
 int cli_store_open(const cli_args *args, const skald_store_options *options,
                    skald_store **ret_store)
 {
     const char *data = cli_get(args, "data");
     skald_error error = {0};
-    char url[4096 + 8];
     skald_err err;
-    int len;
 
-    len = snprintf(url, sizeof url, data_is_url(data) ? "%s" : "log:%s", data);
-    if (!data[0] || (size_t)len >= sizeof url)
+    if (!data[0] || strlen(data) > data_bytes_max)
         return cli_fail(CLI_USAGE, "--data must be a directory or a store, as sqlite:FILE");
-    err = skald_store_open(url, options, ret_store, &error);
+    err = skald_store_open(data, options, ret_store, &error);
     if (err == SKALD_ENOTFOUND) return cli_fail(CLI_CANNOT, "there is no store in '%s'", data);
     return err ? cli_fail_error(&error) : CLI_OK;
 }

@@ -13,6 +13,7 @@ enum { reply_bytes_max = 128 * 1024 * 1024, url_bytes_max = 16 * 1024 };
 struct cli_client {
     CURL *curl;
     char base[512];
+    char shown[512]; // base without what may be a password
     char problem[CURL_ERROR_SIZE];
     skald_buf reply;
     skald_buf url;
@@ -29,7 +30,10 @@ cli_client *client_open(const cli_args *args)
     while (len && url[len - 1] == '/') len--;
     if (len >= sizeof client->base ||
         (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
-        (void)cli_fail(CLI_USAGE, "--url is '%s' but must be like http://127.0.0.1:8000", url);
+        char shown[sizeof client->base];
+        skald_url_shown(url, shown, sizeof shown);
+        (void)cli_fail(CLI_USAGE, "--url is '%s' but must be like http://127.0.0.1:8000",
+                       strchr(url, '@') ? shown : url);
         return NULL;
     }
     client = calloc(1, sizeof *client);
@@ -41,6 +45,10 @@ cli_client *client_open(const cli_args *args)
         return NULL;
     }
     memcpy(client->base, url, len);
+    if (strchr(client->base, '@'))
+        skald_url_shown(client->base, client->shown, sizeof client->shown);
+    else
+        memcpy(client->shown, client->base, sizeof client->shown);
     client->reply.bytes_max = reply_bytes_max;
     client->url.bytes_max = url_bytes_max;
     return client;
@@ -58,7 +66,7 @@ void client_close(cli_client *client)
 
 const char *client_url(const cli_client *client)
 {
-    return client->base;
+    return client->shown;
 }
 
 const char *client_problem(const cli_client *client)
@@ -215,16 +223,10 @@ void client_last(const cli_client *client, client_reply *ret_reply)
     ret_reply->len = client->reply.len;
 }
 
-// Who stands before an @ in the URL may be a password.
 int client_unreachable(const cli_client *client)
 {
-    const char *host = strstr(client->base, "://"), *at;
-
-    host = host ? host + 3 : client->base;
-    at = memchr(host, '@', strcspn(host, "/"));
-    return cli_fail(CLI_CANNOT, "no server answers at %.*s%s%s (%s); start one with: skald serve",
-                    (int)(host - client->base), client->base, at ? "***" : "", at ? at : host,
-                    client_problem(client));
+    return cli_fail(CLI_CANNOT, "no server answers at %s (%s); start one with: skald serve",
+                    client->shown, client_problem(client));
 }
 
 int client_fail(const client_reply *reply)

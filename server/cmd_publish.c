@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { body_bytes_max = 32 * 1024 * 1024 };
 
@@ -105,8 +106,13 @@ static void print_unstored(const cli_args *args, const json_t *event)
 {
     const char *id = json_string_value(json_object_get(event, "id"));
     const char *at = cli_get(args, "deliver-at");
+    skald_time time_at = 0;
 
-    if (at)
+    if (at && !skald_time_parse(skald_str_of(at), &time_at) &&
+        time_at / 1000000 < (skald_time)time(NULL))
+        printf("%s is published at once, for %s is past, as %s\n", args->rest[0], at,
+               id ? id : "-");
+    else if (at)
         printf("%s waits until %s, as %s\n", args->rest[0], at, id ? id : "-");
     else
         printf("%s went to who follows now, and is not kept\n", args->rest[0]);

@@ -274,6 +274,25 @@ static bool at_server(const cli_args *args)
            (strcmp(what, "check") == 0 && cli_get(args, "type"));
 }
 
+// check_options refuses options that go with another word: nobody would look at them.
+static int check_options(const cli_args *args, const char *what)
+{
+    static const struct {
+        const char *option, *with;
+    } uses[] = {
+        {"schema", "validate"}, {"remotes", "validate"},   {"remotes-uri", "validate"},
+        {"json", "validate"},   {"mode", "check and put"}, {"type", "check"},
+    };
+
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        bool given = cli_get(args, uses[i].option) || cli_flag(args, uses[i].option);
+        if (given && !strstr(uses[i].with, what))
+            return cli_fail(CLI_USAGE, "schema %s: --%s goes with %s", what, uses[i].option,
+                            uses[i].with);
+    }
+    return CLI_OK;
+}
+
 // check_usage looks at what stands behind the word, and at options that go with another one.
 static int check_usage(const cli_args *args)
 {
@@ -286,8 +305,10 @@ static int check_usage(const cli_args *args)
         {"put", "TYPE VERSION FILE", 4, 4},
     };
     const char *what = args->rest[0];
+    int exit = check_options(args, what);
 
     if (strcmp(what, "validate") == 0 || strcmp(what, "check") == 0) {
+        if (exit) return exit;
         if (args->rest_count > 3)
             return cli_fail(CLI_USAGE, "schema: do not know what to do with '%s'", args->rest[3]);
         if (cli_get(args, "url") && !at_server(args))
@@ -298,7 +319,7 @@ static int check_usage(const cli_args *args)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         if (strcmp(what, uses[i].what) != 0) continue;
         if (args->rest_count >= uses[i].rest_min && args->rest_count <= uses[i].rest_max)
-            return CLI_OK;
+            return exit;
         return cli_fail(CLI_USAGE, "schema %s: what follows is %s", what, uses[i].due);
     }
     return cli_fail(CLI_USAGE, "schema: '%s' is none of validate, check, list, show and put", what);

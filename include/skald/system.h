@@ -82,6 +82,11 @@ SKALD_API SKALD_CHECK skald_err skald_config_print(const skald_system_options *o
                                                    skald_config_form form, skald_buf *buf,
                                                    skald_error *reterr_error);
 
+// skald_url_shown writes url as people may read it, scheme://***@host/***: any of the rest may be a
+// password or a token. Where a / or ? stands before an @, or nothing says where the host begins,
+// all of it is hidden. size is the room at ret_text, its end included; what is beyond is cut off.
+SKALD_API void skald_url_shown(const char *url, char *ret_text, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

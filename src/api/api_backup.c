@@ -82,7 +82,9 @@ static skald_err back_up(ski_api *api, const char *path, skald_backed_up *ret_do
     skald_err err = skald_store_backup(api->store, path, NULL, ret_done, &error);
 
     if (err) {
-        atomic_fetch_add_explicit(&api->metrics.backups_failed, 1, memory_order_relaxed);
+        // A name that is taken was the asker's to choose: nothing failed.
+        if (err != SKALD_EEXISTS)
+            atomic_fetch_add_explicit(&api->metrics.backups_failed, 1, memory_order_relaxed);
         ski_log_line(api->options.log, SKALD_WARN, "not backed up", "directory", path, "why",
                      error.text, (char *)NULL);
         if (reterr_error) *reterr_error = error;

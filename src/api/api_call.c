@@ -201,11 +201,11 @@ static skald_err check_body(const ski_http_request *request, const ski_route *ro
                    takes & SKI_NDJSON
                        ? "this route takes application/json, application/x-ndjson and CloudEvents "
                          "(application/cloudevents+json, application/cloudevents-batch+json, or "
-                         "ce- headers)"
+                         "ce- headers beside the data's own type)"
                    : takes & SKI_CLOUDEVENT
                        ? "this route takes application/json and CloudEvents "
                          "(application/cloudevents+json, application/cloudevents-batch+json, or "
-                         "ce- headers)"
+                         "ce- headers beside the data's own type)"
                        : "this route takes application/json");
 }
 
@@ -238,21 +238,28 @@ static skald_err wait_position(ski_http_request *request, skald_error *reterr_er
                          (unsigned long long)position);
 }
 
-// check_conditions refuses a condition on a write that takes none: who states one counts on it.
+// check_conditions refuses a condition that the write does not take: who states one counts on it.
 static skald_err check_conditions(const ski_http_request *request, const ski_route *route,
                                   skald_error *reterr_error)
 {
     static const char *const names[] = {"If-Match", "If-None-Match", "If-Unmodified-Since"};
+    size_t taken = !route->matched ? 0 : strcmp(route->method, "DELETE") == 0 ? 1 : 2;
+    skald_str value;
 
-    if (route->matched || strcmp(route->method, "GET") == 0) return SKALD_OK;
+    if (strcmp(route->method, "GET") == 0) return SKALD_OK;
     for (size_t i = 0; i < request->header_count; i++) {
         skald_str name = request->headers[i].name;
         if (name.len < 4 || (name.ptr[0] | ' ') != 'i' || name.ptr[2] != '-') continue;
         for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
             if (!ski_str_equal_nocase(name, skald_str_of(names[j]))) continue;
+            if (j < taken) {
+                SKALD_TRY(ski_call_once(request, names[j], &value, reterr_error));
+                continue;
+            }
             return skald_fail_at(reterr_error, SKALD_EINVALID, names[j],
                                  "is not looked at here, so leave it out: only POST and DELETE of "
-                                 "/api/streams/{stream} take a condition in a header");
+                                 "/api/streams/{stream} take a condition in a header, If-Match or, "
+                                 "for POST, If-None-Match");
         }
     }
     return SKALD_OK;

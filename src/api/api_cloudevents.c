@@ -112,6 +112,14 @@ static skald_err put_attribute(ski_http_request *request, const ski_http_header 
         char byte = header->name.ptr[i + 3];
         name[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
     }
+    bool plain = len != 4 || memcmp(name, "data", 4) != 0; // the data is the body
+    for (size_t i = 0; i < len; i++)
+        plain = plain && ((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9'));
+    if (!plain)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "ce-",
+                             "header ce-%.*s is no attribute: those have letters and digits only, "
+                             "and the data is the body",
+                             (int)len, name);
     skald_err err = ski_cloudevent_value(header->value, request->scratch, &text);
     if (err == SKALD_EINVALID)
         return skald_fail_at(reterr_error, err, "ce-",

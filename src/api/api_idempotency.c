@@ -255,13 +255,6 @@ static void expire(ski_replays *replays, skald_time now)
 
 // At the start.
 
-static int hex_of(char digit)
-{
-    return digit >= '0' && digit <= '9'   ? digit - '0'
-           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
-                                          : -1;
-}
-
 typedef struct replays_loading {
     replay_slot *slots;
     size_t count;
@@ -274,12 +267,8 @@ static bool load_one(void *context, const skald_store_value *value)
     replay_record record;
 
     if (value->name.len != name_bytes || !record_get(value->bytes, &record)) return true;
-    for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
-        int high = hex_of(value->name.ptr[name_prefix.len + 2 * i]);
-        int low = hex_of(value->name.ptr[name_prefix.len + 2 * i + 1]);
-        if (high < 0 || low < 0) return true;
-        slot->digest[i] = (uint8_t)(high << 4 | low);
-    }
+    if (!ski_hex_get(value->name.ptr + name_prefix.len, SHA256_DIGEST_LENGTH, slot->digest))
+        return true;
     slot->expires_at = record.expires_at;
     slot->bytes = (uint32_t)record.body.len;
     return ++loading->count < SKI_REPLAYS_MAX;
@@ -394,6 +383,7 @@ static void digests_make(const ski_http_request *request, skald_str key, uint8_t
         skald_str_of(route->path),
         key,
     };
+    skald_str none = ski_http_header_get(request, "if-none-match");
     const skald_str asked[] = {
         request->parameters[0],
         request->parameters[1],
@@ -401,10 +391,13 @@ static void digests_make(const ski_http_request *request, skald_str key, uint8_t
         ski_http_header_get(request, "content-type"),
         ski_http_header_get(request, "if-match"),
         request->body,
+        none,
     };
 
     digest_make(name, sizeof name / sizeof *name, ret_digest);
-    digest_make(asked, sizeof asked / sizeof *asked, ret_fingerprint);
+    // Where nobody states it, it is not counted: what was kept before it was looked at is still
+    // met.
+    digest_make(asked, sizeof asked / sizeof *asked - !none.ptr, ret_fingerprint);
 }
 
 static skald_err send_again(ski_http_request *request, const replay_record *record)

@@ -121,18 +121,20 @@ static skald_err read_texts(doc_reader *reader, const char *name, const json_t *
     return SKALD_OK;
 }
 
-// read_types: what can mean no event would leave a group deaf without a word. What is kept was
-// taken once, and stays.
 static skald_err read_types(doc_reader *reader, const char *name, const json_t *value)
 {
-    skald_texts *types = &reader->options->filter.types;
+    return read_texts(reader, name, value, &reader->options->filter.types);
+}
 
-    SKALD_TRY(read_texts(reader, name, value, types));
-    for (size_t i = 0; i < types->count && !reader->kept; i++) {
+skald_err ski_pull_types_check(const ski_pull_definition *definition, skald_error *reterr_error)
+{
+    const skald_texts *types = &definition->options.filter.types;
+
+    for (size_t i = 0; i < types->count; i++) {
         skald_error error = {0};
 
         if (ski_type_filter_check(types->items[i], &error))
-            return skald_fail_at(reader->error, SKALD_EINVALID, name, "%s", error.text);
+            return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.types", "%s", error.text);
     }
     return SKALD_OK;
 }

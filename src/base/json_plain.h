@@ -7,8 +7,8 @@
 
 enum { SKI_JSON_PLAIN_BYTES_MAX = 512 }; // beyond it the parser is as quick
 
-// ski_json_plain: true: text is one valid JSON value. False, as of anything longer, says nothing:
-// ask the parser. It reads no byte behind text. Any thread.
+// ski_json_plain: true: text is one valid JSON value. False (of anything beyond the limit, too)
+// says nothing: ask the parser. It reads no byte behind text. Any thread.
 bool ski_json_plain(skald_str text);
 
 #endif

@@ -15,6 +15,7 @@
 //   data_base64       data, as that text, and metadata.ceBase64
 //
 // Data of another media type than JSON is a text here too: its characters, or its bytes in base64.
+// Bytes in base64 that are said to be JSON are read as what they are.
 //
 // Invariants:
 //   1. What others gave comes back: an id that is no UUID, attributes we do not know and a media
@@ -23,6 +24,7 @@
 //      where the data is base64: anybody may write metadata.
 //   3. The sequence is padded because the extension wants it to sort as text; numbers beyond 31
 //      bits are texts, for a CloudEvents integer has no more.
+#include "base/base64.h"
 #include "base/str.h"
 #include "event/event_put.h"
 #include "event/event_read.h"
@@ -47,7 +49,8 @@ static const skald_str source_unknown = {"skald", 5}; // an event must name a so
 typedef struct ce_parts {
     skald_str id, metadata;
     bool spoken; // specversion was there
-    bool text;   // datacontenttype is not JSON's
+    bool json;   // datacontenttype is JSON's
+    bool text;   // or another
     bool base64; // the data came as data_base64
     size_t attribute_count;
     struct ce_attribute {
@@ -138,6 +141,7 @@ static skald_err read_id(ski_reader *reader, const ski_member *member, const ski
 // read_media: data that is not JSON is a text (text_is_text).
 static skald_err read_media(ski_reader *reader, const ski_member *member, const ski_json_item *item)
 {
+    ce_parts *parts = reader->context;
     skald_str text, kind, suffix = SKALD_STR("+json");
 
     SKALD_TRY(ski_read_string(reader, member, item, &text));
@@ -146,10 +150,11 @@ static skald_err read_media(ski_reader *reader, const ski_member *member, const 
         return ski_member_fails(reader, member, SKALD_EINVALID,
                                 "must be a media type, as application/json");
     }
-    ((ce_parts *)reader->context)->text =
-        !ski_str_equal_nocase(kind, json_media) &&
-        (kind.len <= suffix.len ||
-         !ski_str_equal_nocase((skald_str){kind.ptr + kind.len - suffix.len, suffix.len}, suffix));
+    parts->json =
+        ski_str_equal_nocase(kind, json_media) ||
+        (kind.len > suffix.len &&
+         ski_str_equal_nocase((skald_str){kind.ptr + kind.len - suffix.len, suffix.len}, suffix));
+    parts->text = !parts->json;
     return skald_str_equal(text, json_media) ? SKALD_OK
                                              : attribute_keep(reader, member->name, item);
 }
@@ -172,19 +177,57 @@ static bool is_base64(skald_str text)
 static skald_err read_base64(ski_reader *reader, const ski_member *member,
                              const ski_json_item *item)
 {
-    skald_str text;
+    skald_str text, data = item->value;
 
-    SKALD_TRY(ski_read_string(reader, member, item, &text));
+    if (item->kind != SKI_JSON_STRING) return ski_kind_fails(reader, member, "a string", item);
+    text = (skald_str){data.ptr + 1, data.len - 2};
+    if (memchr(data.ptr, '\\', data.len)) { // slashes may be escaped
+        SKALD_TRY(ski_json_unescape(data, reader->arena, &text));
+        data = skald_arena_print(reader->arena, "\"%.*s\"", SKALD_FMT(text));
+        if (!data.ptr) return SKALD_ENOMEM;
+    }
     if (!is_base64(text)) {
         return ski_member_fails(reader, member, SKALD_EINVALID, "must be base64 (RFC 4648)");
     }
     if (reader->event->data.ptr) {
         return ski_member_fails(reader, member, SKALD_EINVALID, "cannot stand beside \"data\"");
     }
-    // As it came it may have escapes, of slashes.
-    reader->event->data = skald_arena_print(reader->arena, "\"%.*s\"", SKALD_FMT(text));
+    reader->event->data = data;
     ((ce_parts *)reader->context)->base64 = true;
-    return reader->event->data.ptr ? SKALD_OK : SKALD_ENOMEM;
+    return SKALD_OK;
+}
+
+// base64_is_json: bytes that are said to be JSON are the document, which is checked like any other.
+static skald_err base64_is_json(ski_reader *reader, ce_parts *parts)
+{
+    skald_str data = reader->event->data; // is_base64, between quotes
+    skald_error inner = {0};
+    size_t len = data.len - 2;
+    char *text;
+    uint8_t *bytes;
+
+    if (!parts->base64 || !parts->json) return SKALD_OK;
+    text = skald_arena_get(reader->arena, len + 1);
+    bytes = skald_arena_get(reader->arena, ski_base64_len(len));
+    if (!text || !bytes) return SKALD_ENOMEM;
+    while (len && data.ptr[len] == '=') len--;
+    for (size_t i = 0; i < len; i++) { // to the alphabet of URLs
+        char byte = data.ptr[i + 1];
+        text[i] = (char)(byte == '+' ? '-' : byte == '/' ? '_' : byte);
+    }
+    skald_err err = ski_base64_read((skald_str){text, len}, bytes, &len);
+    if (err) {
+        return skald_fail_at(reader->error, err, "data_base64",
+                             "data_base64 must be base64 (RFC 4648)");
+    }
+    reader->event->data = (skald_str){(const char *)bytes, len};
+    err = ski_json_door_check(reader->event->data, false, &inner);
+    if (err) {
+        return skald_fail_at(reader->error, err, "data_base64",
+                             "data_base64 must hold JSON, as datacontenttype says: %s", inner.text);
+    }
+    parts->base64 = false;
+    return SKALD_OK;
 }
 
 static skald_err read_data(ski_reader *reader, const ski_member *member, const ski_json_item *item)
@@ -392,7 +435,7 @@ skald_err ski_cloudevents_read(ski_reader *reader, skald_str text)
     const char *missing = NULL;
 
     parts.id = parts.metadata = (skald_str){NULL, 0};
-    parts.spoken = parts.text = parts.base64 = false;
+    parts.spoken = parts.json = parts.text = parts.base64 = false;
     parts.attribute_count = 0;
     reader->context = &parts;
     SKALD_TRY(ski_read_members(reader, &members, text));
@@ -404,6 +447,7 @@ skald_err ski_cloudevents_read(ski_reader *reader, skald_str text)
                              "%s is missing; a CloudEvent has specversion, id, source and type",
                              missing);
     }
+    SKALD_TRY(base64_is_json(reader, &parts));
     SKALD_TRY(text_is_text(reader, &parts));
     SKALD_TRY(names_check(reader->event, reader->error));
     SKALD_TRY(id_settle(reader, &parts));
@@ -597,7 +641,8 @@ void ski_cloudevents_put(ski_put *put, const skald_event *event)
     ski_put_text(put, SKALD_STR(",\"type\":"), event->type);
     ski_put_text(put, SKALD_STR(",\"subject\":"), event->stream);
     ski_put_time(put, SKALD_STR(",\"time\":"), event->occurred_at);
-    if (!view.media) ski_put_raw(put, SKALD_STR(",\"datacontenttype\":\"application/json\""));
+    if (!view.media && !view.base64)
+        ski_put_raw(put, SKALD_STR(",\"datacontenttype\":\"application/json\""));
     put_extensions(put, event);
     put_attributes(put, view.attributes);
     put_rest(put, event, &view);

@@ -13,6 +13,9 @@
 
 #include <cmocka.h>
 
+#define CE_OUT                                                                                    \
+    "{\"specversion\":\"1.0\",\"id\":\"0192f0c1-7d3e-7c55-a1b2-010203040506\",\"source\":\"/s\"," \
+    "\"type\":\"a.b\","
 #define CE "{\"specversion\":\"1.0\",\"source\":\"/s\",\"type\":\"a.b\""
 
 static int setup(void **state)
@@ -207,6 +210,41 @@ static void test_other_data(void **state)
                       CE ",\"id\":\"0192f0c1-7d3e-7c55-a1b2-010203040506\",\"data_base64\":\"\"}");
     text_is(event.metadata, "{\"ceBase64\":true}");
     text_is(event.data, "\"\"");
+    json_is(&event, CE_OUT "\"data_base64\":\"\"}"); // of which nobody said that it is JSON
+}
+
+// What is said to be JSON is it, however it was written.
+static void test_json_in_base64(void **state)
+{
+    static const char *const types[] = {"application/json", "application/vnd.x+json"};
+    static const char *const metadata[] = {
+        "{\"ceId\":\"x\"}",
+        "{\"ceId\":\"x\",\"ceAttributes\":{\"datacontenttype\":\"application/vnd.x+json\"}}"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char text[300];
+        (void)snprintf(text, sizeof(text),
+                       CE ",\"id\":\"x\",\"data_base64\":\"eyJhIjoiPz8+In0=\","
+                          "\"datacontenttype\":\"%s\"}",
+                       types[i]);
+        skald_event event = published(state, text);
+        text_is(event.data, "{\"a\":\"\?\?>\"}");
+        text_is(event.metadata, metadata[i]);
+    }
+}
+
+// What data may be is the limit of the event's to say, not that of a name.
+static void test_long_base64(void **state)
+{
+    enum { len = 400 * 1000 };
+    static char text[len + 200];
+    size_t head = (size_t)snprintf(text, 200, CE ",\"id\":\"x\",\"data_base64\":\"");
+
+    memset(text + head, 'A', len);
+    memcpy(text + head + len, "\"}", 3);
+    assert_int_equal(published(state, text).data.len, len + 2);
+    memcpy(text + head, "\\/\\/\\/\\/", 8); // four characters less
+    assert_int_equal(published(state, text).data.len, len - 4 + 2);
 }
 
 // Anybody may write metadata: what cannot be attributes stays metadata.
@@ -281,6 +319,10 @@ static const struct {
     {CE ",\"id\":\"1\",\"data_base64\":\"eA=\"}", SKALD_EINVALID, "data_base64", "must be base64"},
     {CE ",\"id\":\"1\",\"data_base64\":\"e===\"}", SKALD_EINVALID, "data_base64", "must be base64"},
     {CE ",\"id\":\"1\",\"data_base64\":\"e-_A\"}", SKALD_EINVALID, "data_base64", "must be base64"},
+    {CE ",\"id\":\"1\",\"datacontenttype\":\"a/b+json\",\"data_base64\":\"eA==\"}", SKALD_EINVALID,
+     "data_base64", "must hold JSON, as datacontenttype says: line 1"},
+    {CE ",\"id\":\"1\",\"datacontenttype\":\"a/b+json\",\"data_base64\":\"eB==\"}", SKALD_EINVALID,
+     "data_base64", "must be base64"},
     {CE ",\"id\":\"1\",\"data_base64\":7}", SKALD_EINVALID, "data_base64", "must be a string"},
     {CE ",\"id\":\"1\",\"data_base64\":\"eA==\",\"data\":1}", SKALD_EINVALID, "data",
      "cannot stand beside \"data_base64\""},
@@ -430,11 +472,12 @@ static void test_does_not_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_next_to_nothing),
-        cmocka_unit_test(test_foreign_id), cmocka_unit_test(test_foreign_attributes),
-        cmocka_unit_test(test_other_data), cmocka_unit_test(test_made_up_attributes),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_refusals_of_stored),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_everything),  cmocka_unit_test(test_next_to_nothing),
+        cmocka_unit_test(test_foreign_id),  cmocka_unit_test(test_foreign_attributes),
+        cmocka_unit_test(test_other_data),  cmocka_unit_test(test_json_in_base64),
+        cmocka_unit_test(test_long_base64), cmocka_unit_test(test_made_up_attributes),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_refusals_of_stored),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_does_not_fit),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

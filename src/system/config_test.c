@@ -542,6 +542,14 @@ static void settings_that_do_not_go_together_are_refused(void **state)
         {"listen: 0.0.0.0", NULL}, // what keys there are, is known later
         {"listen: example.org", "listen is 'example.org' but must be an IP address"},
         {"data: 'postgres://me:s3cret@host/db'", "there is no kind of store 'postgres:'"},
+        {"data: 'POSTGRES://me:s3cret@host/db'", "there is no kind of store 'POSTGRES:'"},
+        {"data: 'C:x'", NULL}, // no scheme has one letter
+        {"data: 'a_b:c'", NULL},
+        {"data: '7a:b'", NULL},
+        {"data: log", NULL}, // a directory of that name
+        {"listen: 'fe80::1%eth0'", NULL},
+        {"listen: 'fe80::1%'", "listen is 'fe80::1%' but must be an IP address"},
+        {"listen: '127.0.0.1%eth0'", "must be an IP address"},
         {"data: 'redis:x'", "there is no kind of store 'redis:'"},
         {"data: ./redis:x", NULL},
         {"data: '/var/lib/a:b'", NULL},

@@ -44,32 +44,28 @@ static skald_err check_limits(const ski_config *config, skald_error *reterr_erro
 
 static skald_err check_listen(const char *host, skald_error *reterr_error)
 {
+    char plain[INET6_ADDRSTRLEN];
+    size_t len = strcspn(host, "%"); // behind it stands the interface of a link's own address
     struct in6_addr address;
 
-    if (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &address) == 1 ||
-        inet_pton(AF_INET6, host, &address) == 1)
-        return SKALD_OK;
+    if (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &address) == 1) return SKALD_OK;
+    if (len < sizeof plain && (!host[len] || host[len + 1])) {
+        memcpy(plain, host, len);
+        plain[len] = 0;
+        if (inet_pton(AF_INET6, plain, &address) == 1) return SKALD_OK;
+    }
     return skald_fail(reterr_error, SKALD_EINVALID,
                       "listen is '%s' but must be an IP address of this machine, or localhost: "
                       "127.0.0.1 is this machine alone, 0.0.0.0 all of its networks",
                       host);
 }
 
-// check_data: what begins as a URL does is one. As a directory it would be made, and whoever meant
-// a database would keep his events, and show his password, there.
 static skald_err check_data(const char *data, skald_error *reterr_error)
 {
-    size_t len = strspn(data, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+    skald_error cause = {0};
+    skald_err err = ski_store_url_check(data, &cause);
 
-    if (len < 2 || data[len] != ':' || data[0] < 'a') return SKALD_OK;
-    for (size_t i = 0; ski_store_drivers[i]; i++) {
-        const char *scheme = ski_store_drivers[i]->scheme;
-        if (strlen(scheme) == len && memcmp(scheme, data, len) == 0) return SKALD_OK;
-    }
-    return skald_fail(reterr_error, SKALD_EINVALID,
-                      "data: there is no kind of store '%.*s:'; give a directory (one of such a "
-                      "name as ./%.*s:…), sqlite:FILE or memory:",
-                      (int)(len > 40 ? 40 : len), data, (int)(len > 40 ? 40 : len), data);
+    return err ? skald_fail(reterr_error, err, "data: %s", cause.text) : SKALD_OK;
 }
 
 // check_api: what the API would refuse when it starts.

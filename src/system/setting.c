@@ -248,32 +248,35 @@ static void hide_secrets(char text[SKI_CONFIG_SHOWN_MAX])
     if (at) hide(text, colon && colon < at ? colon + 1 : from, at);
 }
 
-// hide_but_host makes scheme://user:password@host/path to scheme://***@host/***: any of it may be a
-// token. Where a / or ? stands before an @, or nothing says where the host begins, all is hidden.
-static void hide_but_host(char text[SKI_CONFIG_SHOWN_MAX])
+void skald_url_shown(const char *url, char *ret_text, size_t size)
 {
-    char *from = strstr(text, "://");
-    char *at, *end;
+    const char *from = strstr(url, "://");
+    const char *at, *end;
 
-    from = from ? from + 3 : text;
+    from = from ? from + 3 : url;
     at = strrchr(from, '@');
     end = from + strcspn(from, "/?#");
-    if (from == text || (at && at > end)) {
-        if (*from) hide(text, from, "");
+    if (from == url || (at && at > end)) {
+        (void)snprintf(ret_text, size, "%.*s%s", (int)(from - url), url, *from ? "***" : "");
         return;
     }
-    if (*end && end[1]) hide(text, end + 1, "");
-    if (at) hide(text, from, at);
+    if (*end) end++;
+    (void)snprintf(ret_text, size, "%.*s%s%.*s%s", (int)(from - url), url, at ? "***" : "",
+                   (int)(end - (at ? at : from)), at ? at : from, *end ? "***" : "");
 }
 
 void ski_setting_shown(const ski_setting *setting, const ski_config *config,
                        char ret_text[SKI_CONFIG_SHOWN_MAX])
 {
+    char text[SKI_CONFIG_SHOWN_MAX];
+
     ski_setting_text(setting, config, ret_text);
-    if ((setting->flags & SKI_FLAG_HOST) == SKI_FLAG_HOST)
-        hide_but_host(ret_text);
-    else if (setting->flags & SKI_FLAG_URL)
+    if ((setting->flags & SKI_FLAG_HOST) == SKI_FLAG_HOST) {
+        memcpy(text, ret_text, sizeof text);
+        skald_url_shown(text, ret_text, SKI_CONFIG_SHOWN_MAX);
+    } else if (setting->flags & SKI_FLAG_URL) {
         hide_secrets(ret_text);
+    }
 }
 
 bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b)

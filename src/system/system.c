@@ -26,16 +26,6 @@ uint32_t skald_version_linked(void)
 
 enum { compact_every_s = 3600 };
 
-// data_is_url: what begins with the name of a driver is a store's URL, anything else a directory.
-static bool data_is_url(const char *data)
-{
-    for (size_t i = 0; ski_store_drivers[i]; i++) {
-        size_t len = strlen(ski_store_drivers[i]->scheme);
-        if (strncmp(data, ski_store_drivers[i]->scheme, len) == 0 && data[len] == ':') return true;
-    }
-    return false;
-}
-
 // open_store_url: where stored data is damaged nothing may be written behind it, but all the rest
 // can be read. What is damaged is said in the log, in /ready, and to whoever wants to write.
 static skald_err open_store_url(skald_system *system, const char *url, skald_store_options *options,
@@ -58,7 +48,6 @@ static skald_err open_store_url(skald_system *system, const char *url, skald_sto
 static skald_err open_store(skald_system *system, skald_error *reterr_error)
 {
     const ski_config *config = &system->config;
-    char url[SKI_CONFIG_TEXT_MAX + 8];
     skald_retention retention;
     skald_store_options options = {
         .log = &system->log,
@@ -73,8 +62,7 @@ static skald_err open_store(skald_system *system, skald_error *reterr_error)
             config->scrub_bytes_per_s ? config->scrub_bytes_per_s : SKALD_SCRUB_OFF,
     };
 
-    (void)snprintf(url, sizeof url, data_is_url(config->data) ? "%s" : "log:%s", config->data);
-    SKALD_TRY(open_store_url(system, url, &options, reterr_error));
+    SKALD_TRY(open_store_url(system, config->data, &options, reterr_error));
     if (options.read_only || !ski_retention_of(config, &retention)) return SKALD_OK;
     return skald_retention_set(system->store, &retention, reterr_error);
 }

@@ -131,6 +131,26 @@ static void takes_data_that_is_not_json(void **state)
     has(answer, "\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"//4h\"}");
 }
 
+// How much data there may be is the limit of an event's to say: base64 is a third more.
+static void takes_large_data(void **state)
+{
+    enum { large = 700 * 1000, too_large = 1024 * 1024 + 1 };
+    static char body[too_large];
+    const char *headers = "ce-specversion: 1.0\r\nce-source: /scale\r\nce-type: scale.weighed\r\n"
+                          "ce-id: %c\r\n";
+    const size_t lens[] = {6000, large, too_large};
+
+    memset(body, 0xff, sizeof body);
+    for (size_t i = 0; i < 3; i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, headers, (char)('a' + i));
+        const api_answer *answer =
+            api_ask(*state, "POST", "/api/events", "application/octet-stream",
+                    (skald_str){body, lens[i]}, text);
+        assert_int_equal(answer->status, lens[i] == too_large ? 413 : 201);
+    }
+}
+
 static void refuses_what_is_wrong(void **state)
 {
     const api_answer *answer;
@@ -150,6 +170,14 @@ static void refuses_what_is_wrong(void **state)
         400);
     assert_int_equal(
         post_binary(*state, "application/json", "{}", "ce-id: 1\r\nce-: x\r\n")->status, 400);
+    // What curl says where nobody gave a type.
+    answer = post_binary(*state, "application/x-www-form-urlencoded", "{}", "ce-id: 1\r\n");
+    assert_int_equal(answer->status, 415);
+    has(answer, "ce- headers beside the data's own type");
+    answer = post_binary(*state, NULL, "", "ce-id: 1\r\nce-data_base64: eA==\r\n");
+    assert_int_equal(answer->status, 400);
+    has(answer, "header ce-data_base64 is no attribute");
+    assert_int_equal(post_binary(*state, NULL, "", "ce-id: 1\r\nce-data: x\r\n")->status, 400);
     // What closes the data early would be a member of the event.
     assert_int_equal(
         post_binary(*state, "application/json", "1,\"role\":\"admin\"", "ce-id: 1\r\n")->status,
@@ -192,6 +220,7 @@ int main(void)
         cmocka_unit_test(values_are_decoded_once),
         cmocka_unit_test_setup_teardown(takes_binary_mode, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_data_that_is_not_json, setup, teardown),
+        cmocka_unit_test_setup_teardown(takes_large_data, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(gives_what_accept_asks_for, setup, teardown),
     };

@@ -96,9 +96,13 @@ static void refuses_another_body(void **state)
     answer = post_keyed(*state, "/api/events", "{\"type\":\"order.paid\"}", "a");
     assert_int_equal(answer->status, 422);
     assert_non_null(strstr(answer->body, "IDEMPOTENCY_KEY_REUSED"));
+    // A condition is a part of what was asked.
+    assert_int_equal(post_keyed(*state, "/api/streams/s", "{\"type\":\"a.b\"}", "b")->status, 201);
+    answer = post_keyed(*state, "/api/streams/s", "{\"type\":\"a.b\"}", "b\r\nIf-None-Match: *");
+    assert_int_equal(answer->status, 422);
     answer = post_keyed(*state, "/api/events?ack=memory", order, "a");
     assert_int_equal(answer->status, 422);
-    assert_int_equal(api_number(api_get(*state, "/api/events/stats")->body, "totalEvents"), 1);
+    assert_int_equal(api_number(api_get(*state, "/api/events/stats")->body, "totalEvents"), 2);
 }
 
 static void keeps_success_only(void **state)

@@ -347,6 +347,11 @@ static const api_answer *append(const api_world *world, const char *headers)
 
 static void a_stream_matches_its_version(void **state)
 {
+    static const char *const bad[] = {
+        "If-None-Match: *\r\n", // the first for DELETE alone
+        "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+        "If-Match: \"3\"\r\nIf-Match: \"7\"\r\n",
+    };
     const api_answer *answer = append(*state, "If-None-Match: *\r\n");
 
     assert_int_equal(answer->status, 201);
@@ -363,6 +368,11 @@ static void a_stream_matches_its_version(void **state)
     answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0},
                      "If-Match: \"1\"\r\n");
     expect_problem(answer, 412, "PRECONDITION_FAILED");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0}, bad[i]);
+        expect_problem(answer, 400, "VALIDATION_ERROR");
+        if (i) expect_problem(append(*state, bad[i]), 400, "VALIDATION_ERROR");
+    }
     answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0},
                      "If-Match: \"3\"\r\n");
     assert_int_equal(answer->status, 200);

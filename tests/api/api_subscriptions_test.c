@@ -3,6 +3,7 @@
 // may end which delivery, and what is refused.
 #include "api/http_client.h"
 #include "base/str.h"
+#include "store/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -296,6 +297,28 @@ static void refuses_what_cannot_be_done(void **state)
     asks(world, "DELETE", "/api/subscriptions/own", 404);
 }
 
+static void committed(skald_store_batch *batch, skald_err err)
+{
+    (void)batch;
+    assert_int_equal(err, SKALD_OK);
+}
+
+// What an older server took stays: its worker registers it again with the same words.
+static void takes_an_old_definition_again(void **state)
+{
+    api_world *world = *state;
+    const char *again = "{\"name\":\"old\",\"filter\":{\"types\":[\"order*\"]}}";
+    skald_store_value value = {SKALD_STR("pull/old"),
+                               SKALD_STR("{\"filter\":{\"types\":[\"order*\"]},\"name\":\"old\"}")};
+    skald_store_batch batch = {.values = &value, .value_count = 1, .done = committed};
+
+    assert_int_equal(ski_store_commit(world->store, &batch), SKALD_OK);
+    api_world_reopen(world);
+    assert_int_equal(api_post(world, "/api/subscriptions", again)->status, 200);
+    asks(world, "DELETE", "/api/subscriptions/old", 200);
+    assert_int_equal(api_post(world, "/api/subscriptions", again)->status, 400);
+}
+
 // Each says which member, with what holds it, and what may be there; and nothing is made.
 static void refuses_a_definition_and_says_where(void **state)
 {
@@ -562,6 +585,7 @@ int main(void)
         ROW(is_set_back),
         ROW(refuses_what_cannot_be_done),
         ROW(refuses_a_definition_and_says_where),
+        ROW(takes_an_old_definition_again),
         ROW(a_delivery_is_ended_by_its_own_group_once),
         ROW(refuses_garbage_for_an_ending),
         ROW(an_unacknowledged_delivery_comes_again),

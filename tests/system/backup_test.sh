@@ -49,6 +49,9 @@ done
 # What became of each can be watched.
 metric() { get /metrics | awk -v name="$1" '$1 == name {print $2}'; }
 expect "backups made" "$(metric skald_backups_total)" 2
+expect "backups that failed: a name that is taken is none" "$(metric skald_backups_failed_total)" 0
+touch "$WORK/backups/a-file"
+ended 3 "$SKALD" backup a-file --url "$URL"
 expect "backups that failed" "$(metric skald_backups_failed_total)" 1
 [ "$(metric skald_backup_timestamp_seconds | cut -d. -f1)" -ge $(($(date +%s) - 120)) ] || fail "the last backup was at $(metric skald_backup_timestamp_seconds)"
 grep -q 'not backed up.*not empty' "$WORK/serve.err" || fail "the log does not say why a backup failed"

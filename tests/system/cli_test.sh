@@ -91,6 +91,12 @@ test_unreachable() {
     port=$(free_port)
     ended 3 "$SKALD" read --url "http://me:s3cret@127.0.0.1:$port"
     said "skald: no server answers at http://\*\*\*@127.0.0.1:$port (*"
+    ended 3 "$SKALD" read --url "http://me:s3@cret@127.0.0.1:$port"
+    said "skald: no server answers at http://\*\*\*@127.0.0.1:$port (*"
+    ended 3 "$SKALD" read --url "http://me:s3/cret@127.0.0.1:$port"
+    said "skald: no server answers at http://\*\*\* (*"
+    ended 2 "$SKALD" read --url 'me:s3cret@h:1'
+    said "skald: --url is '\*\*\*' but must be like *"
     echo '{"type":"a.b"}' > "$WORK/one"
     echo kept > "$WORK/kept"
     for verb in "publish a.b" read tail "tail --name x" "import $WORK/one" "export $WORK/kept"; do
@@ -220,6 +226,8 @@ test_scheduled() {
     expect "nothing waits" "$(cat "$WORK/out")" 'there is none'
     ended 0 "$SKALD" publish later.x 1 --stream l-1 --deliver-at 2100-01-01T00:00:00Z --id "$id" --url "$URL"
     expect "publish" "$(cat "$WORK/out")" "later.x waits until 2100-01-01T00:00:00Z, as $id"
+    ended 0 "$SKALD" publish now.x 1 --deliver-at 2020-01-01T00:00:00Z --url "$URL"
+    expect_like "publish of what is past" "$(cat "$WORK/out")" "now.x is published at once, for 2020-01-01T00:00:00Z is past, as *"
     for n in $(seq 105); do echo '{"type":"later.y","deliverAt":"2100-01-01T00:00:00Z"}'; done | sed '1s/^/[/; $!s/$/,/; $s/$/]/' > "$WORK/many"
     post /api/events "$(cat "$WORK/many")" > /dev/null
     ended 0 "$SKALD" scheduled --url "$URL"

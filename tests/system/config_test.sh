@@ -43,6 +43,11 @@ test_check() {
     said "skald: data: there is no kind of store 'postgres:'*"
     ended 2 "$SKALD" keys list --data 'postgres://me:s3cret@host/db'
     said "skald: *there is no kind of store 'postgres:'*"
+    ended 2 "$SKALD" keys list --data 'POSTGRES://me:s3cret@host/db'
+    said "skald: *there is no kind of store 'POSTGRES:'*"
+    ended 2 "$SKALD" serve --data 'POSTGRES://me:s3cret@host/db' --port 0
+    said "skald: data: there is no kind of store 'POSTGRES:'*"
+    [ ! -e POSTGRES: ] || fail "a store that there is not was made as a directory"
     [ ! -e postgres: ] || fail "a store that there is not was made as a directory"
     ended 2 "$SKALD" config check
     ended 2 "$SKALD" config whatever

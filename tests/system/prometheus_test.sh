@@ -58,7 +58,7 @@ tests:
       - {expr: 'ALERTS{alertname="SkaldSubscriptionLags",name="fast"}', eval_time: 30m, exp_samples: []}
   - interval: 1h
     input_series:
-      - {series: 'skald_backup_timestamp_seconds{instance="a"}', values: '3600x48'}
+      - {series: 'skald_backup_timestamp_seconds{instance="a"}', values: '3600x36 0x12'} # a restart forgets
       - {series: 'skald_backup_timestamp_seconds{instance="makes none"}', values: '0x48'}
       - {series: 'skald_backups_failed_total{instance="a"}', values: '0x30 1x18'}
     promql_expr_test:

@@ -54,6 +54,10 @@ test_usage() {
     said "skald: schema check: name the old schema and the new one"
     ended 2 "$SKALD" schema check --mode most order.json order.json
     said "skald: schema check: --mode: 'most' is not one of*"
+    ended 2 "$SKALD" schema list --mode full
+    said 'skald: schema list: --mode goes with check and put'
+    ended 2 "$SKALD" schema check --json order.json order.json
+    said 'skald: schema check: --json goes with validate'
 }
 
 test_check() {
