@@ -7,6 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// ski_hex_digit is what a digit of either case stands for; -1: it is none.
+static inline int ski_hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') return digit - '0';
+    digit = (char)(digit | 0x20);
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
 // ski_hex_put writes the 2 * count digits of bytes; count is a multiple of four.
 void ski_hex_put(const uint8_t *bytes, size_t count, char *ret_digits);
 

@@ -43,6 +43,18 @@ static void test_no_digit(void **state)
     }
 }
 
+static void test_one_digit(void **state)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        const char *at = byte ? strchr(digits, byte) : NULL;
+        int due = !at ? -1 : at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
+        assert_int_equal(ski_hex_digit((char)byte), due);
+    }
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -60,6 +72,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_no_digit),
+        cmocka_unit_test(test_one_digit),
         cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "event/schema/pattern.h"
 
 #include "base/buf.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -98,20 +99,13 @@ static skald_err put(const translation *in, const char *text)
     return skald_buf_put(in->buf, skald_str_of(text));
 }
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') return digit - '0';
-    digit = (char)(digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 // read_hex reads count digits; false: there are not so many.
 static bool read_hex(translation *in, size_t count, uint32_t *ret_code)
 {
     uint32_t code = 0;
 
     for (size_t i = 0; i < count; i++) {
-        int digit = hex_digit(peek(in, i));
+        int digit = ski_hex_digit(peek(in, i));
 
         if (digit < 0) return false;
         code = code << 4 | (uint32_t)digit;
@@ -128,7 +122,7 @@ static skald_err put_unicode(translation *in)
     size_t digits = 0;
 
     if (peek(in, 0) == '{') {
-        while (hex_digit(peek(in, digits + 1)) >= 0) digits++;
+        while (ski_hex_digit(peek(in, digits + 1)) >= 0) digits++;
         in->at++;
         if (!digits || digits > 6 || !read_hex(in, digits, &code) || peek(in, 0) != '}')
             return refuse(in, "\\u{ needs up to six hexadecimal digits and }");
@@ -160,7 +154,7 @@ static skald_err put_property(translation *in, char letter)
     len = (size_t)(end - name);
     in->at += len + 2;
     for (size_t i = 0; i < len; i++)
-        if (!strchr("=_", name[i]) && hex_digit(name[i]) < 0 &&
+        if (!strchr("=_", name[i]) && ski_hex_digit(name[i]) < 0 &&
             !((name[i] | 0x20) >= 'a' && (name[i] | 0x20) <= 'z'))
             return refuse(in, "a property's name has letters, digits and _ only");
     equals = memchr(name, '=', len);

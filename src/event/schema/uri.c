@@ -2,6 +2,7 @@
 // References resolved against where they stand. Nothing is normalised but dot segments: two URIs
 // are the same when their texts are.
 #include "event/schema/uri.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -129,21 +130,14 @@ skald_err ski_uri_resolve(skald_str base, skald_str reference, skald_arena *aren
     return SKALD_OK;
 }
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') return digit - '0';
-    digit = (char)(digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 skald_err ski_uri_decode(skald_str text, skald_arena *arena, skald_str *ret_text)
 {
     char *copy = skald_arena_get(arena, text.len), *to = copy;
 
     if (!copy) return SKALD_ENOMEM;
     for (size_t i = 0; i < text.len; i++) {
-        int high = text.ptr[i] == '%' && text.len - i > 2 ? hex_digit(text.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.ptr[i + 2]) : -1;
+        int high = text.ptr[i] == '%' && text.len - i > 2 ? ski_hex_digit(text.ptr[i + 1]) : -1;
+        int low = high >= 0 ? ski_hex_digit(text.ptr[i + 2]) : -1;
 
         *to++ = low >= 0 ? (char)(high << 4 | low) : text.ptr[i];
         if (low >= 0) i += 2;
