@@ -236,6 +236,7 @@ typedef struct ski_http_options {
     uint32_t workers_max;       // 4 pool threads
     uint32_t workers_queue_max; // 1024 requests wait for one, then 503
     uint32_t requests_max;      // 32768 at once over all connections, then 503
+    uint32_t processors;        // those of this process; one: the loop sends all replies itself
     uint32_t write_timeout_ms;  // 30000 in which the client takes nothing of a reply: cut
     const ski_http_header *headers; // of every reply that does not bring one of that name; borrowed
                                     // until stop

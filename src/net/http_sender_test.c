@@ -3,6 +3,7 @@
 // libc's, so it says which thread is slow, what the kernel takes, and what breaks.
 #include "net/http_test_client.h"
 
+#include "net/server.h" // its loop, for what happens between two steps of that
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +12,8 @@
 enum {
     many = 40,
     few = 7,
-    body_unit = 500, // the n-th body has so many bytes more than the one before
+    shared_min = few + 1, // the sender is woken for so many
+    body_unit = 500,      // the n-th body has so many bytes more than the one before
     part_bytes = 10,
 };
 
@@ -27,9 +29,10 @@ static struct {
     _Atomic send_rule rule;
     atomic_bool sender_waits, // before it sends, or
         sender_waits_behind,  // when it has sent
-        loop_waits;           // until the sender has begun with something
+        loop_lets_go;         // the sender that waits, when the loop sends, too
+    atomic_uint loop_waits;   // until the sender has begun with so many
     atomic_uint on_loop, on_sender;
-    gate begun, go; // of the sender's calls, where they wait
+    gate begun, go; // of the sender's one call that waits
 } calls;
 
 typedef struct fixture {
@@ -38,6 +41,14 @@ typedef struct fixture {
     uint16_t port;
     gate blocked, unblocked; // of a loop that is kept busy
     atomic_uint observed;
+    // loop
+    ski_http_request_id turning[many];
+    unsigned turning_count;
+    uv_prepare_t prepare; // before the server's own
+    uv_timer_t timer;
+    ski_thread passing;
+    uint32_t stop_ms;
+    bool whole; // the sender is through when the time to stop is over
 } fixture;
 
 static bool thread_is(const char *name)
@@ -67,8 +78,9 @@ ssize_t send(int fd, const void *bytes, size_t len, int flags)
         return ((__typeof__(&send))dlsym(RTLD_NEXT, "send"))(fd, bytes, len, flags);
     }
     if (!thread_is("http-sender")) {
+        if (atomic_exchange(&calls.loop_lets_go, false)) gate_pass(&calls.go);
         for (uint64_t until_ms = now_ms() + 1000 * client_wait_s;
-             atomic_load(&calls.loop_waits) && atomic_load(&calls.on_sender) == 0;) {
+             atomic_load(&calls.on_sender) < atomic_load(&calls.loop_waits);) {
             assert(now_ms() < until_ms);
         }
         atomic_fetch_add(&calls.on_loop, 1);
@@ -77,16 +89,15 @@ ssize_t send(int fd, const void *bytes, size_t len, int flags)
     atomic_fetch_add(&calls.on_sender, 1);
     bool before = atomic_exchange(&calls.sender_waits, false);
     bool behind = atomic_exchange(&calls.sender_waits_behind, false);
-    unsigned nth = gate_count(&calls.go) + 1;
     if (before) {
         gate_pass(&calls.begun);
-        gate_wait(&calls.go, nth);
+        gate_wait(&calls.go, 1);
     }
     sent = send_ruled(fd, bytes, len, flags);
     int error = errno;
     if (behind) {
         gate_pass(&calls.begun);
-        gate_wait(&calls.go, nth);
+        gate_wait(&calls.go, 1);
     }
     errno = error;
     return sent;
@@ -111,7 +122,31 @@ static skald_err handle_large(ski_http_request *request, skald_error *error)
     return ski_http_reply_send(request->http, request->id, &reply);
 }
 
+// handle_turn is answered at the end of the turn.
+static skald_err handle_turn(ski_http_request *request, skald_error *error)
+{
+    fixture *fix = request->context;
+
+    (void)error;
+    assert(fix->turning_count < many);
+    fix->turning[fix->turning_count++] = request->id;
+    assert(ski_http_turn(request->http));
+    return SKALD_OK;
+}
+
+static void turned(void *context)
+{
+    fixture *fix = context;
+    ski_http_reply reply = {.status = 200, .body = SKALD_STR("turned")};
+
+    for (unsigned i = 0; i < fix->turning_count; i++) {
+        (void)ski_http_reply_send(fix->http, fix->turning[i], &reply);
+    }
+    fix->turning_count = 0;
+}
+
 static const ski_http_route routes[] = {
+    ROUTE("POST", "/turn", handle_turn),
     ROUTE("GET", "/large", handle_large),
     ROUTE("GET", "/hello", handle_hello),
     ROUTE("GET", "/keep", handle_keep),
@@ -130,6 +165,8 @@ static void fixture_start(fixture *fix, ski_http_options options)
     options.routes = routes;
     options.context = fix;
     options.observe = observe;
+    options.turned = turned;
+    if (options.processors == 0) options.processors = 2; // whatever this machine has
     fix->http = server_start(&options);
     fix->port = ski_http_port(fix->http);
 }
@@ -165,7 +202,8 @@ static void answer(fixture *fix, unsigned which)
     assert_int_equal(ski_http_reply_send(fix->http, fix->asked.kept[which], &reply), SKALD_OK);
 }
 
-static void expect(client *one, unsigned which)
+// expect gives the bytes of the reply.
+static size_t expect(client *one, unsigned which)
 {
     char text[many * body_unit];
     skald_str body = body_of(which, text);
@@ -176,6 +214,7 @@ static void expect(client *one, unsigned which)
     assert_int_equal(reply.body.len, body.len);
     assert_memory_equal(reply.body.ptr, body.ptr, body.len);
     reply_fini(&reply);
+    return strlen(reply.head) + body.len;
 }
 
 static void loop_blocks(void *context)
@@ -243,7 +282,7 @@ static void test_together(void **state)
     client clients[many];
 
     fixture_start(&fix, (ski_http_options){0});
-    atomic_store(&calls.loop_waits, true);
+    atomic_store(&calls.loop_waits, 1);
     clients_ask(&fix, clients, many);
     answer_together(&fix, 0, many);
     for (unsigned i = 0; i < many; i++) expect(&clients[i], i);
@@ -266,6 +305,35 @@ static void test_together(void **state)
     fixture_stop(&fix);
 }
 
+// no_sender starts every thread but that one.
+static skald_err no_sender(void *context, const char *name, void (*run)(void *argument),
+                           void *argument, ski_thread *ret_thread)
+{
+    if (strcmp(name, "http-sender") == 0) return SKALD_ENOMEM;
+    return ski_kernel_system.spawn(context, name, run, argument, ret_thread);
+}
+
+// On one processor there is no sender, and the loop does it all.
+static void test_alone(void **state)
+{
+    (void)state;
+    ski_kernel kernel = ski_kernel_system;
+    fixture fix;
+    client clients[many];
+
+    kernel.spawn = no_sender;
+    fixture_start(&fix, (ski_http_options){.processors = 1, .kernel = &kernel});
+    clients_ask(&fix, clients, many);
+    answer_together(&fix, 0, many);
+    for (unsigned i = 0; i < many; i++) expect(&clients[i], i);
+    requests_gone(&fix);
+    assert_int_equal(calls.on_sender, 0);
+    assert_int_equal(calls.on_loop, many);
+    assert_int_equal(fix.observed, many);
+    clients_close(clients, many);
+    fixture_stop(&fix);
+}
+
 // What the kernel takes only a part of, or nothing, goes on; what comes behind it stays behind.
 static void test_parts(void **state)
 {
@@ -280,6 +348,7 @@ static void test_parts(void **state)
         atomic_store(&calls.rule, rules[rule]);
         clients_ask(&fix, clients, clients_count);
         for (unsigned i = 0; i < clients_count; i++) asked(&fix, &clients[i], clients_count + i);
+        atomic_store(&calls.loop_waits, 1);
         answer_together(&fix, 0, clients_count);
         answer_together(&fix, clients_count, clients_count);
         for (unsigned i = 0; i < clients_count; i++) {
@@ -287,6 +356,7 @@ static void test_parts(void **state)
             expect(&clients[i], clients_count + i);
         }
         requests_gone(&fix);
+        assert_true(calls.on_sender >= 1);
         assert_int_equal(fix.observed, many);
         clients_close(clients, clients_count);
         fixture_stop(&fix);
@@ -303,10 +373,12 @@ static void test_breaks(void **state)
 
     fixture_start(&fix, (ski_http_options){0});
     atomic_store(&calls.rule, send_breaks);
+    atomic_store(&calls.loop_waits, 1);
     clients_ask(&fix, clients, many);
     answer_together(&fix, 0, many);
     for (unsigned i = 0; i < many; i++) assert_true(client_closed(&clients[i]));
     requests_gone(&fix);
+    assert_true(calls.on_sender >= 1);
     assert_int_equal(fix.observed, 0);
     ski_http_counters_get(fix.http, &counters);
     assert_int_equal(counters.bytes_out, 0);
@@ -314,21 +386,21 @@ static void test_breaks(void **state)
     fixture_stop(&fix);
 }
 
-// sender_held answers many, of which the sender is at one, and stays there; the others are out.
-static void sender_held(fixture *fix, client *clients, atomic_bool *where)
+// sender_held answers many, of which the sender is at one, and stays there; the others are out, and
+// so many requests are left.
+static void sender_held(fixture *fix, atomic_bool *where, unsigned left)
 {
     ski_http_counters counters;
     uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
     atomic_store(where, true);
-    atomic_store(&calls.loop_waits, true);
-    clients_ask(fix, clients, many);
+    atomic_store(&calls.loop_waits, 1);
     answer_together(fix, 0, many);
     gate_wait(&calls.begun, 1);
     do {
         ski_http_counters_get(fix->http, &counters);
         assert_true(now_ms() < until_ms);
-    } while (counters.requests_now > 1);
+    } while (counters.requests_now > left);
 }
 
 // The sender is slow: the loop does all else, sleeps, and hears of the last.
@@ -341,7 +413,8 @@ static void test_last_wakes(void **state)
     uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
     fixture_start(&fix, (ski_http_options){0});
-    sender_held(&fix, clients, &calls.sender_waits_behind);
+    clients_ask(&fix, clients, many);
+    sender_held(&fix, &calls.sender_waits_behind, 1);
     for (unsigned i = 0; i < many; i++) expect(&clients[i], i);
     for (unsigned i = 0; i < many; i++) {
         client_send(&clients[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
@@ -356,6 +429,64 @@ static void test_last_wakes(void **state)
     for (unsigned i = 0; i < many; i++) client_expect(&clients[i], 200, "hello");
     requests_gone(&fix);
     assert_int_equal(fix.observed, 2 * many);
+    clients_close(clients, many);
+    fixture_stop(&fix);
+}
+
+static void turn_prepares(uv_prepare_t *prepare)
+{
+    fixture *fix = prepare->data;
+    uint64_t until_ms = now_ms() + 1000 * client_wait_s;
+
+    gate_pass(&calls.go);
+    while (!ski_sender_ended(fix->http->sender, false)) assert(now_ms() < until_ms);
+    uv_prepare_stop(prepare); // closed here it would keep the loop awake
+}
+
+static void turn_unwatched(void *context)
+{
+    fixture *fix = context;
+
+    uv_close((uv_handle_t *)&fix->prepare, NULL);
+}
+
+static void turn_watched(void *context)
+{
+    fixture *fix = context;
+
+    uv_prepare_init(&fix->http->loop, &fix->prepare);
+    fix->prepare.data = fix;
+    uv_prepare_start(&fix->prepare, turn_prepares); // who comes last is called first
+}
+
+// The sender ends when the loop has settled all and is about to sleep: the request behind that
+// reply has the end of a turn nevertheless.
+static void test_ends_before_sleep(void **state)
+{
+    (void)state;
+    fixture fix;
+    client clients[many];
+    ski_http_counters counters;
+    uint64_t until_ms = now_ms() + 1000 * client_wait_s;
+
+    fixture_start(&fix, (ski_http_options){0});
+    clients_ask(&fix, clients, many);
+    for (unsigned i = 0; i < many; i++) {
+        client_send(&clients[i], "POST /turn HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    }
+    do { // each waits for the one before it
+        ski_http_counters_get(fix.http, &counters);
+        assert_true(now_ms() < until_ms);
+    } while (counters.requests < 2 * many);
+    sender_held(&fix, &calls.sender_waits_behind, 2);
+    assert_true(ski_http_post(fix.http, turn_watched, &fix));
+    for (unsigned i = 0; i < many; i++) {
+        expect(&clients[i], i);
+        client_expect(&clients[i], 200, "turned");
+    }
+    requests_gone(&fix);
+    assert_int_equal(fix.observed, 2 * many);
+    assert_true(ski_http_post(fix.http, turn_unwatched, &fix));
     clients_close(clients, many);
     fixture_stop(&fix);
 }
@@ -381,7 +512,8 @@ static void test_cut_under_way(void **state)
         ski_thread thread;
 
         fixture_start(&fix, (ski_http_options){0});
-        sender_held(&fix, clients, behind ? &calls.sender_waits_behind : &calls.sender_waits);
+        clients_ask(&fix, clients, many);
+        sender_held(&fix, behind ? &calls.sender_waits_behind : &calls.sender_waits, 1);
         for (unsigned i = 0; i < many; i++) client_reset(&clients[i]);
         assert_int_equal(ski_kernel_system.spawn(NULL, "pass", pass_in_a_while, NULL, &thread), 0);
         do {
@@ -399,73 +531,144 @@ static void test_cut_under_way(void **state)
     }
 }
 
-// A stop that cuts what is under way waits for the sender, too.
+// stop_watches lets the time to stop be over as soon as it runs, either while the sender is in its
+// call or just after that.
+static void stop_watches(uv_timer_t *timer)
+{
+    fixture *fix = timer->data;
+    ski_http *http = fix->http;
+    uint64_t until_ms = now_ms() + 1000 * client_wait_s;
+
+    if (!http->draining) return;
+    while (now_ms() <= uv_now(&http->loop) + fix->stop_ms) usleep(1000);
+    if (fix->whole) {
+        gate_pass(&calls.go);
+        while (!ski_sender_ended(http->sender, false)) assert(now_ms() < until_ms);
+    } else {
+        skald_err err = ski_kernel_system.spawn(NULL, "pass", pass_in_a_while, NULL, &fix->passing);
+        assert(!err);
+        (void)err;
+    }
+    uv_close((uv_handle_t *)timer, NULL);
+    uv_update_time(&http->loop); // the server's is next
+}
+
+static void stop_watched(void *context)
+{
+    fixture *fix = context;
+
+    uv_timer_init(&fix->http->loop, &fix->timer);
+    fix->timer.data = fix;
+    uv_timer_start(&fix->timer, stop_watches, 1, 1);
+}
+
+// A stop that cuts what is under way waits for the sender, too. What is through is not cut.
 static void test_stop_under_way(void **state)
 {
     (void)state;
-    fixture fix;
-    client clients[many];
-    ski_thread thread;
 
-    fixture_start(&fix, (ski_http_options){0});
-    sender_held(&fix, clients, &calls.sender_waits_behind);
-    assert_int_equal(ski_kernel_system.spawn(NULL, "pass", pass_in_a_while, NULL, &thread), 0);
-    skald_err err = ski_http_stop(fix.http, 1);
-    assert_true(err == SKALD_ETIMEOUT || err == SKALD_OK); // OK: it was through before
-    ski_kernel_system.join(NULL, thread);
-    assert_int_equal(fix.observed, many);
-    for (unsigned i = 0; i < many; i++) {
-        expect(&clients[i], i);
-        assert_true(client_closed(&clients[i]));
+    for (int whole = 0; whole <= 1; whole++) {
+        fixture fix;
+        client clients[many];
+
+        fixture_start(&fix, (ski_http_options){0});
+        fix.stop_ms = 200;
+        fix.whole = whole;
+        clients_ask(&fix, clients, many);
+        sender_held(&fix, &calls.sender_waits_behind, 1);
+        assert_true(ski_http_post(fix.http, stop_watched, &fix));
+        assert_int_equal(ski_http_stop(fix.http, fix.stop_ms), whole ? SKALD_OK : SKALD_ETIMEOUT);
+        if (!whole) ski_kernel_system.join(NULL, fix.passing);
+        assert_int_equal(fix.observed, many);
+        for (unsigned i = 0; i < many; i++) {
+            expect(&clients[i], i);
+            assert_true(client_closed(&clients[i]));
+        }
+        clients_close(clients, many);
+        fixture_fini(&fix);
     }
-    clients_close(clients, many);
-    fixture_fini(&fix);
 }
 
-// One whose reply is still to be sent is cut by what the one before it goes on with: the head of
-// its next request takes the room that another's half head had.
-static void test_cut_in_line(void **state)
+// cut_in_line cuts the first with what the second goes on with: the head of its next request takes
+// the room that the first one's half head had. The first one's reply is still to be sent, or, with
+// others beside it, the sender has sent both.
+static void cut_in_line(unsigned others)
 {
-    (void)state;
-    enum { head_bytes = 6000 };
+    enum { head_bytes = 20000, unit = 50 };
     static const char keep[] = "GET /keep HTTP/1.1\r\n" HOST "\r\n",
                       large[] = "GET /hello HTTP/1.1\r\n" HOST "A: ";
     fixture fix;
+    client fillers[shared_min];
     char text[sizeof keep + sizeof large + head_bytes + 4];
     ski_http_counters counters;
     uint64_t until_ms = now_ms() + 1000 * client_wait_s;
+    size_t received = 0;
 
     fixture_start(&fix, (ski_http_options){.pipeline_max = 2, .heads_bytes_max = 3 * head_bytes});
     client other = client_open(fix.port), one = client_open(fix.port);
     asked(&fix, &other, 0);
     client_send(&other, large);
-    client_repeat(&other, "b", head_bytes);
+    int len = snprintf(text, sizeof text, "%0*d", head_bytes, 1);
+    client_send_bytes(&other, text, (size_t)len);
     do {
         ski_http_counters_get(fix.http, &counters);
         assert_true(now_ms() < until_ms);
     } while (counters.heads_bytes_now < head_bytes);
     asked(&fix, &one, 1);
-    int len = snprintf(text, sizeof text, "%s%s%0*d\r\n\r\n", keep, large, head_bytes, 1);
-    client_send_bytes(&one, text, (size_t)len); // what is beyond two lies in the server
+    len = snprintf(text, sizeof text, "%s%s%0*d\r\n\r\n", keep, large, head_bytes, 1);
+    loop_block(&fix); // then it is read at once, and what is beyond two lies in the server
+    client_send_bytes(&one, text, (size_t)len);
+    gate_pass(&fix.unblocked);
     gate_wait(&fix.asked.arrived, 3);
+    for (unsigned i = 0; i < others; i++) {
+        fillers[i] = client_open(fix.port);
+        asked(&fix, &fillers[i], 3 + i);
+    }
     ski_http_counters_get(fix.http, &counters);
     assert_int_equal(counters.timeouts, 0);
+    if (others) { // each thread begins with one of the first two; all else is the sender's
+        atomic_store(&calls.sender_waits, true);
+        atomic_store(&calls.loop_lets_go, true);
+        atomic_store(&calls.loop_waits, others + 1);
+    }
     loop_block(&fix);
+    for (unsigned i = 2; i < others; i++) answer(&fix, 3 + i);
     answer(&fix, 0);
     answer(&fix, 1); // who is touched last is sent to first
+    for (unsigned i = 0; i < 2 && i < others; i++) answer(&fix, 3 + i);
     gate_pass(&fix.unblocked);
-    expect(&one, 1);
-    assert_true(client_closed(&other)); // without its reply
+    received += expect(&one, 1);
+    if (others) received += expect(&other, 0);
+    assert_true(client_closed(&other)); // else without its reply
+    for (unsigned i = 0; i < others; i++) received += expect(&fillers[i], 3 + i);
     ski_http_counters_get(fix.http, &counters);
     assert_int_equal(counters.timeouts, 1);
     answer(&fix, 2);
-    expect(&one, 2);
-    client_expect(&one, 200, "hello");
+    received += expect(&one, 2);
     requests_gone(&fix);
-    assert_int_equal(fix.observed, 3);
+    client_reply hello;
+    assert_true(client_reply_get(&one, &hello, false));
+    received += strlen(hello.head) + hello.body.len;
+    reply_fini(&hello);
+    ski_http_counters_get(fix.http, &counters);
+    assert_int_equal(counters.bytes_out, received);
+    assert_int_equal(fix.observed, others ? 4 + others : 3);
+    clients_close(fillers, others);
     client_close(&other);
     client_close(&one);
     fixture_stop(&fix);
+}
+
+static void test_cut_in_line(void **state)
+{
+    (void)state;
+    cut_in_line(0);
+}
+
+static void test_cut_when_sent(void **state)
+{
+    (void)state;
+    cut_in_line(shared_min);
 }
 
 // Clients that ask, again and again, and never read: what the kernel does not take any more waits,
@@ -473,18 +676,21 @@ static void test_cut_in_line(void **state)
 static void test_never_read(void **state)
 {
     (void)state;
-    enum { clients_count = 5 };
+    enum { clients_count = shared_min };
     fixture fix;
     client clients[clients_count];
     ski_http_counters counters = {0};
     uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
     fixture_start(&fix, (ski_http_options){.write_timeout_ms = 200});
+    atomic_store(&calls.loop_waits, 1);
     for (unsigned i = 0; i < clients_count; i++) clients[i] = client_open(fix.port);
     for (uint64_t round = 1; counters.timeouts == 0; round++) {
+        if (round == 1) loop_block(&fix); // then all are read together
         for (unsigned i = 0; i < clients_count; i++) {
             client_send(&clients[i], "GET /large HTTP/1.1\r\n" HOST "\r\n");
         }
+        if (round == 1) gate_pass(&fix.unblocked);
         do {
             ski_http_counters_get(fix.http, &counters);
             assert_true(now_ms() < until_ms);
@@ -497,24 +703,17 @@ static void test_never_read(void **state)
     } while (counters.connections_now > 0);
     assert_int_equal(counters.timeouts, clients_count);
     requests_gone(&fix);
+    assert_true(calls.on_sender >= 1);
     assert_true(calls.on_loop + calls.on_sender > clients_count);
     clients_close(clients, clients_count);
     fixture_stop(&fix);
-}
-
-// no_sender starts every thread but that one.
-static skald_err no_sender(void *context, const char *name, void (*run)(void *argument),
-                           void *argument, ski_thread *ret_thread)
-{
-    if (strcmp(name, "http-sender") == 0) return SKALD_ENOMEM;
-    return ski_kernel_system.spawn(context, name, run, argument, ret_thread);
 }
 
 static void test_no_thread(void **state)
 {
     (void)state;
     ski_kernel kernel = ski_kernel_system;
-    ski_http_options options = {.routes = routes, .kernel = &kernel};
+    ski_http_options options = {.routes = routes, .kernel = &kernel, .processors = 2};
     ski_http *http;
     skald_error error = {0};
 
@@ -530,7 +729,8 @@ int main(void)
         cmocka_unit_test(test_breaks),        cmocka_unit_test(test_last_wakes),
         cmocka_unit_test(test_cut_under_way), cmocka_unit_test(test_stop_under_way),
         cmocka_unit_test(test_cut_in_line),   cmocka_unit_test(test_never_read),
-        cmocka_unit_test(test_no_thread),
+        cmocka_unit_test(test_alone),         cmocka_unit_test(test_ends_before_sleep),
+        cmocka_unit_test(test_cut_when_sent), cmocka_unit_test(test_no_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,7 @@ static const ski_http_route routes[] = {
     ROUTE("GET", "/fail/{how}", handle_fail),
     ROUTE("GET", "/headers", handle_headers),
     ROUTE("GET", "/turn", handle_turn),
+    ROUTE("POST", "/turn", handle_turn),
     ROUTE("GET", "/log/{name}", handle_log),
     ROUTE("POST", "/log/{name}", handle_log),
     {.method = "POST", .path = "/work", .handle = handle_work, .worker = true},
@@ -700,6 +701,32 @@ static void test_turned(void **state)
     client_close(&one);
 }
 
+// What a reply lets begin asks for an end of a turn of its own, though the turn of that reply was
+// the loop's last before it sleeps.
+static void test_turned_again(void **state)
+{
+    static const char turn[] = "POST /turn HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+                      both[] = "GET /hello HTTP/1.1\r\n" HOST "\r\nPOST /turn HTTP/1.1\r\n" HOST
+                               "Content-Length: 0\r\n\r\n";
+    enum { more = 5 };
+    fixture *fix = *state;
+    client one = client_open(fix->port);
+    char text[sizeof turn + more * sizeof both];
+    size_t len = sizeof turn - 1;
+
+    memcpy(text, turn, len);
+    for (int i = 0; i < more; i++, len += sizeof both - 1) {
+        memcpy(text + len, both, sizeof both - 1);
+    }
+    client_send_bytes(&one, text, len);
+    client_expect(&one, 200, "turned");
+    for (int i = 0; i < more; i++) {
+        client_expect(&one, 200, "hello");
+        client_expect(&one, 200, "turned");
+    }
+    client_close(&one);
+}
+
 static void test_connections(void **state)
 {
     enum { count = 2000 };
@@ -744,6 +771,7 @@ int main(void)
         TEST(test_half_closed),
         TEST(test_post),
         TEST(test_turned),
+        TEST(test_turned_again),
         TEST(test_connections),
         TEST(test_allocations),
         TEST(test_stop_with_workers),

@@ -112,7 +112,7 @@ skald_err ski_sender_new(ski_http *http, ski_sender **ret_sender)
     ski_mutex_init(&sender->lock);
     ski_cond_init(&sender->more);
     ski_cond_init(&sender->ended);
-    sender->alone = ski_processors() == 1;
+    sender->alone = http->options.processors == 1;
     if (!sender->alone) {
         err = http->kernel->spawn(http->kernel->context, "http-sender", sender_main, sender,
                                   &sender->thread);
@@ -165,7 +165,9 @@ bool ski_sender_put(ski_sender *sender, ski_conn *conn)
     size_t bytes;
 
     if (sender->count == jobs_max || !fits(conn)) return false;
-    if (uv_fileno((uv_handle_t *)&conn->stream, &fd)) return false;
+    int failed = uv_fileno((uv_handle_t *)&conn->stream, &fd);
+    assert(failed == 0); // it is open
+    (void)failed;
     unsigned count = ski_output_collect(conn, false, pieces, &bytes);
     assert(count == 1);
     conn->job = &sender->jobs[sender->count];

@@ -79,7 +79,8 @@ static void turn_prepared(uv_prepare_t *prepare)
 
     http->slice_left = SKI_FEED_SLICE;
     turn_over(http);
-    if (ski_sender_ended(http->sender, true)) ski_http_settle(http);
+    // What begins here would have no end of a turn before the loop sleeps: it does not.
+    if (http->turn_due || ski_sender_ended(http->sender, true)) ski_http_wake(http);
     ski_pool_flush(http->pool);
 }
 
@@ -307,6 +308,8 @@ static void drain_rang(uv_timer_t *timer)
 {
     ski_http *http = timer->data;
 
+    ski_http_settle(http); // what the sender has just sent whole is not cut
+    if (http->finished) return;
     http->was_cut |= http->exchanges_now > 0;
     conns_cut(http);
     ski_http_settle(http);
@@ -482,6 +485,7 @@ static void defaults_set(ski_http_options *options)
     DEFAULT(workers_max, 4);
     DEFAULT(workers_queue_max, 1024);
     DEFAULT(requests_max, 32768);
+    DEFAULT(processors, ski_processors());
 #undef DEFAULT
     if (options->host == NULL) options->host = "127.0.0.1";
     if (options->kernel == NULL) options->kernel = &ski_kernel_system;

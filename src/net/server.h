@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// net/server.h - what the files of the server share; nobody else includes it.
+// net/server.h - what the files of the server share; nobody else includes it, but tests.
 //
 // One connection has a line of exchanges (a request and its reply), oldest first. Reading fills the
 // newest, writing empties the oldest. Who owns what:
@@ -325,7 +325,7 @@ void ski_http_count(ski_http *http, ski_counter counter, int64_t more);
 bool ski_http_on_loop(const ski_http *http); // lock held
 void ski_http_settle(ski_http *http);        // the end of everything the loop does, but for
 void ski_http_settle_soon(ski_http *http);   // reading: many connections' replies leave together
-void ski_http_wake(ski_http *http);          // lock held
+void ski_http_wake(ski_http *http);          // lock held, or on the loop
 void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
 
 // listen.c

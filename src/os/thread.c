@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locks and waiting. POSIX lets these calls fail only when they are misused (or, at init, in ways
 // that Linux does not), so a failure is asserted, never returned.
-#define _GNU_SOURCE // pthread_condattr_setclock
+#define _GNU_SOURCE // pthread_condattr_setclock, cpu_set_t
 #include "os/thread.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,7 +87,9 @@ void ski_cond_broadcast(ski_cond *cond)
 
 uint32_t ski_processors(void)
 {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t allowed; // too small for more than 1024
+    bool known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+    long count = known ? CPU_COUNT(&allowed) : sysconf(_SC_NPROCESSORS_ONLN);
 
     return count > 1 ? (uint32_t)count : 1;
 }

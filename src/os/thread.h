@@ -27,6 +27,6 @@ bool ski_cond_wait_ns(ski_cond *cond, ski_mutex *mutex, uint64_t for_ns);
 void ski_cond_signal(ski_cond *cond);
 void ski_cond_broadcast(ski_cond *cond);
 
-uint32_t ski_processors(void); // how many run threads, at least one
+uint32_t ski_processors(void); // how many may run the calling thread, at least one
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "os/kernel.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,6 +177,31 @@ static void a_wait_ends_after_its_time_and_not_before(void **state)
     }
 }
 
+static void count_on_one(void *argument)
+{
+    shared *the = argument;
+    cpu_set_t allowed, one;
+    int first = 0;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    while (!CPU_ISSET(first, &allowed)) first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    if (sched_setaffinity(0, sizeof one, &one)) return; // of this thread alone
+    the->number = ski_processors();
+}
+
+static void processors_are_those_that_are_allowed(void **state)
+{
+    shared *the = *state;
+    uint32_t before = ski_processors();
+
+    assert_true(before >= 1);
+    kernel->join(NULL, started(count_on_one, the));
+    assert_int_equal(the->number, 1);
+    assert_int_equal(ski_processors(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(signals_go_to_and_fro, shared_make, shared_end),
         cmocka_unit_test_setup_teardown(a_wait_with_time_left_is_woken, shared_make, shared_end),
         cmocka_unit_test_setup_teardown(a_wait_ends_after_its_time_and_not_before, shared_make,
+                                        shared_end),
+        cmocka_unit_test_setup_teardown(processors_are_those_that_are_allowed, shared_make,
                                         shared_end),
     };
 
