@@ -2,15 +2,16 @@
 // Runs: a page handled by one thread, event after event, without a delivery of each.
 //
 // Most events are acked at once, and what that costs is to be the call of their handler. So a
-// subscription whose handler is quick and answers ACK, and which holds nothing open, hands a worker
-// the page it feeds from. The worker calls the handler for what is wanted of it, in the order of
+// subscription whose handler is quick and answers ACK, or later (tray.c), hands a worker the page
+// it feeds from. The worker calls the handler for what is wanted of it, in the order of
 // the log, and moves turn on: that is all an ack is. The cursor stays where the run began until it
 // is over, so a checkpoint written meanwhile brings all of it again: at least once.
 //
-// Whatever else happens breaks the run: another answer than ACK, one that comes before the handler
-// has returned, a call that takes long, a subscription that is paused, set back, drained, halted or
-// ended, a bus that stops. What is behind turn is done then, the call under way becomes a delivery
-// that runs as any other, and the rest is fed as if there had been no run. Nobody else knows runs.
+// Whatever else happens breaks the run: another answer, one from elsewhere before the handler has
+// returned (of a run with a tray an ACK does not), a call that takes long, a subscription that is
+// paused, set back, drained, halted or ended, a bus that stops. What is behind turn is done then,
+// the call under way becomes a delivery that runs as any other, and the rest is fed as if there had
+// been no run. Nobody else knows runs.
 //
 // Invariants:
 //   1. turn says how many calls are done, at which event of the page it is, and if a call of that
@@ -18,8 +19,8 @@
 //      holds the lock sets BROKEN, once; then it never moves again.
 //   2. run of a subscription is set: its source is the page, nothing but the run's worker calls its
 //      handler (runnable), what comes into the window meanwhile waits, and it is not live.
-//   3. A run begins with nothing in flight, so in a window of any size there is room for the call
-//      that it is broken at, which goes before all of its key that has come in meanwhile.
+//   3. A run begins with nothing in flight but what is pending, and stops while there is room for
+//      the call that it is broken at, which goes before all of its key that has come in meanwhile.
 //   4. The ids of its calls are those of stand, a delivery taken before the first: its slot, and a
 //      generation for each event of the page. The call the run is broken at becomes stand itself.
 //   5. Events that have something of their own to be seen to (they expire, they are traced, their

@@ -3,6 +3,7 @@
 // how requests are smuggled. Extensions and trailers are checked, bounded and dropped.
 #include "net/codec.h"
 
+#include "base/hex.h"
 #include "base/str.h"
 #include <string.h>
 
@@ -26,13 +27,6 @@ enum {
     step_last_lf,
 };
 
-static int hex_digit(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 static bool is_text(unsigned char byte)
 {
     return byte == '\t' || (byte >= ' ' && byte != 0x7f);
@@ -45,7 +39,7 @@ static skald_err expected(skald_error *error, const char *what)
 
 static skald_err size_byte(ski_chunks *chunks, unsigned char byte, skald_error *error)
 {
-    int digit = hex_digit(byte);
+    int digit = ski_hex_digit((char)byte);
 
     if (digit >= 0) {
         if (chunks->digits == digits_max || chunks->size >> 59) {
