@@ -174,15 +174,16 @@ test_traceparent() {
 # When the newest event cannot be read any more the server is not ready; it lives, and says why. What
 # the server tells of itself (a handler that failed before) may become the newest meanwhile: then again.
 test_damaged() {
-    local i file mark
+    local i file mark ready
     for i in 1 2 3 4 5; do
         mark="marked-for-rot-$i"
         post /api/events "{\"type\":\"rot.x\",\"data\":\"$mark\"}" > /dev/null
         file=$(grep -rl "$mark" "$DATA")
         printf X | dd of="$file" bs=1 seek="$(grep -abo "$mark" "$file" | cut -d: -f1)" conv=notrunc status=none
-        [ "$(status GET /ready)" = 200 ] || break
+        ready=$(status GET /ready)
+        [ "$ready" = 200 ] || break
     done
-    expect "the status of a damaged store" "$(status GET /ready)" 503
+    expect "the status of a damaged store" "$ready" 503
     expect_like "damaged" "$(cat "$WORK/reply")" '{"status":"down","parts":{"store":{"status":"damaged",*'
     expect "alive" "$(status GET /health)" 200
 }
