@@ -6,6 +6,7 @@
 #include "api/seed_types.h"
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <skald/typed.h>
 
 // is_quiet: health checks, scrapes and pages begin no trace.
@@ -64,6 +65,7 @@ skald_err ski_api_new(const ski_api_options *options, ski_api **ret_api, skald_e
         ski_api_free(api);
         return err;
     }
+    ski_backup_recall(api);
     *ret_api = api;
     return SKALD_OK;
 }
@@ -74,6 +76,22 @@ static void turned(void *context)
     ski_api *api = context;
 
     skald_bus_flush(api->bus);
+}
+
+// standing_add puts what a reply to any request says behind what the caller wants of every reply.
+static void standing_add(ski_api *api, ski_http_options *options)
+{
+    const ski_http_header ours[] = {
+        {SKALD_STR("X-API-Version"), ski_version_text(SKI_ROUTE_VERSION)},
+        {SKALD_STR("Cache-Control"), SKALD_STR("no-store")},
+    };
+    size_t count = options->header_count;
+
+    assert(count + sizeof ours / sizeof *ours <= SKI_API_STANDING_MAX);
+    if (count) memcpy(api->standing, options->headers, count * sizeof *ours);
+    memcpy(api->standing + count, ours, sizeof ours);
+    options->headers = api->standing;
+    options->header_count = count + sizeof ours / sizeof *ours;
 }
 
 skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
@@ -87,6 +105,7 @@ skald_err ski_api_serve(ski_api *api, const ski_http_options *http_options,
     options.guard = guard;
     options.observe = observe;
     options.turned = turned;
+    standing_add(api, &options);
     SKALD_TRY(ski_http_start(&options, &api->http, reterr_error));
     ski_pulls_attach(api->pulls, api->http);
     return SKALD_OK;

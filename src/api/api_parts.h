@@ -17,12 +17,15 @@
 typedef struct ski_pulls ski_pulls;     // the pull groups: api_pull.c
 typedef struct ski_replays ski_replays; // replies kept by Idempotency-Key: api_idempotency.c
 
+enum { SKI_API_STANDING_MAX = 4 };
+
 struct ski_api {
     ski_api_options options;
     skald_bus *bus;
     skald_store *store;
-    ski_http *http;         // NULL until served
-    ski_http_route *routes; // made from the table
+    ski_http *http;                                 // NULL until served
+    ski_http_route *routes;                         // made from the table
+    ski_http_header standing[SKI_API_STANDING_MAX]; // of every reply, also where no guard was
     ski_metrics metrics;
     ski_pulls *pulls;
     ski_replays *replays;
@@ -104,6 +107,8 @@ skald_err ski_api_expect(const skald_event *event, const ski_event_expect *expec
 // is its version. Fails: INVALID.
 skald_err ski_api_match(const ski_http_request *request, skald_expect *expect,
                         skald_error *reterr_error) SKALD_CHECK;
+// ski_api_unmatched makes a conflict with what those headers say a precondition that failed.
+void ski_api_unmatched(const ski_http_request *request, skald_error *error);
 
 // ski_api_actor is who makes a request, as audit events name them.
 skald_actor ski_api_actor(const ski_http_request *request);
@@ -150,6 +155,7 @@ ski_http_handler ski_post_pause, ski_post_resume, ski_post_drain, ski_post_reset
     ski_get_parked, ski_post_parked_release, ski_post_parked_skip, ski_post_parked_edit;
 ski_http_handler ski_get_admin_metrics; // api_admin_metrics.c
 ski_http_handler ski_post_backup;
+void ski_backup_recall(ski_api *api); // when the last one was done, for the metric
 ski_http_handler ski_get_config, ski_get_log_level, ski_put_log_level;
 ski_http_handler ski_get_api_usage, ski_get_openapi, ski_get_asyncapi, ski_get_docs,
     ski_get_docs_file, ski_not_yet;

@@ -220,7 +220,7 @@ static bool matches(const ski_http_request *request)
 
 static void published_fail(ski_http_request *request, skald_err err, skald_error error)
 {
-    if (err == SKALD_ECONFLICT && matches(request)) memcpy(error.code, "PRECONDITION_FAILED", 20);
+    if (err == SKALD_ECONFLICT && matches(request)) ski_api_unmatched(request, &error);
     ski_reply_fail(request, err, &error);
 }
 

@@ -149,7 +149,7 @@ skald_err ski_delete_stream(ski_http_request *request, skald_error *reterr_error
     if (match) SKALD_TRY(ski_api_match(request, &expect, reterr_error));
     skald_err err =
         skald_stream_delete(ski_api_of(request)->store, &expect, query.tombstone, reterr_error);
-    if (err == SKALD_ECONFLICT && match) memcpy(reterr_error->code, "PRECONDITION_FAILED", 20);
+    if (err == SKALD_ECONFLICT && match) ski_api_unmatched(request, reterr_error);
     if (!err && query.erase)
         err = skald_store_compact_later(ski_api_of(request)->store, true, reterr_error);
     if (err) return err;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 // The cursor of a page is its last stream's tenant and name, as one text: how many bytes the tenant
@@ -264,4 +265,12 @@ skald_err ski_get_stream(ski_http_request *request, skald_error *reterr_error)
 skald_err ski_post_stream(ski_http_request *request, skald_error *reterr_error)
 {
     return ski_events_publish(request, request->parameters[0], reterr_error);
+}
+
+void ski_api_unmatched(const ski_http_request *request, skald_error *error)
+{
+    bool match = ski_http_header_get(request, "if-match").ptr != NULL;
+
+    (void)snprintf(error->code, sizeof error->code, "PRECONDITION_FAILED");
+    (void)snprintf(error->field, sizeof error->field, match ? "If-Match" : "If-None-Match");
 }

@@ -14,6 +14,7 @@
 #include "net/server.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/str.h"
 #include <assert.h>
 #include <stdio.h>
@@ -363,17 +364,24 @@ static void conn_refuse(ski_conn *conn)
                                "\"status\":503,\"detail\":\"too many connections; try again "
                                "later\",\"code\":\"UNAVAILABLE\"}";
     ski_http *http = conn->http;
-    char text[512];
-    int len = snprintf(text, sizeof text,
-                       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "
-                       "application/problem+json\r\nContent-Length: %zu\r\nRetry-After: 1\r\n"
-                       "Connection: close\r\n\r\n%s",
-                       sizeof body - 1, body);
-    uv_buf_t buf = uv_buf_init(text, (unsigned)len);
+    char text[1024];
+    skald_buf out = {.ptr = text, .size = sizeof text, .bytes_max = sizeof text};
+    skald_err err = ski_buf_print(&out,
+                                  "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "
+                                  "application/problem+json\r\nContent-Length: %zu\r\n"
+                                  "Retry-After: 1\r\nConnection: close\r\n",
+                                  sizeof body - 1);
+    for (size_t i = 0; !err && i < http->options.header_count; i++) {
+        const ski_http_header *header = &http->options.headers[i];
+        err = ski_buf_print(&out, "%.*s: %.*s\r\n", SKALD_FMT(header->name),
+                            SKALD_FMT(header->value));
+    }
+    if (!err) err = ski_buf_print(&out, "\r\n%s", body);
+    uv_buf_t buf = uv_buf_init(text, (unsigned)out.len);
 
     ski_http_count(http, SKI_COUNT_REFUSED, 1);
-    bool told = !conn->tls && http->refused_now < SKI_LINGER_REFUSED_MAX &&
-                uv_try_write(&conn->stream, &buf, 1) == len;
+    bool told = !err && !conn->tls && http->refused_now < SKI_LINGER_REFUSED_MAX &&
+                uv_try_write(&conn->stream, &buf, 1) == (int)out.len;
     if (!told) {
         ski_conn_cut(conn);
         return;

@@ -238,8 +238,8 @@ typedef struct ski_http_options {
     uint32_t requests_max;      // 32768 at once over all connections, then 503
     uint32_t processors;        // those of this process; one: the loop sends all replies itself
     uint32_t write_timeout_ms;  // 30000 in which the client takes nothing of a reply: cut
-    const ski_http_header *headers; // of every reply that does not bring one of that name; borrowed
-                                    // until stop
+    const ski_http_header *headers; // of every reply where neither it nor the guard brings one of
+                                    // that name; borrowed until stop
     size_t header_count;
     // Every connection is TLS (net/tls.h). Taken on success; NULL: none is.
     struct ski_tls_context *take_tls;

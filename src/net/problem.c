@@ -150,8 +150,7 @@ static skald_err problem_write(skald_buf *buf, const ski_http_request *request, 
     if (request->correlation_id.len > 0) {
         SKALD_TRY(put_member(buf, "correlationId", request->correlation_id));
     }
-    if (skald_str_equal(code, SKALD_STR("CONCURRENCY_CONFLICT")))
-        SKALD_TRY(put_versions(buf, error));
+    if (error->err == SKALD_ECONFLICT) SKALD_TRY(put_versions(buf, error));
     if (error->field[0] != '\0') {
         SKALD_TRY(ski_buf_print(buf, ",\"errors\":[{\"field\":"));
         SKALD_TRY(ski_json_put_string(buf, skald_str_of(error->field)));
@@ -162,21 +161,12 @@ static skald_err problem_write(skald_buf *buf, const ski_http_request *request, 
     return ski_buf_byte(buf, '}');
 }
 
-// guarded: the guard has set a header of that name.
-static bool guarded(const ski_http_request *request, skald_str name)
-{
-    for (size_t i = 0; i < request->reply_header_count; i++) {
-        if (ski_str_equal_nocase(request->reply_headers[i].name, name)) return true;
-    }
-    return false;
-}
-
 // extra_header: what a status asks for, unless the guard has said it. Gives how many, at most 1.
 static size_t extra_header(const ski_http_request *request, unsigned status, skald_err err,
                            ski_http_header *ret_header)
 {
-    if (guarded(request, SKALD_STR("Retry-After")) ||
-        guarded(request, SKALD_STR("WWW-Authenticate"))) {
+    if (ski_reply_guarded(request, SKALD_STR("Retry-After")) ||
+        ski_reply_guarded(request, SKALD_STR("WWW-Authenticate"))) {
         return 0;
     }
     if (status == 503 || (status == 429 && err == SKALD_EFULL)) {

@@ -137,6 +137,15 @@ static bool brings(const ski_http_reply *reply, skald_str name)
     return false;
 }
 
+bool ski_reply_guarded(const ski_http_request *request, skald_str name)
+{
+    for (size_t i = 0; i < request->reply_header_count; i++) {
+        skald_str set = request->reply_headers[i].name;
+        if (set.len == name.len && ski_str_equal_nocase(set, name)) return true;
+    }
+    return false;
+}
+
 // put_guarded writes what the guard set. What it did not check it must not send: such a header is
 // left out.
 static skald_err put_guarded(ski_exchange *exchange, const ski_http_reply *reply)
@@ -153,7 +162,7 @@ static skald_err put_guarded(ski_exchange *exchange, const ski_http_reply *reply
     return SKALD_OK;
 }
 
-// put_common writes the headers every reply has, but for those the reply brings.
+// put_common writes the headers every reply has, but for those the reply brings or the guard set.
 static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
 {
     const ski_http_options *options = &exchange->request.http->options;
@@ -164,6 +173,7 @@ static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
     for (size_t i = 0; i < options->header_count; i++) {
         const ski_http_header *header = &options->headers[i];
         if (brings(reply, header->name)) continue;
+        if (ski_reply_guarded(&exchange->request, header->name)) continue;
         SKALD_TRY(put_header(&exchange->out, header->name, header->value));
     }
     if (correlation.len > 0 && value_allowed(correlation) && !brings(reply, correlation_name)) {

@@ -404,6 +404,8 @@ void ski_exchange_sent(ski_exchange *exchange); // its reply is with the kernel:
 // reply.c
 const char *ski_status_phrase(unsigned status);
 skald_err ski_reply_check(const ski_http_reply *reply); // INVALID
+// ski_reply_guarded: the guard has set a header of that name.
+bool ski_reply_guarded(const ski_http_request *request, skald_str name);
 // ski_reply_build fills out and status; stream: the body follows in pieces.
 skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, bool stream);
 // ski_reply_claim gives an open exchange to the calling thread alone, ski_reply_done gives it to

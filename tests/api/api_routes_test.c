@@ -253,7 +253,9 @@ static void versions_are_chosen(void **state)
         const api_answer *answer = get_with(*state, cases[i].path, cases[i].headers);
         if (answer->status != cases[i].status) print_error("%zu: %s\n", i, answer->body);
         assert_int_equal(answer->status, cases[i].status);
-        assert_non_null(strstr(answer->head, "X-API-Version: "));
+        const char *version = strstr(answer->head, "X-API-Version: ");
+        assert_non_null(version);
+        assert_null(strstr(version + 1, "X-API-Version: ")); // once
         assert_non_null(strstr(answer->status == 200 ? answer->head : answer->body, cases[i].says));
         bool old = answer->status == 200 && strcmp(cases[i].says, "1.0.0") == 0;
         assert_int_equal(old, strstr(answer->head, "Deprecation: @1767225600") != NULL);
@@ -356,8 +358,14 @@ static void a_stream_matches_its_version(void **state)
 
     assert_int_equal(answer->status, 201);
     assert_non_null(strstr(answer->head, "ETag: \"1\""));
-    expect_problem(append(*state, "If-None-Match: *\r\n"), 412, "PRECONDITION_FAILED");
-    expect_problem(append(*state, "If-Match: \"7\"\r\n"), 412, "PRECONDITION_FAILED");
+    answer = append(*state, "If-None-Match: *\r\n");
+    expect_problem(answer, 412, "PRECONDITION_FAILED");
+    api_says(answer, "\"expectedVersion\":0,\"actualVersion\":1,");
+    api_says(answer, "\"field\":\"If-None-Match\"");
+    answer = append(*state, "If-Match: \"7\"\r\n");
+    expect_problem(answer, 412, "PRECONDITION_FAILED");
+    api_says(answer, "\"expectedVersion\":7,\"actualVersion\":1,");
+    api_says(answer, "\"field\":\"If-Match\"");
     expect_problem(append(*state, "If-Match: 1\r\n"), 400, "VALIDATION_ERROR");
     expect_problem(append(*state, "If-Match: \"1\"\r\nIf-None-Match: *\r\n"), 400,
                    "VALIDATION_ERROR");
@@ -368,6 +376,12 @@ static void a_stream_matches_its_version(void **state)
     answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0},
                      "If-Match: \"1\"\r\n");
     expect_problem(answer, 412, "PRECONDITION_FAILED");
+    api_says(answer, "\"expectedVersion\":1,\"actualVersion\":3,");
+    answer = api_ask(*state, "DELETE", "/api/streams/no-1", NULL, (skald_str){0},
+                     "If-Match: *\r\n"); // what is expected is no number
+    expect_problem(answer, 412, "PRECONDITION_FAILED");
+    api_says(answer, "\"actualVersion\":0,");
+    assert_null(strstr(answer->body, "expectedVersion"));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0}, bad[i]);
         expect_problem(answer, 400, "VALIDATION_ERROR");
@@ -376,6 +390,27 @@ static void a_stream_matches_its_version(void **state)
     answer = api_ask(*state, "DELETE", "/api/streams/order-1", NULL, (skald_str){0},
                      "If-Match: \"3\"\r\n");
     assert_int_equal(answer->status, 200);
+}
+
+// What no guard has seen says what every other reply says.
+static void what_cannot_be_read_has_the_standing_headers(void **state)
+{
+    static const char *const requests[] = {
+        "nonsense\r\n\r\n",
+        "GET /health HTTP/3.0\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        char reply[4096] = "";
+        int fd = api_connect(*state);
+        api_send(fd, skald_str_of(requests[i]));
+        assert_true(api_read_until(fd, reply, sizeof reply, "\r\n\r\n"));
+        assert_true(strncmp(reply, "HTTP/1.1 400", 12) == 0 ||
+                    strncmp(reply, "HTTP/1.1 505", 12) == 0);
+        assert_non_null(strstr(reply, "\r\nX-API-Version: 2.0.0\r\n"));
+        assert_non_null(strstr(reply, "\r\nCache-Control: no-store\r\n"));
+        (void)close(fd);
+    }
 }
 
 // Who states a condition counts on it: where none is looked at, nothing is done.
@@ -466,6 +501,8 @@ int main(void)
         cmocka_unit_test(usage_is_bounded),
         cmocka_unit_test_setup_teardown(unchanged_is_304, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_matches_its_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_has_the_standing_headers, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_condition_is_never_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_cached, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_waits_for_its_position, setup, teardown),
