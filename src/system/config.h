@@ -111,6 +111,11 @@ void ski_number_text(ski_unit unit, uint64_t number, char ret_text[SKI_CONFIG_SH
 void ski_setting_variable(const ski_setting *setting, char ret_name[SKI_CONFIG_VARIABLE_MAX]);
 void ski_setting_origin(const ski_config *config, size_t index,
                         char ret_text[SKI_CONFIG_ORIGIN_MAX]);
+// ski_setting_blame puts before the text of an error, which may be NULL, where the settings it is
+// about were given: file and line, or the variable. Those of the command line and defaults are left
+// out; with SKI_SETTINGS as other there is but one. Returns err.
+skald_err ski_setting_blame(const ski_config *config, size_t one, size_t other, skald_err err,
+                            skald_error *error);
 // ski_config_stray walks over the environment for variables that nobody reads but that look like
 // one that is read: a slip of the pen. Zero walk first. False: there are no more.
 bool ski_config_stray(size_t *walk, char ret_name[SKI_CONFIG_VARIABLE_MAX],

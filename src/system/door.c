@@ -30,14 +30,18 @@ bool ski_door_has_tls(const ski_config *config)
 static skald_err check_limits(const ski_config *config, skald_error *reterr_error)
 {
     if (config->bodies_bytes_max < config->body_bytes_max) {
-        return skald_fail(reterr_error, SKALD_EINVALID,
-                          "bodies_bytes_max is less than body_bytes_max: no body of that size "
-                          "could ever be taken");
+        skald_err err = skald_fail(reterr_error, SKALD_EINVALID,
+                                   "bodies_bytes_max is less than body_bytes_max: no body of that "
+                                   "size could ever be taken");
+        return ski_setting_blame(config, SKI_SETTING_bodies_bytes_max, SKI_SETTING_body_bytes_max,
+                                 err, reterr_error);
     }
     if (config->append_bytes_max < config->event_bytes_max) {
-        return skald_fail(reterr_error, SKALD_EINVALID,
-                          "append_bytes_max is less than event_bytes_max: no event of that size "
-                          "could ever be stored");
+        skald_err err = skald_fail(reterr_error, SKALD_EINVALID,
+                                   "append_bytes_max is less than event_bytes_max: no event of "
+                                   "that size could ever be stored");
+        return ski_setting_blame(config, SKI_SETTING_append_bytes_max, SKI_SETTING_event_bytes_max,
+                                 err, reterr_error);
     }
     return SKALD_OK;
 }
@@ -84,37 +88,58 @@ static skald_err check_api(const ski_config *config, skald_error *reterr_error)
             },
     };
 
+    skald_error cause = {0};
+    size_t setting = SKI_SETTINGS;
+    bool file_named;
+
     ski_list_spaced(config->jwt_algorithms, algorithms);
     ski_list_spaced(config->cors_origins, origins);
-    return ski_api_check(&options, reterr_error);
+    skald_err err = ski_api_check(&options, &cause);
+    if (!err) return err;
+    // Of tokens the URL is what asks for the rest.
+    if (ski_config_setting(skald_str_of(cause.field), &setting, &file_named) &&
+        config->origins[setting].source == SKI_SOURCE_DEFAULT)
+        setting = SKI_SETTING_jwt_keys_url;
+    if (reterr_error) *reterr_error = cause;
+    return ski_setting_blame(config, setting, SKI_SETTINGS, err, reterr_error);
 }
 
 skald_err ski_door_check(const ski_config *config, skald_error *reterr_error)
 {
+    skald_err err;
+
     SKALD_TRY(check_limits(config, reterr_error));
-    SKALD_TRY(check_data(config->data, reterr_error));
-    SKALD_TRY(check_listen(config->listen, reterr_error));
+    err = check_data(config->data, reterr_error);
+    if (err) return ski_setting_blame(config, SKI_SETTING_data, SKI_SETTINGS, err, reterr_error);
+    err = check_listen(config->listen, reterr_error);
+    if (err) return ski_setting_blame(config, SKI_SETTING_listen, SKI_SETTINGS, err, reterr_error);
     SKALD_TRY(check_api(config, reterr_error));
     if (!config->tls_certificate[0] != !config->tls_key[0]) {
-        return skald_fail(reterr_error, SKALD_EINVALID,
-                          "tls.certificate and tls.key are given together: %s is missing",
-                          config->tls_key[0] ? "tls.certificate" : "tls.key");
+        err = skald_fail(reterr_error, SKALD_EINVALID,
+                         "tls.certificate and tls.key are given together: %s is missing",
+                         config->tls_key[0] ? "tls.certificate" : "tls.key");
+        return ski_setting_blame(config, SKI_SETTING_tls_certificate, SKI_SETTING_tls_key, err,
+                                 reterr_error);
     }
     if (strcmp(config->preset, "production") != 0 || ski_door_loopback(config->listen) ||
         ski_door_has_tls(config) || strcmp(config->tls, "off") == 0)
         return SKALD_OK;
-    return skald_fail(reterr_error, SKALD_EDENIED,
-                      "will not listen on %s in the clear: keys and events could be read on the "
-                      "way. Give tls.certificate and tls.key, or say tls: off when a proxy in "
-                      "front does TLS",
-                      config->listen);
+    err = skald_fail(reterr_error, SKALD_EDENIED,
+                     "will not listen on %s in the clear: keys and events could be read on the "
+                     "way. Give tls.certificate and tls.key, or say tls: off when a proxy in "
+                     "front does TLS",
+                     config->listen);
+    return ski_setting_blame(config, SKI_SETTING_listen, SKI_SETTING_preset, err, reterr_error);
 }
 
 skald_err ski_door_proxies(const ski_config *config, ski_proxies *ret_proxies,
                            skald_error *reterr_error)
 {
     ret_proxies->forwarded = strcmp(config->proxy_header, "forwarded") == 0;
-    return ski_proxies_read(skald_str_of(config->proxy_trusted), ret_proxies, reterr_error);
+    skald_err err =
+        ski_proxies_read(skald_str_of(config->proxy_trusted), ret_proxies, reterr_error);
+    if (!err) return err;
+    return ski_setting_blame(config, SKI_SETTING_proxy_trusted, SKI_SETTINGS, err, reterr_error);
 }
 
 static skald_err read_pem(const char *path, skald_buf *buf, skald_error *reterr_error)
@@ -141,18 +166,24 @@ skald_err ski_door_tls(const ski_config *config, ski_tls_context **ret_context,
         *ret_context = NULL;
         return SKALD_OK;
     }
+    bool of_key = false;
     err = read_pem(config->tls_certificate, &certificate, reterr_error);
-    if (!err) err = read_pem(config->tls_key, &key, reterr_error);
+    if (!err) {
+        err = read_pem(config->tls_key, &key, reterr_error);
+        of_key = err;
+    }
     if (!err) {
         err =
             ski_tls_context_new(ski_buf_str(&certificate), ski_buf_str(&key), ret_context, &cause);
         if (err) {
-            bool of_key = strcmp(cause.field, "key") == 0;
+            of_key = strcmp(cause.field, "key") == 0;
             (void)!skald_fail(reterr_error, err, "tls.%s: %s: %s", of_key ? "key" : "certificate",
                               of_key ? config->tls_key : config->tls_certificate, cause.text);
         }
     }
     buf_wipe(&key);
     buf_wipe(&certificate);
-    return err;
+    if (!err) return err;
+    return ski_setting_blame(config, of_key ? SKI_SETTING_tls_key : SKI_SETTING_tls_certificate,
+                             SKI_SETTINGS, err, reterr_error);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One value: read from text, checked, and shown. Numbers may have units: "10s", "16MiB".
+#include "base/buf.h"
 #include "base/str.h"
 #include "system/config.h"
 
@@ -323,6 +324,33 @@ void ski_setting_origin(const ski_config *config, size_t index,
     case SKI_SOURCE_OPTION:
         (void)snprintf(ret_text, SKI_CONFIG_ORIGIN_MAX, "--%s%s", ski_settings[index].key, behind);
     }
+}
+
+skald_err ski_setting_blame(const ski_config *config, size_t one, size_t other, skald_err err,
+                            skald_error *error)
+{
+    const size_t settings[] = {one, other};
+    char where[SKI_CONFIG_ORIGIN_MAX];
+    skald_error cause;
+    skald_buf buf = {.bytes_max = sizeof cause.text};
+
+    if (!error || !error->text[0]) return err;
+    cause = *error;
+    for (size_t i = 0; i < 2; i++) {
+        ski_source source =
+            settings[i] < SKI_SETTINGS ? config->origins[settings[i]].source : SKI_SOURCE_DEFAULT;
+        if (source != SKI_SOURCE_FILE && source != SKI_SOURCE_ENVIRONMENT) continue;
+        ski_setting_origin(config, settings[i], where);
+        if (ski_buf_print(&buf, "%s%s", buf.len ? ", " : "", where)) break; // it says enough
+    }
+    if (buf.len) {
+        bool named =
+            !cause.field[0] || ski_str_begins(skald_str_of(cause.text), skald_str_of(cause.field));
+        (void)skald_fail(error, err, "%.*s: %s%s%s", (int)buf.len, buf.ptr,
+                         named ? "" : cause.field, named ? "" : ": ", cause.text);
+    }
+    skald_buf_fini(&buf);
+    return err;
 }
 
 // Levenshtein's distance; of long names that of their beginnings.

@@ -194,6 +194,9 @@ static skald_err serve(skald_system *system, skald_error *reterr_error)
     options.take_tls = system->tls;
     err = ski_api_serve(system->api, &options, reterr_error);
     if (!err) system->tls = NULL;
+    if (err == SKALD_EDENIED) // nobody has a key for an address that others reach
+        return ski_setting_blame(&system->config, SKI_SETTING_listen, SKI_SETTINGS, err,
+                                 reterr_error);
     if (err == SKALD_EUNAVAILABLE && reterr_error && !reterr_error->field[0]) {
         skald_error cause = *reterr_error;
         return skald_fail(reterr_error, err, "%s. Choose another port; 0 is any free one",
