@@ -60,6 +60,9 @@ static int open_cursor(cli_source *source, skald_read *read)
     if (!err) err = skald_cursor_open(source->store, read, &source->cursor);
     skald_arena_free(arena);
     skald_types_free(types);
+    if (err == SKALD_EINVALID && !error.err)
+        (void)!skald_fail(&error, err,
+                          "a --type means no event: it is a name, a prefix as 'order.*', or '*'");
     if (err && !error.err) (void)!skald_fail(&error, err, "%s", skald_err_text(err));
     return err ? cli_fail_error(&error) : CLI_OK;
 }

@@ -141,7 +141,8 @@ typedef struct skald_subscription_options {
 } skald_subscription_options;
 
 // skald_subscribe starts, or resumes by name, a subscription. Fails: EXISTS (the name runs here
-// already), INVALID, UNSUPPORTED, FULL (subscriptions_max), NOMEM, CLOSED.
+// already), INVALID (the field; also a type that can mean no event, as "order*", where the name has
+// no position yet), UNSUPPORTED, FULL (subscriptions_max), NOMEM, CLOSED.
 SKALD_API SKALD_CHECK skald_err skald_subscribe(skald_bus *bus,
                                                 const skald_subscription_options *options,
                                                 skald_subscription *ret_subscription,
@@ -359,6 +360,8 @@ typedef struct skald_subscription_state {
     skald_time active_at;       // the last sign of a consumer
     skald_order order;
     skald_exhausted on_exhausted;
+    skald_str key_pointer; // with SKALD_BY_KEY, unless a function gives the key
+    uint32_t timeout_ms;   // of a PENDING delivery; 0: registered
 } skald_subscription_state;
 SKALD_API SKALD_CHECK skald_err skald_bus_subscriptions(skald_bus *bus, skald_arena *arena,
                                                         const skald_subscription_state **ret_states,

@@ -74,7 +74,8 @@ typedef struct skald_store_options {
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
 // "sqlite:/var/lib/skald.db". What has none is a directory, as behind "log:"; one whose name begins
-// like a scheme is given as "./name:…". Waits.
+// like a scheme is given as "./name:…". "memory:" takes 4,294,967,294 events in its life, those that
+// are gone by then among them, and is FULL after that. Waits.
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
                                                  const skald_store_options *options,
@@ -90,8 +91,8 @@ SKALD_API void skald_store_close(skald_store *store);
 // An id the store knows makes the append a repetition: if every id is known with the same content,
 // nothing is stored and the first result is given again, repeated true, whatever the streams are
 // expected to be at. Fails: EXISTS (an id is known with other content, or only some are known),
-// CONFLICT (the stream, what was expected and what is there), INVALID (also: an id stands twice in
-// events, a name begins with '$', which is reserved), STATE (a stream is tombstoned), TOOBIG, FULL,
+// CONFLICT (the stream, what was expected and what is there), INVALID (the field; also: an id stands
+// twice in events, a name begins with '$', which is reserved), STATE (a stream is tombstoned), TOOBIG, FULL,
 // READONLY, CLOSED.
 SKALD_API SKALD_CHECK skald_err skald_store_append(skald_store *store, const skald_event *events,
                                                    size_t count,
@@ -114,7 +115,8 @@ typedef struct skald_read {
     bool backwards;
 } skald_read;
 
-// skald_cursor_open copies the read. NULL reads everything. Fails: INVALID, NOMEM.
+// skald_cursor_open copies the read. NULL reads everything. Fails: INVALID (also a type that can
+// mean no event, as "order*"), NOMEM.
 // skald_cursor_next gives the next event, borrowed until the next call, or NULL at the end; called
 // again later it goes on if there is more by then. Waits. Fails: CORRUPT (the range; called again
 // it goes on behind it), IO.
@@ -127,7 +129,8 @@ SKALD_API SKALD_CHECK skald_err skald_cursor_next(skald_cursor *cursor,
 SKALD_API uint64_t skald_cursor_position(const skald_cursor *cursor); // of the last event given
 SKALD_API void skald_cursor_close(skald_cursor *cursor);
 
-// skald_store_event finds one event by id; it lives in arena. Waits. Fails: NOTFOUND.
+// skald_store_event finds one event by id; it lives in arena. Waits. Fails: NOTFOUND, CORRUPT (the
+// cursor that comes to it says which range), IO.
 SKALD_API SKALD_CHECK skald_err skald_store_event(skald_store *store, skald_uuid id,
                                                   skald_str tenant, skald_arena *arena,
                                                   skald_event *ret_event);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "store/store.h"
 
 enum { event_bytes = 1024 }; // of an event's reply beside its data and metadata, about
 
@@ -180,8 +181,8 @@ skald_err ski_get_event(ski_http_request *request, skald_error *reterr_error)
         return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "id",
                              "there is no event of that id; ids are UUIDs");
     }
-    err = skald_store_event(ski_api_of(request)->store, id, query.read.filter.tenant,
-                            request->scratch, &event);
+    err = ski_store_event(ski_api_of(request)->store, id, query.read.filter.tenant,
+                          request->scratch, &event, reterr_error);
     if (!err && !ski_auth_sees_event(request, &event)) err = SKALD_ENOTFOUND;
     if (err == SKALD_ENOTFOUND)
         return skald_fail_at(reterr_error, err, "id", "there is no event of that id");

@@ -423,7 +423,6 @@ static skald_err make_group(ski_http_request *request, ski_pull_definition *defi
     skald_err err;
 
     if (!text.ptr || !name.ptr) return SKALD_ENOMEM;
-    SKALD_TRY(ski_pull_types_check(definition, reterr_error));
     if (pulls_full(pulls)) {
         return skald_fail(reterr_error, SKALD_EFULL, "there are %d pull groups already",
                           groups_max);

@@ -29,10 +29,6 @@ skald_err ski_pull_definition_own(ski_http_request *request, ski_pull_definition
 // ski_pull_definition_shown is its text as the asker wrote it, but for the tenant; it lives as long
 // as the request. Not given: no memory.
 skald_str ski_pull_definition_shown(const ski_http_request *request, skald_str text);
-// ski_pull_types_check refuses types that can mean no event: a new group would be deaf without a
-// word. One that is there was taken once, and stays. Fails: INVALID.
-skald_err ski_pull_types_check(const ski_pull_definition *definition, skald_error *reterr_error)
-    SKALD_CHECK;
 void ski_pull_definition_fini(ski_pull_definition *definition);
 
 // ski_pull_ending is an ack or a nack; deliveries and reason stand in the request's scratch.

@@ -5,7 +5,6 @@
 #include "api/api_pull.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "event/filter.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -124,19 +123,6 @@ static skald_err read_texts(doc_reader *reader, const char *name, const json_t *
 static skald_err read_types(doc_reader *reader, const char *name, const json_t *value)
 {
     return read_texts(reader, name, value, &reader->options->filter.types);
-}
-
-skald_err ski_pull_types_check(const ski_pull_definition *definition, skald_error *reterr_error)
-{
-    const skald_texts *types = &definition->options.filter.types;
-
-    for (size_t i = 0; i < types->count; i++) {
-        skald_error error = {0};
-
-        if (ski_type_filter_check(types->items[i], &error))
-            return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.types", "%s", error.text);
-    }
-    return SKALD_OK;
 }
 
 static skald_err read_streams(doc_reader *reader, const char *name, const json_t *value)

@@ -53,11 +53,16 @@ static skald_err put_settings(skald_buf *buf, const skald_subscription_state *st
     static const char *const ends[] = {"halt", "dead_letter", "park_key"};
 
     if (!state->id.id)
-        return skald_buf_put(buf,
-                             SKALD_STR(",\"filter\":null,\"order\":null,\"onExhausted\":null"));
+        return skald_buf_put(buf, SKALD_STR(",\"filter\":null,\"order\":null,\"key\":null,"
+                                            "\"onExhausted\":null,\"ackTimeoutMs\":null"));
     SKALD_TRY(put_filter(buf, &state->filter));
-    return ski_buf_print(buf, ",\"order\":\"%s\",\"onExhausted\":\"%s\"", orders[state->order],
-                         ends[state->on_exhausted]);
+    SKALD_TRY(ski_buf_print(buf, ",\"order\":\"%s\",\"key\":", orders[state->order]));
+    if (state->key_pointer.len)
+        SKALD_TRY(ski_json_put_string(buf, state->key_pointer));
+    else
+        SKALD_TRY(skald_buf_put(buf, SKALD_STR("null")));
+    return ski_buf_print(buf, ",\"onExhausted\":\"%s\",\"ackTimeoutMs\":%u",
+                         ends[state->on_exhausted], state->timeout_ms);
 }
 
 static const char *boolean(bool value)

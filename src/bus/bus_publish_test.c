@@ -222,6 +222,14 @@ static void a_conflict_says_which(void **state)
                                      .reterr_error = &error};
 
     rig_publish(&on, "a.made", "s-1");
+    expect.expected = (skald_expected)9;
+    assert_int_equal(skald_publish(on.bus, event, &options), SKALD_EINVALID);
+    assert_string_equal(error.field, "expect[0].expected");
+    expect.expected = SKALD_AT;
+    options.append.durability = (skald_durability)-1;
+    assert_int_equal(skald_publish(on.bus, event, &options), SKALD_EINVALID);
+    assert_string_equal(error.field, "durability");
+    options.append.durability = SKALD_DURABLE;
     assert_int_equal(skald_publish(on.bus, event, &options), SKALD_OK);
     assert_int_equal(skald_publish(on.bus, event, &options), SKALD_ECONFLICT);
     assert_int_equal(error.err, SKALD_ECONFLICT);

@@ -285,6 +285,34 @@ static void a_position_that_is_not_known_is_never_guessed(void **state)
     rig_close(&on);
 }
 
+// A filter that means no event is refused to who begins with it; who was taken with it once goes
+// on.
+static void a_deaf_filter_goes_on(void **state)
+{
+    const skald_str types[] = {SKALD_STR("order*")};
+    skald_buf place = {.bytes_max = 100};
+    skald_subscription made = {0};
+    skald_error error = {0};
+    notes to = {0};
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    skald_subscription_options options = rig_options("name", &to);
+
+    options.filter.types = (skald_texts){types, 1};
+    rig_publish(&on, "order.made", NULL);
+    assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_EINVALID);
+    assert_string_equal(error.field, "filter.types");
+    assert_non_null(strstr(error.text, "'order*' means no event"));
+    assert_int_equal(ski_checkpoint_encode(&(ski_checkpoint){.cursor = 1}, &place), SKALD_OK);
+    value_put(&on, "sub/name", ski_buf_str(&place));
+    assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_OK);
+    assert_int_equal(rig_run(&on), 0);
+    skald_buf_fini(&place);
+    rig_close(&on);
+}
+
 static void passing_by_is_not_worth_an_append(void **state)
 {
     const skald_str types[] = {SKALD_STR("rare")};
@@ -393,6 +421,7 @@ int main(void)
         cmocka_unit_test(forgetting_removes_the_value),
         cmocka_unit_test(transient_ones_leave_nothing),
         cmocka_unit_test(a_position_that_is_not_known_is_never_guessed),
+        cmocka_unit_test(a_deaf_filter_goes_on),
         cmocka_unit_test(passing_by_is_not_worth_an_append),
         cmocka_unit_test(one_that_lags_saves_on_its_way),
         cmocka_unit_test(states_are_told),

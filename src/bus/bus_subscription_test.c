@@ -404,6 +404,7 @@ static void bad_options_are_refused(void **state)
     static skald_str many[SKI_FILTER_ITEMS_MAX + 1];
     const skald_handler good = {.fn = rig_note};
     const skald_str none[] = {SKALD_STR("")};
+    const skald_str deaf[] = {SKALD_STR("order.*"), SKALD_STR("order*")};
     rig on;
 
     (void)state;
@@ -420,6 +421,11 @@ static void bad_options_are_refused(void **state)
     refused(&on, (skald_subscription_options){.handler = good, .name = name}, SKALD_EINVALID,
             "name");
     refused(&on, (skald_subscription_options){.handler = good, .filter.types = {none, 1}},
+            SKALD_EINVALID, "filter.types");
+    refused(&on, (skald_subscription_options){.handler = good, .filter.types = {deaf, 2}},
+            SKALD_EINVALID, "filter.types");
+    refused(&on,
+            (skald_subscription_options){.name = "n", .handler = good, .filter.types = {deaf, 2}},
             SKALD_EINVALID, "filter.types");
     refused(&on,
             (skald_subscription_options){.handler = good,

@@ -288,9 +288,7 @@ static skald_err publish_make(skald_bus *bus, const skald_event *events, size_t 
     skald_error *reterr_error = options->reterr_error;
     skald_err err = events_check(bus, events, count, checked, reterr_error);
 
-    if (!err && options->append.expect_count > SKALD_APPEND_EXPECTS_MAX)
-        err = skald_fail_at(reterr_error, SKALD_ETOOBIG, "expect", "at most %d are possible",
-                            (int)SKALD_APPEND_EXPECTS_MAX);
+    if (!err) err = ski_store_options_check(&options->append, reterr_error);
     if (!err && !ski_gate_enter(&bus->publishes))
         err = skald_fail(reterr_error, SKALD_ECLOSED, "the bus is stopping");
     if (!err) {

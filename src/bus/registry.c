@@ -438,11 +438,13 @@ static bool state_fill(const ski_subscription *sub, skald_arena *arena,
         .active_at = sign_at(sub),
         .order = sub->order,
         .on_exhausted = sub->on_exhausted,
+        .timeout_ms = sub->retry.timeout_ms,
     };
     state->lag = head > state->position ? head - state->position : 0;
     rates_fill(sub, state);
     return copied(arena, skald_str_of(sub->last_error), &state->last_error) &&
            copied(arena, sub->name, &state->name) && copied(arena, sub->kind, &state->kind) &&
+           copied(arena, sub->key_pointer, &state->key_pointer) &&
            ski_filter_copy(arena, &sub->filter, &state->filter) &&
            ski_filter_fold(sub->bus, &state->filter);
 }

@@ -36,6 +36,10 @@ skald_err ski_store_submit(skald_store *store, skald_store_batch *batch) SKALD_C
 skald_err ski_store_commit(skald_store *store, skald_store_batch *batch) SKALD_CHECK;
 // ski_store_flush begins what was submitted with batch->more set. Any thread, never waits.
 void ski_store_flush(skald_store *store);
+// ski_store_options_check says which option of an append can be in no append. Fails: INVALID,
+// TOOBIG (the field).
+skald_err ski_store_options_check(const skald_append_options *options, skald_error *reterr_error)
+    SKALD_CHECK;
 // ski_store_batch_fail writes what a batch's done or submit was told (err, conflict,
 // actual_version) as an error for people. Returns err.
 skald_err ski_store_batch_fail(const skald_store_batch *batch, skald_err err,
@@ -75,6 +79,9 @@ void ski_store_holds_declare(skald_store *store);
 void ski_store_watch(skald_store *store, void (*fn)(void *context, uint64_t durable_position),
                      void *context);
 
+// ski_store_event is skald_store_event and says why not. Fails: also CORRUPT (the range).
+skald_err ski_store_event(skald_store *store, skald_uuid id, skald_str tenant, skald_arena *arena,
+                          skald_event *ret_event, skald_error *reterr_error) SKALD_CHECK;
 // ski_store_event_now is skald_store_event for who may not wait. Fails: UNAVAILABLE: ask that one.
 skald_err ski_store_event_now(skald_store *store, skald_uuid id, skald_str tenant,
                               skald_arena *arena, skald_event *ret_event) SKALD_CHECK;

@@ -530,6 +530,46 @@ static skald_err events_check(const skald_store *store, const skald_event *event
     return SKALD_OK;
 }
 
+// expect_check says of one expectation why it could never be met.
+static skald_err expect_check(const skald_expect *expect, size_t index, skald_error *reterr_error)
+{
+    char field[48];
+
+    if ((unsigned)expect->expected > SKALD_AT) {
+        (void)snprintf(field, sizeof(field), "expect[%zu].expected", index);
+        return skald_fail_at(reterr_error, SKALD_EINVALID, field,
+                             "%d is none of SKALD_ANY, SKALD_NONE, SKALD_PRESENT and SKALD_AT",
+                             (int)expect->expected);
+    }
+    if (!expect->stream.len || expect->stream.len > SKALD_STREAM_BYTES_MAX) {
+        (void)snprintf(field, sizeof(field), "expect[%zu].stream", index);
+        return skald_fail_at(reterr_error, SKALD_EINVALID, field,
+                             "a stream's name has 1 to %d bytes, not %zu",
+                             (int)SKALD_STREAM_BYTES_MAX, expect->stream.len);
+    }
+    if (expect->tenant.len > SKALD_TENANT_BYTES_MAX) {
+        (void)snprintf(field, sizeof(field), "expect[%zu].tenant", index);
+        return skald_fail_at(reterr_error, SKALD_EINVALID, field,
+                             "a tenant's name has %d bytes at most, not %zu",
+                             (int)SKALD_TENANT_BYTES_MAX, expect->tenant.len);
+    }
+    return SKALD_OK;
+}
+
+skald_err ski_store_options_check(const skald_append_options *options, skald_error *reterr_error)
+{
+    if ((unsigned)options->durability > SKALD_MEMORY)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "durability",
+                             "%d is none of SKALD_DURABLE, SKALD_WRITTEN and SKALD_MEMORY",
+                             (int)options->durability);
+    if (options->expect_count > SKALD_APPEND_EXPECTS_MAX)
+        return skald_fail_at(reterr_error, SKALD_ETOOBIG, "expect", "at most %d are possible",
+                             (int)SKALD_APPEND_EXPECTS_MAX);
+    for (size_t i = 0; i < options->expect_count; i++)
+        SKALD_TRY(expect_check(&options->expect[i], i, reterr_error));
+    return SKALD_OK;
+}
+
 skald_err skald_store_append(skald_store *store, const skald_event *events, size_t count,
                              const skald_append_options *options, skald_appended *ret_appended,
                              skald_error *reterr_error)
@@ -543,6 +583,7 @@ skald_err skald_store_append(skald_store *store, const skald_event *events, size
     if (!count) return skald_fail(reterr_error, SKALD_EINVALID, "there is no event to append");
     if (count > SKALD_APPEND_EVENTS_MAX)
         return ski_store_batch_fail(&(skald_store_batch){0}, SKALD_ETOOBIG, reterr_error);
+    SKALD_TRY(ski_store_options_check(options, reterr_error));
     SKALD_TRY(events_check(store, events, count, reterr_error));
     if (count > events_on_stack) copy = ski_alloc(count * sizeof(*copy));
     if (!copy) return skald_fail(reterr_error, SKALD_ENOMEM, "%s", skald_err_text(SKALD_ENOMEM));

@@ -208,6 +208,13 @@ static skald_err filter_copy(const skald_filter *filter, skald_filter *ret_filte
     return SKALD_OK;
 }
 
+// types_check: a type that can mean no event would be a read that finds nothing, without a word.
+static skald_err types_check(skald_texts types)
+{
+    for (size_t i = 0; i < types.count; i++) SKALD_TRY(ski_type_filter_check(types.items[i], NULL));
+    return SKALD_OK;
+}
+
 skald_err skald_cursor_open(skald_store *store, const skald_read *read, skald_cursor **ret_cursor)
 {
     static const skald_read everything;
@@ -215,6 +222,7 @@ skald_err skald_cursor_open(skald_store *store, const skald_read *read, skald_cu
 
     if (!read) read = &everything;
     SKALD_TRY(read_check(read, NULL));
+    SKALD_TRY(types_check(read->filter.types));
     cursor = ski_alloc_zeroed(1, sizeof(*cursor));
     if (!cursor) return SKALD_ENOMEM;
     cursor->store = store;
@@ -312,8 +320,8 @@ static skald_err event_keep(skald_arena *arena, const skald_event *event, skald_
     return SKALD_OK;
 }
 
-skald_err skald_store_event(skald_store *store, skald_uuid id, skald_str tenant, skald_arena *arena,
-                            skald_event *ret_event)
+skald_err ski_store_event(skald_store *store, skald_uuid id, skald_str tenant, skald_arena *arena,
+                          skald_event *ret_event, skald_error *reterr_error)
 {
     skald_read read = {0};
     skald_store_page page;
@@ -329,13 +337,19 @@ skald_err skald_store_event(skald_store *store, skald_uuid id, skald_str tenant,
     read.filter.tenant = tenant;
     read.after = position - 1;
     read.before = position + 1;
-    SKALD_TRY(ski_store_page(store, &read, &page, NULL));
+    SKALD_TRY(ski_store_page(store, &read, &page, reterr_error));
     if (page.count && skald_uuid_equal(page.events[0].id, id))
         err = event_keep(arena, &page.events[0], ret_event);
     else
         err = SKALD_ENOTFOUND; // erased since
     ski_store_page_free(store, &page);
     return err;
+}
+
+skald_err skald_store_event(skald_store *store, skald_uuid id, skald_str tenant, skald_arena *arena,
+                            skald_event *ret_event)
+{
+    return ski_store_event(store, id, tenant, arena, ret_event, NULL);
 }
 
 skald_err ski_store_event_now(skald_store *store, skald_uuid id, skald_str tenant,

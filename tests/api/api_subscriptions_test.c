@@ -2,7 +2,9 @@
 // Subscriptions over HTTP: shown, paused, resumed, drained, set back, deleted; and pull groups: who
 // may end which delivery, and what is refused.
 #include "api/http_client.h"
+#include "base/buf.h"
 #include "base/str.h"
+#include "bus/checkpoint.h"
 #include "store/store.h"
 
 #include <setjmp.h>
@@ -117,7 +119,9 @@ static void shows_every_consumer(void **state)
     answer = api_wait(world, "/api/subscriptions/own", "\"acked\":1,");
     assert_non_null(answer);
     says(answer, "\"kind\":\"handler\",\"state\":\"running\",\"filter\":{\"types\":[],");
-    says(answer, "\"order\":\"stream\",\"onExhausted\":\"halt\",\"durable\":true,");
+    says(answer,
+         "\"order\":\"stream\",\"key\":null,\"onExhausted\":\"halt\",\"ackTimeoutMs\":30000,"
+         "\"durable\":true,");
     says(answer, "\"live\":true,\"lagging\":false,\"stale\":false,\"inFlight\":0,\"retrying\":0,"
                  "\"parked\":0,\"dead\":0,\"acked\":1,");
     says(answer, "\"rates\":{\"inPerSecond\":");
@@ -129,7 +133,8 @@ static void shows_every_consumer(void **state)
     assert_int_equal(skald_unsubscribe(world->bus, own, false), SKALD_OK);
     answer = api_wait(world, "/api/subscriptions/own", "\"state\":\"registered\"");
     assert_non_null(answer);
-    says(answer, "\"filter\":null,\"order\":null,\"onExhausted\":null");
+    says(answer, "\"filter\":null,\"order\":null,\"key\":null,\"onExhausted\":null,"
+                 "\"ackTimeoutMs\":null");
     asks(world, "GET", "/api/subscriptions/nobody", 404);
     asks(world, "GET", "/api/subscriptions/skald.schedule", 404);
 }
@@ -308,11 +313,18 @@ static void takes_an_old_definition_again(void **state)
 {
     api_world *world = *state;
     const char *again = "{\"name\":\"old\",\"filter\":{\"types\":[\"order*\"]}}";
-    skald_store_value value = {SKALD_STR("pull/old"),
-                               SKALD_STR("{\"filter\":{\"types\":[\"order*\"]},\"name\":\"old\"}")};
-    skald_store_batch batch = {.values = &value, .value_count = 1, .done = committed};
+    skald_buf place = {.bytes_max = 100};
+    skald_store_value values[] = {
+        {SKALD_STR("pull/old"),
+         SKALD_STR("{\"filter\":{\"types\":[\"order*\"]},\"name\":\"old\"}")},
+        {.name = SKALD_STR("sub/old")},
+    };
+    skald_store_batch batch = {.values = values, .value_count = 2, .done = committed};
 
+    assert_int_equal(ski_checkpoint_encode(&(ski_checkpoint){.cursor = 0}, &place), SKALD_OK);
+    values[1].bytes = ski_buf_str(&place);
     assert_int_equal(ski_store_commit(world->store, &batch), SKALD_OK);
+    skald_buf_fini(&place);
     api_world_reopen(world);
     assert_int_equal(api_post(world, "/api/subscriptions", again)->status, 200);
     asks(world, "DELETE", "/api/subscriptions/old", 200);
