@@ -3,6 +3,7 @@
 #include "ask.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { path_bytes_max = 8192 };
@@ -88,4 +89,48 @@ bool ask_next(const cli_asking *asking, char *ret_cursor, size_t size)
     const char *cursor = ask_text(json_object_get(asking->answer, "pagination"), "nextCursor");
 
     return cursor && (size_t)snprintf(ret_cursor, size, "%s", cursor) < size;
+}
+
+static bool texts_add(const cli_args *args, const char *option, const char *member, json_t *filter)
+{
+    json_t *texts = json_array();
+    const char *value;
+
+    for (int n = 0; (value = cli_each(args, option, n)); n++) {
+        if (json_array_append_new(texts, json_string(value))) {
+            json_decref(texts);
+            return false;
+        }
+    }
+    if (json_array_size(texts)) return json_object_set_new(filter, member, texts) == 0;
+    json_decref(texts);
+    return true;
+}
+
+json_t *ask_filter(const cli_args *args)
+{
+    const char *tenant = cli_get(args, "tenant");
+    json_t *filter = json_object();
+
+    if (filter && texts_add(args, "type", "types", filter) &&
+        texts_add(args, "stream", "streams", filter) &&
+        texts_add(args, "category", "categories", filter) &&
+        (!tenant || json_object_set_new(filter, "tenantId", json_string(tenant)) == 0))
+        return filter;
+    json_decref(filter);
+    (void)cli_fail(CLI_USAGE, "%s: the filter is not UTF-8", args->verb->name);
+    return NULL;
+}
+
+json_t *ask_from(const cli_args *args)
+{
+    const char *from = cli_get(args, "from");
+
+    if (!from || strcmp(from, "start") == 0 || strcmp(from, "end") == 0)
+        return json_string(from ? from : "start");
+    if (*from && !from[strspn(from, "0123456789")] && strlen(from) < 19)
+        return json_integer((json_int_t)strtoull(from, NULL, 10));
+    (void)cli_fail(CLI_USAGE, "%s: --from is '%s' but must be start, end or a position",
+                   args->verb->name, from);
+    return NULL;
 }

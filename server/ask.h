@@ -34,6 +34,12 @@ const char *ask_time(const json_t *object, const char *name, char ret_text[24]);
 // ask_next gives the nextCursor of the last answer, a text. False: that was the last page.
 bool ask_next(const cli_asking *asking, char *ret_cursor, size_t size);
 
+// ask_filter is the filter that --type, --stream, --category and --tenant make, ask_from the place
+// that --from names (start, if it was not given), as a pull group's definition has them. NULL: it
+// said why.
+json_t *ask_filter(const cli_args *args);
+json_t *ask_from(const cli_args *args);
+
 // replay_run moves the subscription to where --from-start, --position or --time say.
 int replay_run(cli_asking *asking, const char *name);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// skald subscriptions: every consumer of a server, how it is doing, and what may be done to it.
+// skald subscriptions: every consumer of a server, how it is doing, and what may be done to it; and
+// a pull group made, as skald tail --name makes one, with what that leaves to others.
 #include "ask.h"
+#include "tail.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int show_json(const cli_asking *asking)
@@ -70,8 +73,13 @@ static int show(cli_asking *asking, const char *name)
     if (cli_flag(asking->args, "json")) return show_json(asking);
     data = json_object_get(asking->answer, "data");
     show_row(data);
-    printf("  order %s, when attempts end %s\n",
-           ask_text(data, "order") ? ask_text(data, "order") : "not known",
+    printf("  order ");
+    ask_show(ask_text(data, "order") ? ask_text(data, "order") : "not known");
+    if (ask_text(data, "key")) {
+        printf(" ");
+        ask_show(ask_text(data, "key"));
+    }
+    printf(", when attempts end %s\n",
            ask_text(data, "onExhausted") ? ask_text(data, "onExhausted") : "not known");
     printf(" ");
     for (size_t i = 0; counts[i]; i++)
@@ -117,10 +125,74 @@ static int do_to(cli_asking *asking, const char *what, const char *name)
     return CLI_OK;
 }
 
+// definition_numbers adds the numbers that were given. False: it said why.
+static bool definition_numbers(const cli_args *args, json_t *definition)
+{
+    uint64_t attempts = 0, in_flight = 0, timeout_s = 30;
+    json_int_t ack_ms;
+
+    if (!cli_number(args, "attempts", 0, 1000000, &attempts) ||
+        !cli_number(args, "in-flight", 1, 10000, &in_flight) ||
+        !cli_number(args, "timeout", 1, 3600, &timeout_s))
+        return false;
+    ack_ms = (json_int_t)(timeout_s + TAIL_GRACE_S) * 1000;
+    (void)json_object_set_new(definition, "ackTimeoutMs", json_integer(ack_ms));
+    if (in_flight)
+        (void)json_object_set_new(definition, "inFlightMax", json_integer((json_int_t)in_flight));
+    if (cli_flag(args, "attempts"))
+        (void)json_object_set_new(definition, "retry",
+                                  json_pack("{s:I}", "attemptsMax", (json_int_t)attempts));
+    return true;
+}
+
+// make_definition is what the server is asked for; what may stand in it the server knows. NULL: it
+// said why.
+static char *make_definition(const cli_args *args, const char *name)
+{
+    static const char *const texts[][2] = {{"order", "order"},
+                                           {"key", "key"},
+                                           {"on-exhausted", "onExhausted"}};
+    json_t *filter = ask_filter(args), *from = filter ? ask_from(args) : NULL, *definition = NULL;
+    bool told = !from, whole;
+    char *text;
+
+    if (from) {
+        definition = json_pack("{s:s,s:o,s:o}", "name", name, "filter", filter, "from", from);
+        filter = NULL;
+        told = definition && !definition_numbers(args, definition);
+    }
+    whole = definition && !told;
+    for (size_t i = 0; whole && i < sizeof texts / sizeof *texts; i++) {
+        const char *value = cli_get(args, texts[i][0]);
+        if (value) whole = !json_object_set_new(definition, texts[i][1], json_string(value));
+    }
+    text = whole ? json_dumps(definition, JSON_COMPACT) : NULL;
+    if (!text && !told)
+        (void)cli_fail(CLI_USAGE, "subscriptions: a name or an option is not UTF-8");
+    json_decref(filter);
+    json_decref(definition);
+    return text;
+}
+
+static int create(cli_asking *asking, const char *name)
+{
+    char *body = make_definition(asking->args, name);
+    int exit;
+
+    if (!body) return CLI_USAGE;
+    exit = ask(asking, "POST", body, (const char *const[]){"/api/subscriptions", NULL});
+    free(body);
+    if (exit) return exit;
+    if (cli_flag(asking->args, "json")) return show_json(asking);
+    ask_show(name);
+    printf(" is there; skald tail --name takes from it\n");
+    return CLI_OK;
+}
+
 static bool known(const char *what)
 {
-    static const char *const deeds[] = {"show",  "pause",  "resume", "drain",
-                                        "reset", "delete", NULL};
+    static const char *const deeds[] = {"create", "show",  "pause",  "resume",
+                                        "drain",  "reset", "delete", NULL};
     size_t i = 0;
 
     while (deeds[i] && strcmp(what, deeds[i]) != 0) i++;
@@ -130,6 +202,7 @@ static bool known(const char *what)
 static int run_one(cli_asking *asking, const char *what, const char *name)
 {
     if (!name) return list(asking);
+    if (strcmp(what, "create") == 0) return create(asking, name);
     if (strcmp(what, "show") == 0) return show(asking, name);
     if (strcmp(what, "reset") == 0) return replay_run(asking, name);
     return do_to(asking, what, name);
@@ -144,8 +217,8 @@ static int run(const cli_args *args)
 
     if (!lists && !known(what))
         return cli_fail(CLI_USAGE,
-                        "subscriptions: '%s' is none of list, show, pause, resume, drain, reset "
-                        "and delete",
+                        "subscriptions: '%s' is none of list, create, show, pause, resume, drain, "
+                        "reset and delete",
                         what);
     if (args->rest_count != (lists ? args->rest_count > 0 : 2))
         return cli_fail(CLI_USAGE,
@@ -160,6 +233,17 @@ static int run(const cli_args *args)
 }
 
 static const cli_option options[] = {
+    {"type", "TYPE", "create: only this type, or a prefix: 'invoice.*'; repeatable"},
+    {"stream", "NAME", "create: only this stream; repeatable"},
+    {"category", "NAME", "create: only streams NAME-…; repeatable"},
+    {"tenant", "NAME", "create: only this tenant"},
+    {"from", "WHERE", "create: start, end or a position (start)"},
+    {"order", "HOW", "create: stream, key or none: what is given one at a time (stream)"},
+    {"key", "POINTER", "create: with --order key, where in the data it is: /customer/id"},
+    {"on-exhausted", "WHAT", "create: halt, dead_letter or park_key (halt)"},
+    {"attempts", "N", "create: so many, then that; 0: no end (with halt; else 8)"},
+    {"timeout", "S", "create: so long may one event take; 5 later it comes again (30)"},
+    {"in-flight", "N", "create: so many taken at once (256)"},
     {"from-start", NULL, "reset: everything comes again"},
     {"from-end", NULL, "reset: only what comes from now on"},
     {"position", "N", "reset: what is behind this position comes again"},
@@ -171,9 +255,11 @@ static const cli_option options[] = {
 
 const cli_verb cmd_subscriptions = {
     .name = "subscriptions",
-    .summary = "Show every consumer; pause, resume, drain, reset, delete one.",
-    .rest = "[list | show|pause|resume|drain|reset|delete NAME]",
-    .example = "skald subscriptions pause mailer",
+    .summary = "Show every consumer; make a pull group; pause, resume, drain, reset, delete one.",
+    .rest = "[list | create|show|pause|resume|drain|reset|delete NAME]",
+    .example = "skald subscriptions create bills --type 'bill.*' --order key --key /customer \\\n"
+               "      --on-exhausted park_key --attempts 3\n"
+               "  skald tail --name bills --exec -- ./bill",
     .options = options,
     .rest_max = 2,
     .run = run,

@@ -5,7 +5,10 @@
 
 #include "client.h"
 
-enum { TAIL_WORKERS_MAX = 64 };
+enum {
+    TAIL_WORKERS_MAX = 64,
+    TAIL_GRACE_S = 5, // more than the program's own timeout, for the way there and back
+};
 
 typedef struct tail_options {
     const cli_args *args;

@@ -6,6 +6,7 @@
 // Each worker is a thread with a connection of its own that takes one delivery, runs the program
 // and acknowledges; the server keeps the order within a stream. So a slow run holds up its own
 // stream only.
+#include "ask.h"
 #include "exec.h"
 #include "tail.h"
 
@@ -20,7 +21,6 @@
 enum {
     print_max = 100, // deliveries taken at once when they are only printed
     wait_ms = 1000,  // a long poll; short, so that a signal is noticed
-    grace_s = 5,     // more than the program's own timeout, for the way there and back
     path_bytes_max = 4096,
     answer_bytes_max = 128 * 1024 * 1024,
     arena_bytes_max = 64 * 1024 * 1024,
@@ -40,6 +40,7 @@ typedef struct group_tail {
     skald_buf name;        // percent-encoded
     _Atomic uint64_t left; // events to be done that no worker has set out to do
     _Atomic int exit;      // why to end early
+    uint64_t timeout_s;    // of the program
     bool exec, json;
 } group_tail;
 
@@ -53,39 +54,18 @@ typedef struct group_worker {
     uint64_t done; // of them
 } group_worker;
 
-static bool texts_to(const cli_args *args, const char *option, const char *member, json_t *filter)
-{
-    json_t *texts = json_array();
-    const char *value;
-
-    for (int n = 0; (value = cli_each(args, option, n)); n++)
-        json_array_append_new(texts, json_string(value));
-    if (!json_array_size(texts)) {
-        json_decref(texts);
-        return true;
-    }
-    return json_object_set_new(filter, member, texts) == 0;
-}
-
 static json_t *make_definition(const group_tail *tail)
 {
     const cli_args *args = tail->options->args;
-    const char *from = cli_get(args, "from");
-    const char *tenant = cli_get(args, "tenant");
-    json_t *filter = json_object();
-    json_t *where = NULL;
+    json_t *filter = ask_filter(args), *from = filter ? ask_from(args) : NULL;
 
-    if (from && *from && !from[strspn(from, "0123456789")] && strlen(from) < 19)
-        where = json_integer((json_int_t)strtoull(from, NULL, 10));
-    else
-        where = json_string(from ? from : "start");
-    texts_to(args, "type", "types", filter);
-    texts_to(args, "stream", "streams", filter);
-    texts_to(args, "category", "categories", filter);
-    if (tenant) json_object_set_new(filter, "tenantId", json_string(tenant));
+    if (!filter || !from) {
+        json_decref(filter);
+        return NULL;
+    }
     return json_pack("{s:s, s:o, s:o, s:s, s:I}", "name", cli_get(args, "name"), "filter", filter,
-                     "from", where, "order", "stream", "ackTimeoutMs",
-                     (json_int_t)(tail->options->timeout_s + grace_s) * 1000);
+                     "from", from, "order", "stream", "ackTimeoutMs",
+                     (json_int_t)(tail->timeout_s + TAIL_GRACE_S) * 1000);
 }
 
 static bool make_path(group_worker *worker, const char *what)
@@ -107,10 +87,53 @@ static int explain_other(const group_worker *worker)
 
     return cli_fail(CLI_NO,
                     "tail: '%s' was begun with another --type, --stream, --category, --tenant, "
-                    "--from or --timeout. Give those again, or another name, or let it forget "
-                    "where it is: curl -X DELETE %s/api/subscriptions/%.*s",
-                    name, client_url(worker->client), (int)worker->tail->name.len,
-                    worker->tail->name.ptr);
+                    "--from or --timeout. Give those again, or none of them to go on with it as it "
+                    "is, or another name, or let it forget where it is: skald subscriptions "
+                    "delete '%s' --url %s",
+                    name, name, client_url(worker->client));
+}
+
+// adopt goes on with a group as it was made: its deliveries come again after its own time, so a
+// program may run no longer than that.
+static int adopt(group_worker *worker)
+{
+    group_tail *tail = worker->tail;
+    client_reply reply = {0};
+    const char *name = cli_get(tail->options->args, "name");
+    json_t *answer, *data;
+    long long ack_ms;
+    bool pull;
+
+    if (!make_path(worker, "")) return cli_fail(CLI_CANNOT, "out of memory");
+    if (!client_ask(worker->client, "GET", worker->path.ptr, NULL, (skald_str){0}, &reply))
+        return client_unreachable(worker->client);
+    if (reply.status != 200) return client_fail(&reply);
+    answer = json_loadb(reply.body, reply.len, 0, NULL);
+    data = json_object_get(answer, "data");
+    pull = ask_text(data, "kind") && strcmp(ask_text(data, "kind"), "pull") == 0;
+    ack_ms = ask_whole(data, "ackTimeoutMs");
+    json_decref(answer);
+    if (!pull)
+        return cli_fail(CLI_NO, "tail: '%s' is no pull group: nothing can be taken from it", name);
+    if (!tail->exec) return CLI_OK;
+    if (ack_ms / 1000 <= TAIL_GRACE_S)
+        return cli_fail(CLI_NO,
+                        "tail: what is taken from '%s' comes again after %lld ms, which is too "
+                        "soon for a program",
+                        name, ack_ms);
+    tail->timeout_s = (uint64_t)ack_ms / 1000 - TAIL_GRACE_S;
+    return CLI_OK;
+}
+
+// defines: an option was given that says what the group is.
+static bool defines(const cli_args *args)
+{
+    static const char *const options[] = {"type", "stream",  "category", "tenant",
+                                          "from", "timeout", NULL};
+    size_t i = 0;
+
+    while (options[i] && !cli_get(args, options[i])) i++;
+    return options[i] != NULL;
 }
 
 static int make_group(group_worker *worker)
@@ -120,13 +143,15 @@ static int make_group(group_worker *worker)
     client_reply reply = {0};
     int exit = CLI_OK;
 
-    if (!body || !make_path(worker, NULL))
-        exit = cli_fail(CLI_USAGE, "tail: the name or the filter is not UTF-8");
+    if (!definition)
+        exit = CLI_USAGE;
+    else if (!body || !make_path(worker, NULL))
+        exit = cli_fail(CLI_USAGE, "tail: the name is not UTF-8");
     else if (!client_ask(worker->client, "POST", worker->path.ptr, "application/json",
                          skald_str_of(body), &reply))
         exit = client_unreachable(worker->client);
     else if (reply.status == 409)
-        exit = explain_other(worker);
+        exit = defines(worker->tail->options->args) ? explain_other(worker) : adopt(worker);
     else if (reply.status / 100 != 2)
         exit = client_fail(&reply);
     free(body);
@@ -167,13 +192,13 @@ static void end_delivery(group_worker *worker, const taken *delivery, const char
 
 static void run_one(group_worker *worker, taken *delivery)
 {
-    const tail_options *options = worker->tail->options;
+    const group_tail *tail = worker->tail;
     skald_str line = {delivery->event.ptr, delivery->event.len + 1};
     exec_result result;
 
     // The brace behind the event, which ended the delivery, is not needed any more.
     ((char *)line.ptr)[line.len - 1] = '\n';
-    result = exec_run(options->args->rest, line, options->timeout_s * 1000);
+    result = exec_run(tail->options->args->rest, line, tail->timeout_s * 1000);
     end_delivery(worker, delivery, result.succeeded ? NULL : result.reason);
 }
 
@@ -373,6 +398,7 @@ int tail_group(const tail_options *options)
         .options = options,
         .name = {.bytes_max = path_bytes_max},
         .left = options->count,
+        .timeout_s = options->timeout_s,
         .exec = cli_flag(options->args, "exec"),
         .json = cli_flag(options->args, "json"),
     };

@@ -33,7 +33,7 @@ test_bash() {
         expect "options of $verb" "$(completed skald "$verb" -- | sort)" "$( (echo --help; options "$verb") | sort)"
     done
     offers 'publish ' skald pu
-    offers 'delete drain list pause reset resume show ' skald subscriptions ''
+    offers 'create delete drain list pause reset resume show ' skald subscriptions ''
 }
 
 test_bash_values() {

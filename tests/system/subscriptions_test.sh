@@ -157,6 +157,42 @@ test_life() {
     ended 2 "$SKALD" subscriptions pause --url "$URL"
 }
 
+# A group by key, made and served without a line of HTTP: one customer's rent fails and is parked with all
+# behind it, the other's goes on.
+test_create() {
+    local options=(--type 'rent.*' --order key --key /customer --on-exhausted park_key --attempts 1 --timeout 20 --url "$URL")
+    ended 0 "$SKALD" subscriptions create rents "${options[@]}"
+    expect_like "create" "$(cat "$WORK/out")" 'rents is there; *'
+    ended 0 "$SKALD" subscriptions create rents "${options[@]}" --json # again
+    expect_like "create" "$(cat "$WORK/out")" '{"data":{"ackTimeoutMs":25000,"filter":{"types":\["rent.\*"\]},"from":"start","key":"/customer","name":"rents","onExhausted":"park_key","order":"key","retry":{"attemptsMax":1}}}'
+    ended 0 "$SKALD" subscriptions show rents --url "$URL"
+    expect_like "show" "$(cat "$WORK/out")" '*order key /customer, when attempts end park_key*'
+    post /api/events '[{"type":"rent.due","data":{"customer":"ann","n":1}},{"type":"rent.due","data":{"customer":"ann","n":2}},
+        {"type":"rent.due","data":{"customer":"bob","n":3}}]' > /dev/null
+    ended 0 "$SKALD" tail --name rents --url "$URL" --count 1 --exec -- sh -c 'grep -v "\"ann\""'
+    expect_like "what was handled" "$(cat "$WORK/out")" '*"customer":"bob"*'
+    ended 0 "$SKALD" parked list rents --url "$URL"
+    expect_like "what is parked" "$(cat "$WORK/out")" 'ann*'
+    ended 1 "$SKALD" subscriptions create rents --type 'rent.*' --url "$URL" # another definition
+    said '*(409)*'
+    ended 2 "$SKALD" subscriptions create x --from nowhere --url "$URL"
+    said "skald: subscriptions: --from is 'nowhere' but must be start, end or a position"
+    ended 2 "$SKALD" subscriptions create x --attempts many --url "$URL"
+    ended 2 "$SKALD" subscriptions create --url "$URL"
+    ended 2 "$SKALD" subscriptions create x --order key --url "$URL"
+    said '*key: is missing*'
+    ended 2 "$SKALD" subscriptions create x --type 'order*' --url "$URL"
+    said "*'order\*' means no event*"
+    ended 2 "$SKALD" subscriptions create x --on-exhausted give-up --url "$URL"
+    said '*must be "halt", "dead_letter" or "park_key"*'
+    # A program would not have ended when what it was given comes again.
+    post /api/subscriptions '{"name":"hasty","ackTimeoutMs":900}' > /dev/null
+    ended 1 "$SKALD" tail --name hasty --url "$URL" --count 1 --exec -- true
+    said "*comes again after 900 ms*"
+    ended 0 "$SKALD" subscriptions delete hasty --url "$URL"
+    ended 0 "$SKALD" subscriptions delete rents --url "$URL"
+}
+
 test_trace() {
     local a=00000000-0000-4000-8000-00000000000
     post /api/events "[{\"id\":\"${a}1\",\"type\":\"order.placed\",\"stream\":\"order-9\",\"correlationId\":\"c-9\"},
@@ -219,6 +255,7 @@ start_server --port "$port"
 test_parked
 test_dead
 test_life
+test_create
 test_trace
 test_later
 stop_server

@@ -128,7 +128,11 @@ test_program() {
     ended 0 "$SKALD" tail --url "$URL" --name printer --type program.y --count 1
     expect_like "what is printed the second time" "$(cat "$WORK/out")" '*program.y  2'
     ended 1 "$SKALD" tail --url "$URL" --name printer --type program.x --count 1
-    said "skald: tail: 'printer' was begun with another --type*curl -X DELETE $URL/api/subscriptions/printer"
+    said "skald: tail: 'printer' was begun with another --type*skald subscriptions delete 'printer' --url $URL"
+    # Without a filter it goes on with what the name is.
+    publish '{"type":"program.y","data":3}'
+    ended 0 "$SKALD" tail --url "$URL" --name printer --count 1
+    expect_like "what is printed the third time" "$(cat "$WORK/out")" '*program.y  3'
     ended 2 "$SKALD" tail --url "$URL" --name 'two words' --count 1
     ended 2 "$SKALD" tail --url "$URL" --workers 65 --name x --exec -- true
 }
