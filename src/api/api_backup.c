@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /api/admin/backup: a backup of the store in use, into a directory of the server's. Only
 // under the one that was configured for that, and under a plain name: whoever may ask for it must
-// not be able to write anywhere else.
+// not be able to write anywhere else. When the last one was done is kept in the store, for who
+// watches over backups must know it after a restart, too.
 #include "api/api_parts.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
+#include "store/store.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -46,8 +49,8 @@ static skald_err read_name(const ski_http_request *request, skald_str *ret_name,
     }
     if (!name_right(name)) {
         return skald_fail_at(reterr_error, SKALD_EINVALID, "directory",
-                             "is one name in the configured directory: letters, digits and - _ . "
-                             "that do not begin with a dot, %d at most",
+                             "directory must be one name, made in backup.directory: letters, "
+                             "digits and - _ . that do not begin with a dot, %d at most",
                              (int)name_bytes_max);
     }
     *ret_name = name;
@@ -74,6 +77,37 @@ static skald_err reply_backup(ski_http_request *request, const char *path,
     return err;
 }
 
+static const char value_name[] = "backup/last"; // microseconds since 1970
+
+static void kept(skald_store_batch *batch, skald_err err)
+{
+    (void)batch;
+    (void)err; // it was made; not to remember when is no reason to say that it failed
+}
+
+static void keep(ski_api *api, skald_time at)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%lld", (long long)at);
+    skald_store_value value = {skald_str_of(value_name), {text, (size_t)len}};
+    skald_store_batch batch = {
+        .values = &value, .value_count = 1, .durability = SKALD_WRITTEN, .done = kept};
+
+    atomic_store_explicit(&api->metrics.backup_at, at, memory_order_relaxed);
+    (void)!ski_store_commit(api->store, &batch);
+}
+
+void ski_backup_recall(ski_api *api)
+{
+    skald_buf buf = {.bytes_max = 64};
+    uint64_t at = 0;
+
+    if (!ski_store_value_get(api->store, skald_str_of(value_name), &buf) &&
+        !ski_str_u64(ski_buf_str(&buf), &at) && at <= INT64_MAX)
+        atomic_store_explicit(&api->metrics.backup_at, (int64_t)at, memory_order_relaxed);
+    skald_buf_fini(&buf);
+}
+
 // back_up makes it, and counts and logs what became of it: one that fails every night must be seen.
 static skald_err back_up(ski_api *api, const char *path, skald_backed_up *ret_done,
                          skald_error *reterr_error)
@@ -91,7 +125,7 @@ static skald_err back_up(ski_api *api, const char *path, skald_backed_up *ret_do
         return err;
     }
     atomic_fetch_add_explicit(&api->metrics.backups, 1, memory_order_relaxed);
-    atomic_store_explicit(&api->metrics.backup_at, ski_store_now(api->store), memory_order_relaxed);
+    keep(api, ski_store_now(api->store));
     ski_log_line(api->options.log, SKALD_INFO, "backed up", "directory", path, (char *)NULL);
     return SKALD_OK;
 }

@@ -30,7 +30,7 @@ typedef struct ski_metrics {
     _Atomic uint64_t refused[SKI_REFUSALS];
     _Atomic uint64_t live_events; // written to live streams
     _Atomic uint64_t backups, backups_failed;
-    _Atomic int64_t backup_at; // when the last one was done, microseconds since 1970; 0: none was
+    _Atomic int64_t backup_at; // of the last one, kept over restarts; microseconds since 1970
 } ski_metrics;
 
 // ski_metrics_count is one request that was answered; route_index beyond the table counts as of no

@@ -62,6 +62,9 @@ position=$(position_of "$WORK/monday")
 [ "$position" -ge 300 ] || fail "the backup is at $position"
 "$SKALD" export --url "$URL" "$WORK/all" > /dev/null
 kill_server
+start_server
+[ "$(metric skald_backup_timestamp_seconds | cut -d. -f1)" -ge $(($(date +%s) - 120)) ] || fail "a restart forgot when the last backup was"
+kill_server
 rm -rf "$DATA"
 
 # Restoring is copying back.
@@ -74,7 +77,7 @@ start_server
 taken=$(curl -s "$URL/api/subscriptions/books/deliveries?max=1&waitMs=5000")
 expect_like "the subscription goes on" "$taken" '*"n":3,*'
 post /api/events '{"type":"b.after"}' > /dev/null
-expect "backups of this run" "$(metric skald_backup_timestamp_seconds)" 0
+expect "backups before this one" "$(metric skald_backup_timestamp_seconds)" 0
 expect "without backup.directory" "$(status POST /api/admin/backup -H 'Content-Type: application/json' -d '{"directory":"x"}')" 403
 stop_server
 

@@ -35,6 +35,8 @@ tests:
       - {series: 'skald_http_requests_total{instance="a",method="GET",route="/",status="5xx"}', values: '0+10x40'}
       - {series: 'skald_queue_items{instance="a",queue="http_connections"}', values: '95x40'}
       - {series: 'skald_queue_items_max{instance="a",queue="http_connections"}', values: '100x40'}
+      - {series: 'skald_circuit_state{instance="a",name="otlp"}', values: '0x10 2x10 1 2x20'}
+      - {series: 'skald_circuit_state{instance="a",name="jwks"}', values: '0x24 2x3 0x20'}
       - {series: 'up{instance="a",job="skald"}', values: '1x20 0x20'}
     promql_expr_test:
       - {expr: 'count(ALERTS{alertstate="firing"})', eval_time: 1m, exp_samples: []}
@@ -50,6 +52,7 @@ tests:
           - {labels: '{alertname="SkaldSyncSlow"}', value: 1}
           - {labels: '{alertname="SkaldErrors"}', value: 1}
           - {labels: '{alertname="SkaldQueueFull"}', value: 1}
+          - {labels: '{alertname="SkaldCircuitOpen"}', value: 1}
       - expr: 'count by (alertname) (ALERTS{alertstate="firing",alertname=~"SkaldDeadLetters|SkaldRestarts"})'
         eval_time: 12m
         exp_samples:
@@ -58,7 +61,7 @@ tests:
       - {expr: 'ALERTS{alertname="SkaldSubscriptionLags",name="fast"}', eval_time: 30m, exp_samples: []}
   - interval: 1h
     input_series:
-      - {series: 'skald_backup_timestamp_seconds{instance="a"}', values: '3600x36 0x12'} # a restart forgets
+      - {series: 'skald_backup_timestamp_seconds{instance="a"}', values: '3600x300'}
       - {series: 'skald_backup_timestamp_seconds{instance="makes none"}', values: '0x48'}
       - {series: 'skald_backups_failed_total{instance="a"}', values: '0x30 1x18'}
     promql_expr_test:
@@ -67,6 +70,10 @@ tests:
         eval_time: 40h
         exp_samples:
           - {labels: '{alertname="SkaldBackupFails",instance="a"}', value: 1}
+          - {labels: '{alertname="SkaldBackupLate",instance="a"}', value: 1}
+      - expr: 'count by (alertname, instance) (ALERTS{alertname=~"SkaldBackup.*",alertstate="firing"})'
+        eval_time: 250h # and goes on
+        exp_samples:
           - {labels: '{alertname="SkaldBackupLate",instance="a"}', value: 1}
 RULES
     (cd "$WORK" && ended 0 promtool test rules rules_test.yml)
@@ -143,7 +150,7 @@ test_queries() {
 }
 
 test_files
-start_server
+start_server --telemetry.otlp_url "http://127.0.0.1:$(free_port)" # nobody: a circuit to show
 load
 start_prometheus
 load_again() { post /api/events '{"type":"order.paid","stream":"order-1"}' > /dev/null; }
