@@ -185,3 +185,21 @@ SCRIPT
     [ "$count" -gt 0 ] || fail "$1 has no commands"
     echo "$count commands of ${1#"$SKALD_SOURCE_DIR/"} do what it says"
 }
+
+# install_judges NAME has npm fetch what tests/NAME/package-lock.json says, once for each such file; sets judges,
+# the folder of the test, and installed, where node_modules is.
+install_judges() {
+    local lock
+    judges=$SKALD_SOURCE_DIR/tests/$1
+    installed=${SKALD%/*}/$1
+    command -v node > /dev/null && command -v npm > /dev/null || skip "there is no node, or no npm"
+    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "node is older than 18"
+    lock=$(sha256sum < "$judges/package-lock.json")
+    [ "$(cat "$installed/done" 2> /dev/null)" = "$lock" ] && return
+    mkdir -p "$installed"
+    cp "$judges/package.json" "$judges/package-lock.json" "$installed"
+    (cd "$installed" && timeout 300 npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error \
+        --fetch-retries=1 --fetch-timeout=30000) > "$WORK/npm" 2>&1 ||
+        skip "npm ci could not fetch the judges: $(tail -n 1 "$WORK/npm")"
+    echo "$lock" > "$installed/done"
+}

@@ -167,6 +167,7 @@ test_collector_gone() {
     wait_until 30 "another attempt" retried
     [ "$(grep -c 'traces cannot be sent' "$WORK/serve.err")" = 1 ] || fail "the log does not say it once"
     start_collector
+    # The circuit to the collector has opened: it is not called for 30 s, and that is what is waited for here.
     back() { grep -q ' publish gone.x$' "$WORK/spans"; }
     wait_until 120 "the spans, when the collector is back" back
     wait_until 30 "the log to say that it is well again" grep -q 'traces are sent again' "$WORK/serve.err"
