@@ -40,6 +40,10 @@ int ask(cli_asking *asking, const char *method, const char *body, const char *co
 {
     client_reply reply = {0};
 
+    for (size_t i = 0; parts[i]; i++) {
+        if (i % 2 && !parts[i][0])
+            return cli_fail(CLI_USAGE, "%s: a name is empty", asking->args->verb->name);
+    }
     if (!make_path(asking, parts))
         return cli_fail(CLI_USAGE, "%s: a name is too long", asking->args->verb->name);
     if (!client_ask(asking->client, method, asking->path.ptr, body ? "application/json" : NULL,

@@ -257,9 +257,9 @@ const cli_verb cmd_subscriptions = {
     .name = "subscriptions",
     .summary = "Show every consumer; make a pull group; pause, resume, drain, reset, delete one.",
     .rest = "[list | create|show|pause|resume|drain|reset|delete NAME]",
-    .example = "skald subscriptions create bills --type 'bill.*' --order key --key /customer \\\n"
-               "      --on-exhausted park_key --attempts 3\n"
-               "  skald tail --name bills --exec -- ./bill",
+    .example =
+        "skald subscriptions create bills --order key --key /customer --on-exhausted park_key\n"
+        "  skald tail --name bills --exec -- ./bill",
     .options = options,
     .rest_max = 2,
     .run = run,

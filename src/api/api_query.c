@@ -437,6 +437,18 @@ skald_err ski_query_check(ski_http_request *request, skald_error *reterr_error)
     return err;
 }
 
+// ranges_check: what ends before it begins is a slip, not a question whose answer is nothing.
+static skald_err ranges_check(const skald_read *read, skald_error *reterr_error)
+{
+    if (read->to && read->from > read->to)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "query.to",
+                             "to lies before from: nothing can be between them");
+    if (read->version_to && read->version_from > read->version_to)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "query.toVersion",
+                             "toVersion is less than fromVersion: nothing can be between them");
+    return SKALD_OK;
+}
+
 skald_err ski_query_read(ski_http_request *request, ski_query *ret_query, skald_error *reterr_error)
 {
     ski_query query = {.limit = SKI_API_LIMIT_DEFAULT, .count_max = 10};
@@ -448,6 +460,7 @@ skald_err ski_query_read(ski_http_request *request, ski_query *ret_query, skald_
         SKALD_TRY(ski_parameter_find(reader.name)->read(&reader)); // known: ski_query_check
     }
     if (err) return err;
+    SKALD_TRY(ranges_check(&query.read, reterr_error));
     SKALD_TRY(skald_types_resolve(skald_bus_types(ski_api_of(request)->bus), &query.read.filter,
                                   SKI_STORE_FILTER_ITEMS_MAX, request->scratch, &query.read.filter,
                                   reterr_error));

@@ -239,6 +239,8 @@ static void refuses_a_query_it_does_not_know(void **state)
         "/api/events?type=order*",
         "/api/events?type=*.made",
         "/api/events/stream?type=order.*.*",
+        "/api/events?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/api/streams/a-1?fromVersion=3&toVersion=2",
         "/api/streams?category=a&category=b",
         "/api/events/stream?limit=1",
         "/metrics?x=1",

@@ -209,6 +209,8 @@ test_trace() {
     expect_like "the trace" "$(cat "$WORK/out")" '{"data":[{"event":*'
     ended 1 "$SKALD" trace nothing --url "$URL"
     ended 2 "$SKALD" trace --url "$URL"
+    ended 2 "$SKALD" trace '' --url "$URL"
+    said "skald: trace: a name is empty"
 }
 
 # An event for later outlives a crash, and comes when it is due.
