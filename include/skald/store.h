@@ -74,8 +74,8 @@ typedef struct skald_store_options {
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
 // "sqlite:/var/lib/skald.db". What has none is a directory, as behind "log:"; one whose name begins
-// like a scheme is given as "./name:…". "memory:" takes 4,294,967,294 events in its life, those that
-// are gone by then among them, and is FULL after that. Waits.
+// like a scheme is given as "./name:…". "memory:" takes 4,294,967,294 events in its life, those
+// that are gone by then among them, and is FULL after that. Waits.
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
                                                  const skald_store_options *options,
@@ -91,9 +91,9 @@ SKALD_API void skald_store_close(skald_store *store);
 // An id the store knows makes the append a repetition: if every id is known with the same content,
 // nothing is stored and the first result is given again, repeated true, whatever the streams are
 // expected to be at. Fails: EXISTS (an id is known with other content, or only some are known),
-// CONFLICT (the stream, what was expected and what is there), INVALID (the field; also: an id stands
-// twice in events, a name begins with '$', which is reserved), STATE (a stream is tombstoned), TOOBIG, FULL,
-// READONLY, CLOSED.
+// CONFLICT (the stream, what was expected and what is there), INVALID (the field; also: an id
+// stands twice in events, a name begins with '$', which is reserved), STATE (a stream is
+// tombstoned), TOOBIG, FULL, READONLY, CLOSED.
 SKALD_API SKALD_CHECK skald_err skald_store_append(skald_store *store, const skald_event *events,
                                                    size_t count,
                                                    const skald_append_options *options,
