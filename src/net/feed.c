@@ -143,11 +143,12 @@ skald_err ski_http_feed_put(ski_http_feed *feed, ski_feed_at at, skald_str bytes
         due_last(feed);
     }
     // What follows at once goes with it: one turn of the loop for all.
-    if (!more && feed->due && !feed->woken) {
+    bool wake = !more && feed->due && !feed->woken;
+    if (wake) {
         feed->woken = true;
-        if (!ski_http_on_loop(http)) ski_http_wake(http);
+        wake = !ski_http_on_loop(http);
     }
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     return err;
 }
 
@@ -175,8 +176,7 @@ skald_err ski_http_stream_follow(ski_http *http, ski_http_request_id id, ski_htt
             ski_exchange_ready(http, exchange, SKI_DUE_STREAM, &wake);
         }
     }
-    if (wake) ski_http_wake(http);
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     return err;
 }
 

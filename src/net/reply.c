@@ -353,8 +353,7 @@ bool ski_reply_done(ski_http *http, ski_exchange *exchange, ski_stage stage, uns
         exchange->stage = stage;
         ski_exchange_ready(http, exchange, due, &wake);
     }
-    if (wake) ski_http_wake(http); // under the lock: the handle is there until loop_ended
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     if (last) ski_http_fini(http);
     return taken;
 }

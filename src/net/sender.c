@@ -5,7 +5,8 @@
 // When the loop settles, each connection with one whole reply at its front puts a job into a batch;
 // then the loop works the batch off, and if there is enough of it, the sender with it: each takes
 // the next job until none is left. The loop waits for nobody: where the sender gets no processor,
-// the loop does it all.
+// the loop does it all. The sender is woken once for a batch that is whole, and not under the lock:
+// on the loop's own processor it would run at once, into that lock, and back, time and again.
 //
 // Invariants:
 //   1. The sender sees a job's descriptor and bytes, and nothing else. As long as a job is there
@@ -51,13 +52,15 @@ struct ski_sender {
     ski_mutex lock;
     // lock
     ski_cond more, ended;
-    size_t count; // of jobs; only the loop changes it
+    size_t shown; // of the jobs; those the sender may take
     size_t next;  // to be taken
     bool runs;    // one job, on the sender
     bool awaited; // the loop waits for ended
     bool wake;    // the loop sleeps, and is to hear of it
     bool stopping;
     ski_send_job jobs[jobs_max];
+    // loop
+    size_t count; // of jobs
 };
 
 static void job_send(ski_send_job *job)
@@ -69,7 +72,7 @@ static void job_send(ski_send_job *job)
 // job_take gives the next job, NULL if there is none. The lock is held.
 static ski_send_job *job_take(ski_sender *sender)
 {
-    while (sender->next < sender->count) {
+    while (sender->next < sender->shown) {
         ski_send_job *job = &sender->jobs[sender->next++];
         if (job->stage != job_waits) continue; // taken back
         job->stage = job_runs;
@@ -82,6 +85,7 @@ static void sender_main(void *argument)
 {
     ski_sender *sender = argument;
 
+    ski_thread_patient(); // a loop that is put aside for it could have sent by itself
     ski_mutex_lock(&sender->lock);
     while (!sender->stopping) {
         ski_send_job *job = job_take(sender);
@@ -170,7 +174,7 @@ bool ski_sender_put(ski_sender *sender, ski_conn *conn)
     (void)failed;
     unsigned count = ski_output_collect(conn, false, pieces, &bytes);
     assert(count == 1);
-    conn->job = &sender->jobs[sender->count];
+    conn->job = &sender->jobs[sender->count++];
     *conn->job = (ski_send_job){
         .conn = conn,
         .stage = job_waits,
@@ -178,10 +182,6 @@ bool ski_sender_put(ski_sender *sender, ski_conn *conn)
         .bytes = ski_str(pieces[0].base, pieces[0].len),
     };
     conn->unsettled_bytes = 0;
-    ski_mutex_lock(&sender->lock);
-    sender->count++;
-    if (sender->count - sender->next == jobs_shared_min) ski_cond_signal(&sender->more);
-    ski_mutex_unlock(&sender->lock);
     return true;
 }
 
@@ -218,7 +218,7 @@ static void over_apply(ski_sender *sender)
     }
     if (runs) return;
     ski_mutex_lock(&sender->lock);
-    sender->next = sender->count = 0;
+    sender->next = sender->shown = sender->count = 0;
     ski_mutex_unlock(&sender->lock);
 }
 
@@ -227,6 +227,11 @@ void ski_sender_run(ski_sender *sender)
     ski_send_job *job;
 
     if (sender->count == 0) return;
+    ski_mutex_lock(&sender->lock);
+    bool shared = sender->count - sender->shown >= jobs_shared_min;
+    sender->shown = sender->count;
+    ski_mutex_unlock(&sender->lock);
+    if (shared) ski_cond_signal(&sender->more);
     do {
         ski_mutex_lock(&sender->lock);
         job = job_take(sender);

@@ -41,6 +41,17 @@ void ski_http_wake(ski_http *http)
     if (!http->loop_ended) uv_async_send(&http->wake);
 }
 
+void ski_http_unlock(ski_http *http, bool wake)
+{
+    bool wakes = wake && !http->loop_ended;
+
+    if (wakes) atomic_fetch_add(&http->wakers, 1);
+    ski_mutex_unlock(&http->lock);
+    if (!wakes) return;
+    uv_async_send(&http->wake);
+    atomic_fetch_sub(&http->wakers, 1); // after that the server may be gone
+}
+
 bool ski_http_turn(ski_http *http)
 {
     uv_thread_t self = uv_thread_self();
@@ -149,8 +160,9 @@ static void loop_ends(ski_http *http)
         http->owed += open;
     }
     ski_mutex_unlock(&http->lock);
-    posts_run(http);                      // what was taken is called
-    while (ready_settled(http)) continue; // nothing is added now
+    while (atomic_load(&http->wakers) > 0) uv_sleep(1); // each is at one call that does not wait
+    posts_run(http);                                    // what was taken is called
+    while (ready_settled(http)) continue;               // nothing is added now
     uv_close((uv_handle_t *)&http->wake, NULL);
     uv_close((uv_handle_t *)&http->timer, NULL);
     uv_close((uv_handle_t *)&http->drain, NULL);
@@ -394,8 +406,7 @@ void ski_http_resume(ski_http *http, ski_http_request_id id)
     if (exchange != NULL && !http->loop_ended) {
         ski_exchange_ready(http, exchange, SKI_DUE_RESUME, &wake);
     }
-    if (wake) ski_http_wake(http);
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
 }
 
 void ski_http_counters_get(const ski_http *http, ski_http_counters *ret_counters)

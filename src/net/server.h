@@ -283,7 +283,8 @@ struct ski_http {
     ski_tls_context *tls; // of connections to come; NULL: plain
     bool running;         // the loop thread knows itself
     bool stopping, loop_ended, stop_ended, was_cut;
-    uint32_t owed; // after the loop ended: exchanges not answered yet
+    uint32_t owed;           // after the loop ended: exchanges not answered yet
+    _Atomic uint32_t wakers; // about to wake the loop, without the lock; more only under it
     // loop
     uv_loop_t loop;
     uv_tcp_t listener;
@@ -326,7 +327,10 @@ bool ski_http_on_loop(const ski_http *http); // lock held
 void ski_http_settle(ski_http *http);        // the end of everything the loop does, but for
 void ski_http_settle_soon(ski_http *http);   // reading: many connections' replies leave together
 void ski_http_wake(ski_http *http);          // lock held, or on the loop
-void ski_http_fini(ski_http *http);          // frees it: the loop has ended and nothing is owed
+// ski_http_unlock unlocks, and wakes the loop, if that is due: in this order, for a loop that is
+// woken runs at once where there is no other processor, and wants the lock.
+void ski_http_unlock(ski_http *http, bool wake);
+void ski_http_fini(ski_http *http); // frees it: the loop has ended and nothing is owed
 
 // listen.c
 skald_err ski_listen(ski_http *http, skald_error *reterr_error); // binds and listens: both

@@ -120,8 +120,7 @@ skald_err ski_http_stream_write(ski_http *http, ski_http_request_id id, skald_st
         if (!err) ski_exchange_ready(http, exchange, SKI_DUE_STREAM, &wake);
         if (!err && ret_queued != NULL) *ret_queued = stream->queued;
     }
-    if (wake) ski_http_wake(http);
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     return err;
 }
 
@@ -153,8 +152,7 @@ skald_err ski_http_stream_end(ski_http *http, ski_http_request_id id)
         stream_finish(http, exchange, &wake);
         err = SKALD_OK;
     }
-    if (wake) ski_http_wake(http);
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     return err;
 }
 
