@@ -580,6 +580,32 @@ static void settings_that_do_not_go_together_are_refused(void **state)
     }
 }
 
+// What is wrong is said even where there is no room for the name of a file that is far down.
+static void a_long_path_hides_nothing(void **state)
+{
+    char far[SKI_CONFIG_TEXT_MAX];
+    ski_config config = {.port = 1};
+    skald_error error = {0};
+
+    (void)state;
+    memset(far, 'd', sizeof far - 1);
+    far[sizeof far - 1] = 0;
+    memcpy(config.file, far, sizeof far);
+    config.origins[SKI_SETTING_port] = (ski_origin){.source = SKI_SOURCE_FILE, .line = 3};
+    config.origins[SKI_SETTING_listen] = (ski_origin){.source = SKI_SOURCE_ENVIRONMENT};
+    (void)!skald_fail(&error, SKALD_EINVALID, "they do not go together");
+    assert_int_equal(ski_setting_blame(&config, SKI_SETTING_port, SKI_SETTING_listen,
+                                       SKALD_EINVALID, &error),
+                     SKALD_EINVALID);
+    assert_string_equal(error.text, "they do not go together");
+    assert_int_equal(ski_setting_blame(&config, SKI_SETTING_listen, SKI_SETTING_tls, SKALD_EINVALID,
+                                       &error),
+                     SKALD_EINVALID);
+    assert_string_equal(error.text, "SKALD_LISTEN: they do not go together");
+    assert_int_equal(ski_setting_blame(&config, SKI_SETTING_listen, SKI_SETTINGS, SKALD_EIO, NULL),
+                     SKALD_EIO);
+}
+
 static void a_file_that_is_not_there_is_named(void **state)
 {
     const skald_system_options options = {.file = "/nonexistent/skald.yaml",
@@ -625,6 +651,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_named_with_their_line),
         cmocka_unit_test(other_ways_to_write_it_are_fine),
         cmocka_unit_test(too_long_is_refused),
+        cmocka_unit_test(a_long_path_hides_nothing),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(every_setting_comes_from_every_source),
         cmocka_unit_test(every_setting_has_its_own_name),

@@ -332,7 +332,7 @@ skald_err ski_setting_blame(const ski_config *config, size_t one, size_t other, 
     const size_t settings[] = {one, other};
     char where[SKI_CONFIG_ORIGIN_MAX];
     skald_error cause;
-    skald_buf buf = {.bytes_max = sizeof cause.text};
+    skald_buf buf = {.bytes_max = sizeof cause.text / 2}; // a long path must not hide what is wrong
 
     if (!error || !error->text[0]) return err;
     cause = *error;
