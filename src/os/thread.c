@@ -85,6 +85,13 @@ void ski_cond_broadcast(ski_cond *cond)
     must(pthread_cond_broadcast(&cond->native));
 }
 
+void ski_thread_patient(void)
+{
+    struct sched_param none = {.sched_priority = 0};
+
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+}
+
 uint32_t ski_processors(void)
 {
     cpu_set_t allowed; // too small for more than 1024

@@ -27,6 +27,10 @@ bool ski_cond_wait_ns(ski_cond *cond, ski_mutex *mutex, uint64_t for_ns);
 void ski_cond_signal(ski_cond *cond);
 void ski_cond_broadcast(ski_cond *cond);
 
+// ski_thread_patient: when the calling thread is woken, it stops nobody from running: it begins on
+// another processor, or when this one is free. Where that is not allowed, nothing changes.
+void ski_thread_patient(void);
+
 uint32_t ski_processors(void); // how many may run the calling thread, at least one
 
 #endif

@@ -202,6 +202,28 @@ static void processors_are_those_that_are_allowed(void **state)
     assert_int_equal(ski_processors(), before);
 }
 
+static void be_patient(void *argument)
+{
+    shared *the = argument;
+    struct sched_param none;
+    int policy = -1;
+
+    ski_thread_patient();
+    if (!pthread_getschedparam(pthread_self(), &policy, &none)) the->number = (unsigned)policy;
+}
+
+static void a_thread_is_patient_by_itself(void **state)
+{
+    shared *the = *state;
+    struct sched_param none;
+    int policy = -1;
+
+    kernel->join(NULL, started(be_patient, the));
+    assert_int_equal(the->number, SCHED_BATCH);
+    assert_int_equal(pthread_getschedparam(pthread_self(), &policy, &none), 0);
+    assert_int_not_equal(policy, SCHED_BATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +235,7 @@ int main(void)
                                         shared_end),
         cmocka_unit_test_setup_teardown(processors_are_those_that_are_allowed, shared_make,
                                         shared_end),
+        cmocka_unit_test_setup_teardown(a_thread_is_patient_by_itself, shared_make, shared_end),
     };
 
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
