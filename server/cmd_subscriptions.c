@@ -208,10 +208,25 @@ static int run_one(cli_asking *asking, const char *what, const char *name)
     return do_to(asking, what, name);
 }
 
+// misplaced says which option is given that goes with another deed: its help begins with that.
+// NULL: none is.
+static const cli_option *misplaced(const cli_args *args, const char *what)
+{
+    for (const cli_option *option = args->verb->options; option->name; option++) {
+        size_t len = strcspn(option->help, ":");
+        char deed[16] = "";
+
+        if (len < sizeof deed) (void)snprintf(deed, sizeof deed, "%.*s", (int)len, option->help);
+        if (known(deed) && strcmp(deed, what) != 0 && cli_flag(args, option->name)) return option;
+    }
+    return NULL;
+}
+
 static int run(const cli_args *args)
 {
     const char *what = args->rest_count ? args->rest[0] : "list";
     bool lists = strcmp(what, "list") == 0;
+    const cli_option *strange;
     cli_asking asking;
     int exit;
 
@@ -225,6 +240,10 @@ static int run(const cli_args *args)
                         lists ? "subscriptions: list takes no name; did you mean show?"
                               : "subscriptions: %s needs one NAME",
                         what);
+    strange = misplaced(args, what);
+    if (strange)
+        return cli_fail(CLI_USAGE, "subscriptions: --%s goes with %.*s, not with %s", strange->name,
+                        (int)strcspn(strange->help, ":"), strange->help, what);
     exit = ask_open(args, &asking);
     if (exit) return exit;
     exit = run_one(&asking, what, lists ? NULL : args->rest[1]);

@@ -54,18 +54,21 @@ typedef struct group_worker {
     uint64_t done; // of them
 } group_worker;
 
+// make_definition: NULL, it said why.
 static json_t *make_definition(const group_tail *tail)
 {
     const cli_args *args = tail->options->args;
-    json_t *filter = ask_filter(args), *from = filter ? ask_from(args) : NULL;
+    json_t *filter = ask_filter(args), *from = filter ? ask_from(args) : NULL, *definition;
 
-    if (!filter || !from) {
+    if (!from) {
         json_decref(filter);
         return NULL;
     }
-    return json_pack("{s:s, s:o, s:o, s:s, s:I}", "name", cli_get(args, "name"), "filter", filter,
-                     "from", from, "order", "stream", "ackTimeoutMs",
-                     (json_int_t)(tail->timeout_s + TAIL_GRACE_S) * 1000);
+    definition = json_pack("{s:s, s:o, s:o, s:s, s:I}", "name", cli_get(args, "name"), "filter",
+                           filter, "from", from, "order", "stream", "ackTimeoutMs",
+                           (json_int_t)(tail->timeout_s + TAIL_GRACE_S) * 1000);
+    if (!definition) (void)cli_fail(CLI_USAGE, "tail: the name is not UTF-8");
+    return definition;
 }
 
 static bool make_path(group_worker *worker, const char *what)
@@ -146,7 +149,7 @@ static int make_group(group_worker *worker)
     if (!definition)
         exit = CLI_USAGE;
     else if (!body || !make_path(worker, NULL))
-        exit = cli_fail(CLI_USAGE, "tail: the name is not UTF-8");
+        exit = cli_fail(CLI_CANNOT, "out of memory");
     else if (!client_ask(worker->client, "POST", worker->path.ptr, "application/json",
                          skald_str_of(body), &reply))
         exit = client_unreachable(worker->client);

@@ -185,6 +185,14 @@ test_create() {
     said "*'order\*' means no event*"
     ended 2 "$SKALD" subscriptions create x --on-exhausted give-up --url "$URL"
     said '*must be "halt", "dead_letter" or "park_key"*'
+    ended 2 "$SKALD" subscriptions list --type 'order.*' --url "$URL"
+    said "skald: subscriptions: --type goes with create, not with list"
+    ended 2 "$SKALD" subscriptions pause rents --from-start --url "$URL"
+    said "skald: subscriptions: --from-start goes with reset, not with pause"
+    ended 2 "$SKALD" subscriptions create $'\xff' --url "$URL"
+    said '*not UTF-8'
+    ended 2 "$SKALD" tail --name $'\xff' --url "$URL"
+    said '*the name is not UTF-8'
     # A program would not have ended when what it was given comes again.
     post /api/subscriptions '{"name":"hasty","ackTimeoutMs":900}' > /dev/null
     ended 1 "$SKALD" tail --name hasty --url "$URL" --count 1 --exec -- true
