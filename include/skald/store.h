@@ -74,8 +74,11 @@ typedef struct skald_store_options {
 
 // skald_store_open picks the driver by scheme: "memory:", "log:/var/lib/skald",
 // "sqlite:/var/lib/skald.db". What has none is a directory, as behind "log:"; one whose name begins
-// like a scheme is given as "./name:…". "memory:" takes 4,294,967,294 events in its life, those
-// that are gone by then among them, and is FULL after that. Waits.
+// like a scheme is given as "./name:…". Waits.
+// "memory:?events_max=1000" keeps the 1,000 newest events, as SKALD_RETAIN_LIMIT, until retention
+// is set; what is older leaves as others come, and memory does not grow with it. Who may lag that
+// far sets SKALD_RETAIN_ACKED. "memory:?bytes_max=1000000" holds so much, then FULL; both go
+// together with "&".
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
                                                  const skald_store_options *options,

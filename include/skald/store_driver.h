@@ -245,6 +245,14 @@ typedef struct skald_store_driver {
     // out.
     skald_err (*event_now)(void *driver, skald_str tenant, skald_uuid id, skald_arena *arena,
                            skald_event *ret_event);
+
+    // A log that loses at its beginning what it gains at its end. May be left out, both.
+    // events_max: of how many of the newest events the URL speaks, 0: of none; taken as
+    // SKALD_RETAIN_LIMIT until retention is set. forget: any thread, never waits. Every event at or
+    // below position is dead, as for trim, for good; what is appended from then on may take its
+    // room, as soon as no page that is out borrows from it.
+    uint64_t (*events_max)(void *driver);
+    void (*forget)(void *driver, uint64_t position);
 } skald_store_driver;
 
 #ifdef __cplusplus

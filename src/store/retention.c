@@ -17,7 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { holds_first = 8, value_form = 1, value_bytes = 24 };
+enum {
+    holds_first = 8,
+    value_form = 1,
+    value_bytes = 24,
+    asked_every = 256, // events, before a driver that forgets is told again
+};
 
 static const char value_name[] = "$retention";
 
@@ -26,6 +31,7 @@ void ski_retention_init(ski_retention *retention)
     ski_mutex_init(&retention->mutex);
     ski_mutex_init(&retention->age);
     atomic_init(&retention->limited, false);
+    atomic_init(&retention->asked_at, 0);
 }
 
 void ski_retention_fini(ski_retention *retention)
@@ -219,6 +225,19 @@ skald_err ski_retention_floor(skald_store *store, skald_time now, bool erasing, 
     return SKALD_OK;
 }
 
+void ski_retention_forget(skald_store *store, bool anyway)
+{
+    ski_retention *retention = &store->retention;
+    uint64_t head, floor = 0;
+
+    if (!store->driver->forget || !atomic_load(&retention->limited)) return;
+    head = store->driver->head(store->instance);
+    if (!anyway && head - atomic_load(&retention->asked_at) < asked_every) return;
+    atomic_store(&retention->asked_at, head);
+    if (ski_retention_floor(store, ski_store_now(store), true, &floor, NULL)) return;
+    if (floor) store->driver->forget(store->instance, floor);
+}
+
 // The value: u8 form, u8 policy, six zeros, u64 max_age, u64 max_events, little endian.
 static void value_write(const skald_retention *set, char ret_bytes[value_bytes])
 {
@@ -245,7 +264,12 @@ skald_err ski_retention_load(skald_store *store, skald_error *reterr_error)
     skald_buf buf = {.bytes_max = SKI_STORE_VALUE_BYTES_MAX};
     skald_err err = store->driver->value_get(store->instance, skald_str_of(value_name), &buf);
 
-    if (err == SKALD_ENOTFOUND) return SKALD_OK;
+    if (err == SKALD_ENOTFOUND) {
+        if (store->driver->events_max) set.max_events = store->driver->events_max(store->instance);
+        set.policy = SKALD_RETAIN_LIMIT;
+        if (set.max_events) retention_take(&store->retention, &set);
+        return SKALD_OK;
+    }
     if (!err && (buf.len != value_bytes || buf.ptr[0] != value_form ||
                  (uint8_t)buf.ptr[1] > SKALD_RETAIN_LIMIT))
         err = SKALD_EUNSUPPORTED;

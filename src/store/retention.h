@@ -17,8 +17,9 @@ typedef struct ski_hold {
 } ski_hold;
 
 typedef struct ski_retention {
-    atomic_bool limited; // false: nothing of this is looked at
-    ski_mutex mutex;     // over what follows, for a look; nothing is called under it
+    atomic_bool limited;            // false: nothing of this is looked at
+    atomic_uint_least64_t asked_at; // the head when a driver that forgets was told the last time
+    ski_mutex mutex;                // over what follows, for a look; nothing is called under it
     skald_retention set;
     ski_hold *holds;
     uint32_t count, size;
@@ -40,6 +41,9 @@ void ski_retention_fini(ski_retention *retention);
 // all. May read the driver. Fails: as a read.
 skald_err ski_retention_floor(skald_store *store, skald_time now, bool erasing, uint64_t *ret_floor,
                               skald_error *reterr_error) SKALD_CHECK;
+// ski_retention_forget tells a driver that takes away what is dead by itself where that ends, every
+// so many appended events, or anyway. The store is entered.
+void ski_retention_forget(skald_store *store, bool anyway);
 // ski_retention_load takes what was kept in the store.
 skald_err ski_retention_load(skald_store *store, skald_error *reterr_error) SKALD_CHECK;
 

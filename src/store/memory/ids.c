@@ -24,7 +24,8 @@ static uint64_t id_hash(const ski_memory *memory, skald_str tenant, skald_uuid i
 static uint64_t slot_hash(void *context, uint32_t slot)
 {
     const ski_memory *memory = context;
-    const ski_memory_slot *of = ski_memory_slot_at(memory, (uint64_t)slot + 1);
+    const ski_memory_slot *of =
+        ski_memory_slot_at(memory, ski_memory_position_unpack(memory, slot));
 
     assert(of->at); // who is erased is forgotten first
     return id_hash(memory, ski_memory_slot_tenant(of), of->id);
@@ -45,7 +46,7 @@ static uint64_t chunk_find(const ski_memory *memory, skald_uuid id)
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
 
-        if (ski_uuid_order(memory->chunks[middle]->highest_before, id) < 0)
+        if (ski_uuid_order(ski_memory_chunk_at(memory, middle)->highest_before, id) < 0)
             low = middle;
         else
             high = middle - 1;
@@ -87,8 +88,9 @@ uint64_t ski_memory_ids_find(const ski_memory *memory, skald_str tenant, skald_u
         uint64_t hash = id_hash(memory, tenant, id);
 
         while ((slot = ski_map_find(&memory->ids.others, hash, &cursor)) != SKI_MAP_NONE)
-            if (is(ski_memory_slot_at(memory, (uint64_t)slot + 1), tenant, id))
-                return (uint64_t)slot + 1;
+            if (is(ski_memory_slot_at(memory, ski_memory_position_unpack(memory, slot)), tenant,
+                   id))
+                return ski_memory_position_unpack(memory, slot);
     }
     position = risen_find(memory, id);
     return position && is(ski_memory_slot_at(memory, position), tenant, id) ? position : 0;
@@ -101,7 +103,7 @@ skald_err ski_memory_ids_add(ski_memory *memory, uint64_t position)
     if (ski_uuid_order(slot->id, memory->ids.highest) <= 0)
         return ski_map_put(&memory->ids.others,
                            id_hash(memory, ski_memory_slot_tenant(slot), slot->id),
-                           (uint32_t)(position - 1), slot_hash, memory);
+                           ski_memory_position_pack(position), slot_hash, memory);
     slot->risen = true;
     memory->ids.highest = slot->id;
     return SKALD_OK;
@@ -114,5 +116,5 @@ void ski_memory_ids_forget(ski_memory *memory, uint64_t position)
     // highest stays: a risen id that is taken back and comes again goes into the map.
     if (slot->risen) return;
     ski_map_remove(&memory->ids.others, id_hash(memory, ski_memory_slot_tenant(slot), slot->id),
-                   (uint32_t)(position - 1), slot_hash, memory);
+                   ski_memory_position_pack(position), slot_hash, memory);
 }

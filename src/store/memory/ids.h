@@ -11,7 +11,7 @@
 #include <skald/event.h>
 
 typedef struct ski_memory_ids {
-    ski_map others;     // to the position - 1
+    ski_map others;     // to the packed position
     skald_uuid highest; // that ever rose
 } ski_memory_ids;
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory driver: events in chunks, indexes beside them, behind a lock that is held for a
 // bounded time; types and correlations, which no append touches, behind another. memory_append.c is
-// the way in, memory_read.c the way out, memory_compact.c the end.
+// the way in, memory_read.c the way out, memory_compact.c and memory_drop.c the end.
 //
 // Invariants:
 //   1. An event of position p and everything the indexes say of it become visible at once, under
 //      data; head follows before data is given up. The indexes of types and correlations are told
 //      when somebody asks them, and then first of everything that there is.
 //   2. Slots are never moved. Texts are moved, and freed once they were erased, only while no page
-//      is out. A failed append leaves nothing.
+//      is out; blocks in which nothing lives are filled again once no page borrows from them. A
+//      failed append leaves nothing.
 #include "store/memory/memory.h"
 
 #include "base/alloc.h"
@@ -17,26 +18,43 @@
 #include "store/content.h"
 #include "store/memory/memory_store.h"
 
+#include <string.h>
+
 enum { lists_per_lock = 1024 }; // visited before appends get their turn
 
 static const uint64_t bytes_max_default = 4096ULL * 1024 * 1024;
 
-static skald_err path_parse(const char *path, uint64_t *ret_bytes_max, skald_error *reterr_error)
+// path_parse reads what stands behind the scheme: nothing, or "?NAME=NUMBER" and more by "&".
+static skald_err path_parse(const char *path, ski_memory *ret_memory, skald_error *reterr_error)
 {
-    skald_str rest = skald_str_of(path), key = SKALD_STR("?bytes_max=");
+    const struct {
+        skald_str name;
+        uint64_t *to;
+    } options[] = {{SKALD_STR("bytes_max="), &ret_memory->bytes_max},
+                   {SKALD_STR("events_max="), &ret_memory->events_max}};
+    skald_str rest = skald_str_of(path);
+    bool good = !rest.len || *path == '?';
 
-    if (!rest.len) {
-        *ret_bytes_max = bytes_max_default;
-        return SKALD_OK;
-    }
-    if (ski_str_begins(rest, key)) {
-        skald_str number = {rest.ptr + key.len, rest.len - key.len};
+    while (good && rest.len) {
+        skald_str option = {rest.ptr + 1, rest.len - 1};
+        const char *end = memchr(option.ptr, '&', option.len);
 
-        if (!ski_str_u64(number, ret_bytes_max) && *ret_bytes_max) return SKALD_OK;
+        if (end) option.len = (size_t)(end - option.ptr);
+        rest = (skald_str){option.ptr + option.len, rest.len - 1 - option.len};
+        good = false;
+        for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+            skald_str name = options[i].name;
+
+            if (!ski_str_begins(option, name)) continue;
+            good = !ski_str_u64((skald_str){option.ptr + name.len, option.len - name.len},
+                                options[i].to) &&
+                   *options[i].to;
+        }
     }
+    if (good) return SKALD_OK;
     return skald_fail_at(reterr_error, SKALD_EINVALID, "url",
-                         "'memory:%s' is not understood; give \"memory:\" or "
-                         "\"memory:?bytes_max=NUMBER\"",
+                         "'memory:%s' is not understood; give \"memory:\", and behind it "
+                         "\"?events_max=NUMBER\", \"?bytes_max=NUMBER\" or both with \"&\"",
                          path);
 }
 
@@ -44,16 +62,20 @@ static skald_err memory_open(const char *path, const skald_store_options *option
                              const skald_store_host *host, void **ret_driver,
                              skald_error *reterr_error)
 {
-    ski_memory *memory;
-    uint64_t bytes_max = 0, seed = 0;
+    ski_memory *memory = ski_alloc_zeroed(1, sizeof(*memory));
+    uint64_t seed = 0;
+    skald_err err;
 
     (void)options;
-    SKALD_TRY(path_parse(path, &bytes_max, reterr_error));
-    memory = ski_alloc_zeroed(1, sizeof(*memory));
     if (!memory) return skald_fail(reterr_error, SKALD_ENOMEM, "%s", skald_err_text(SKALD_ENOMEM));
+    memory->bytes_max = bytes_max_default;
+    err = path_parse(path, memory, reterr_error);
+    if (err) {
+        ski_free(memory);
+        return err;
+    }
     host->kernel->random(host->kernel->context, &seed, sizeof(seed));
     memory->host = host;
-    memory->bytes_max = bytes_max;
     memory->first = 1;
     memory->seed = memory->streams.seed = memory->types.seed = memory->correlations.seed = seed;
     ski_memory_values_init(&memory->values, seed);
@@ -62,6 +84,7 @@ static skald_err memory_open(const char *path, const skald_store_options *option
     ski_mutex_init(&memory->data);
     atomic_init(&memory->head, 0);
     atomic_init(&memory->bytes, 0);
+    atomic_init(&memory->due, 0);
     *ret_driver = memory;
     return SKALD_OK;
 }
@@ -82,17 +105,6 @@ static void memory_close(void *driver)
     ski_mutex_fini(&memory->index);
     ski_mutex_fini(&memory->order);
     ski_free(memory);
-}
-
-static void memory_page_free(void *driver, skald_store_page *page)
-{
-    ski_memory *memory = driver;
-
-    ski_free(page->driver);
-    ski_mutex_lock(&memory->data);
-    memory->pages--;
-    ski_memory_bury(memory);
-    ski_mutex_unlock(&memory->data);
 }
 
 static skald_err memory_find_id(void *driver, skald_str tenant, skald_uuid id,
@@ -117,15 +129,22 @@ static skald_err memory_stream_version(void *driver, skald_str tenant, skald_str
 
     ski_mutex_lock(&memory->data);
     list = ski_memory_postings_find(&memory->streams, tenant, stream);
-    *ret_version = list ? list->count : 0;
+    *ret_version = list ? list->gone + list->count : 0;
     ski_mutex_unlock(&memory->data);
     return SKALD_OK;
 }
 
+// list_count is of a stream its version, of a type how many of its events are there: begin is 0, or
+// where the log begins.
+static uint64_t list_count(const ski_memory_list *list, uint64_t begin)
+{
+    return begin ? list->count - ski_memory_list_upto(list, begin - 1) : list->gone + list->count;
+}
+
 // lists_visit gives up the postings' lock now and then: lists are added behind, and never leave
 // while it is free, so a slot is a place to go on from.
-static void lists_visit(ski_mutex *lock, const ski_memory_postings *postings, skald_str tenant,
-                        skald_str prefix, const skald_counted *after,
+static void lists_visit(ski_mutex *lock, const ski_memory_postings *postings, uint64_t begin,
+                        skald_str tenant, skald_str prefix, const skald_counted *after,
                         bool (*visit)(void *context, const skald_counted *item), void *context)
 {
     bool more = true;
@@ -134,17 +153,20 @@ static void lists_visit(ski_mutex *lock, const ski_memory_postings *postings, sk
         ski_mutex_lock(lock);
         for (uint32_t end = slot + lists_per_lock; more && slot < end; slot++) {
             const ski_memory_list *list;
+            uint64_t count;
 
             more = slot < postings->count;
             if (!more) break;
             list = &postings->lists[slot];
             if (tenant.ptr && !skald_str_equal(list->tenant, tenant)) continue;
-            if (!list->count || !ski_str_begins(list->name, prefix)) continue;
+            if (!ski_str_begins(list->name, prefix)) continue;
             if (!ski_stream_behind(list->tenant, list->name, after)) continue;
+            count = list_count(list, begin);
+            if (!count) continue;
             more =
                 visit(context, &(skald_counted){.name = list->name,
                                                 .tenant = list->tenant,
-                                                .count = list->count,
+                                                .count = count,
                                                 .position_last = list->positions[list->count - 1]});
         }
         ski_mutex_unlock(lock);
@@ -173,7 +195,7 @@ static skald_err memory_streams_each(void *driver, skald_str tenant, skald_str p
     ski_memory *memory = driver;
     stream_visitor visitor = {visit, context};
 
-    lists_visit(&memory->data, &memory->streams, tenant, prefix, after, stream_visit, &visitor);
+    lists_visit(&memory->data, &memory->streams, 0, tenant, prefix, after, stream_visit, &visitor);
     return SKALD_OK;
 }
 
@@ -182,15 +204,18 @@ static skald_err memory_types_each(void *driver, skald_str tenant,
                                    void *context)
 {
     ski_memory *memory = driver;
+    uint64_t begin;
     skald_err err;
 
     ski_mutex_lock(&memory->index);
+    ski_memory_sweep(memory, false);
     ski_mutex_lock(&memory->data);
     err = ski_memory_index(memory);
+    begin = ski_memory_begin(memory);
     ski_mutex_unlock(&memory->data);
     ski_mutex_unlock(&memory->index);
     if (err) return err;
-    lists_visit(&memory->index, &memory->types, tenant, SKALD_STR(""), NULL, visit, context);
+    lists_visit(&memory->index, &memory->types, begin, tenant, SKALD_STR(""), NULL, visit, context);
     return SKALD_OK;
 }
 
@@ -232,6 +257,13 @@ static uint64_t memory_head(void *driver)
     return atomic_load(&memory->head);
 }
 
+static uint64_t memory_events_max(void *driver)
+{
+    const ski_memory *memory = driver;
+
+    return memory->events_max;
+}
+
 static void memory_state(void *driver, skald_store_state *ret_state)
 {
     ski_memory *memory = driver;
@@ -248,7 +280,7 @@ const skald_store_driver ski_store_memory = {
     .submit = ski_memory_submit,
     .commit = ski_memory_submit, // it has called done when it returns
     .read = ski_memory_read,
-    .page_free = memory_page_free,
+    .page_free = ski_memory_page_free,
     .find_id = memory_find_id,
     .stream_version = memory_stream_version,
     .streams_each = memory_streams_each,
@@ -259,4 +291,6 @@ const skald_store_driver ski_store_memory = {
     .state = memory_state,
     .trim = ski_memory_trim,
     .compact = ski_memory_compact,
+    .events_max = memory_events_max,
+    .forget = ski_memory_forget,
 };

@@ -16,6 +16,7 @@
 
 enum {
     event_overhead_bytes = sizeof(ski_memory_slot) + 32, // and its places in the indexes
+    dropped_at_least = 64,                               // events, by an append of few
 };
 
 // repetition_give gives a batch whose ids are all stored what it was given the first time.
@@ -27,7 +28,7 @@ static void repetition_give(const ski_memory *memory, skald_store_batch *batch)
         const ski_memory_slot *first = ski_memory_slot_at(memory, position);
 
         event->position = position;
-        event->stream_version = first->stream_version;
+        event->stream_version = ski_memory_slot_version(first);
         event->recorded_at = first->recorded_at;
     }
     batch->appended.repeated = true;
@@ -65,7 +66,7 @@ static skald_err batch_expects(const ski_memory *memory, skald_store_batch *batc
         const skald_expect *expect = &batch->expect[i];
         const ski_memory_list *list =
             ski_memory_postings_find(&memory->streams, expect->tenant, expect->stream);
-        uint64_t actual = list ? list->count : 0;
+        uint64_t actual = list ? list->gone + list->count : 0;
 
         if (expect->expected == SKALD_ANY) continue;
         if (expect->expected == SKALD_NONE && !actual) continue;
@@ -118,13 +119,24 @@ uint64_t ski_memory_bytes(const ski_memory *memory)
 static bool has_room(const ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
 {
     if (!bytes) return true; // values are removed: always possible
-    if (memory->count + batch->event_count >= SKI_MAP_NONE) return false;
+    if (memory->count + 1 - memory->first + batch->event_count >= SKI_MEMORY_EVENTS_MAX)
+        return false;
     return bytes <= memory->bytes_max && ski_memory_bytes(memory) <= memory->bytes_max - bytes;
+}
+
+// room_make: with every append go twice as many events as come, of those that may, and all that
+// must for it to have room.
+static bool room_make(ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
+{
+    (void)ski_memory_drop(memory, 2 * batch->event_count + dropped_at_least);
+    while (!has_room(memory, batch, bytes))
+        if (!ski_memory_drop(memory, SKI_MEMORY_CHUNK_EVENTS)) return false;
+    return true;
 }
 
 static skald_err chunks_room(ski_memory *memory, uint64_t count)
 {
-    while ((uint64_t)memory->chunk_count * SKI_MEMORY_CHUNK_EVENTS < count)
+    while ((memory->chunks_gone + memory->chunk_count) * SKI_MEMORY_CHUNK_EVENTS < count)
         SKALD_TRY(ski_memory_chunks_add(memory));
     return SKALD_OK;
 }
@@ -137,10 +149,10 @@ static skald_err event_index(ski_memory *memory, uint64_t position)
 
     if (stream.len) {
         const ski_memory_list *list =
-            ski_memory_postings_add(&memory->streams, tenant, stream, (uint32_t)position);
+            ski_memory_postings_add(&memory->streams, tenant, stream, position, memory->first);
 
         if (!list) return SKALD_ENOMEM;
-        slot->stream_version = list->count;
+        ski_memory_slot_version_put(slot, list->gone + list->count);
     }
     if (!ski_memory_ids_add(memory, position)) return SKALD_OK;
     if (stream.len) ski_memory_postings_drop(&memory->streams, tenant, stream);
@@ -166,13 +178,13 @@ static skald_err event_store(ski_memory *memory, uint64_t position, skald_event 
 
     if (!at) return SKALD_ENOMEM;
     if (position % SKI_MEMORY_CHUNK_EVENTS == 1)
-        memory->chunks[(position - 1) / SKI_MEMORY_CHUNK_EVENTS]->highest_before =
+        ski_memory_chunk_at(memory, position / SKI_MEMORY_CHUNK_EVENTS)->highest_before =
             memory->ids.highest;
     ski_memory_slot_put(slot, event, texts, at);
     slot->recorded_at = memory->recorded_last;
     SKALD_TRY(event_index(memory, position));
     event->position = position;
-    event->stream_version = slot->stream_version;
+    event->stream_version = ski_memory_slot_version(slot);
     event->recorded_at = slot->recorded_at;
     return SKALD_OK;
 }
@@ -209,7 +221,7 @@ static skald_err batch_store(ski_memory *memory, const skald_store_batch *batch,
     ski_memory_change *plan = NULL;
     skald_err err;
 
-    if (!has_room(memory, batch, bytes->all)) return SKALD_EFULL;
+    if (!room_make(memory, batch, bytes->all)) return SKALD_EFULL;
     SKALD_TRY(ski_memory_values_plan(&memory->values, batch->values, batch->value_count, &plan));
     err = events_store(memory, batch);
     if (err) {
@@ -230,6 +242,21 @@ static void batch_sum_up(skald_store_batch *batch)
     batch->appended.stream_version = batch->events[batch->event_count - 1].stream_version;
 }
 
+// indexes_swept takes out of types and correlations what has left, for want of room, and says
+// whether there is more now. data is held, and free meanwhile.
+static bool indexes_swept(ski_memory *memory)
+{
+    uint64_t before = ski_memory_bytes(memory);
+
+    if (memory->swept + 1 >= ski_memory_begin(memory)) return false;
+    ski_mutex_unlock(&memory->data);
+    ski_mutex_lock(&memory->index);
+    ski_memory_sweep(memory, true);
+    ski_mutex_unlock(&memory->index);
+    ski_mutex_lock(&memory->data);
+    return ski_memory_bytes(memory) < before;
+}
+
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
 {
     ski_memory *memory = driver;
@@ -244,6 +271,7 @@ skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
     if (!told && !batch->appended.repeated) told = batch_expects(memory, batch);
     if (!told && !batch->appended.repeated) {
         err = batch_store(memory, batch, &bytes);
+        if (err == SKALD_EFULL && indexes_swept(memory)) err = batch_store(memory, batch, &bytes);
         stored = !err && batch->event_count;
     }
     if (!told && !err) batch_sum_up(batch);

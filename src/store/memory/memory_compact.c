@@ -62,7 +62,7 @@ static void event_erase(ski_memory *memory, uint64_t position)
         (ski_memory_slot){.id = slot->id, .risen = slot->risen, .recorded_at = slot->recorded_at};
 }
 
-static bool position_kept(void *context, uint32_t position)
+static bool position_kept(void *context, uint64_t position)
 {
     const ski_memory *memory = context;
 
@@ -106,14 +106,11 @@ static void erased_sweep(ski_memory *memory)
 // chunk_trim frees the first chunk there is. data is held.
 static skald_err chunk_trim(ski_memory *memory)
 {
-    uint32_t at = (uint32_t)((memory->first - 1) / SKI_MEMORY_CHUNK_EVENTS);
-
     SKALD_TRY(graves_room(memory, SKI_MEMORY_CHUNK_EVENTS));
     for (uint64_t i = 0; i < SKI_MEMORY_CHUNK_EVENTS; i++)
         if (ski_memory_slot_at(memory, memory->first + i)->at)
             event_erase(memory, memory->first + i);
-    ski_memory_chunk_free(memory, at);
-    memory->first += SKI_MEMORY_CHUNK_EVENTS;
+    ski_memory_chunk_end(memory, false);
     return SKALD_OK;
 }
 
@@ -150,14 +147,15 @@ static uint64_t marks_take(ski_memory *memory, uint64_t position, uint64_t last,
 {
     some->count = 0;
     ski_mutex_lock(&memory->data);
-    memory->pages++;
+    ski_memory_hold(memory);
+    if (position < memory->first) position = memory->first;
     for (; position <= last && some->count < judged_at_once; position++) {
         const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
         if (!slot->at) continue;
         some->marks[some->count++] =
             (skald_store_mark){ski_memory_slot_tenant(slot), ski_memory_slot_stream(slot),
-                               slot->stream_version, position, slot->recorded_at};
+                               ski_memory_slot_version(slot), position, slot->recorded_at};
     }
     ski_mutex_unlock(&memory->data);
     return position;
@@ -171,11 +169,12 @@ static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, j
     for (size_t i = 0; i < some->count; i++)
         if (job->dead(job->context, &some->marks[i])) some->marks[dead++] = some->marks[i];
     ski_mutex_lock(&memory->data);
-    memory->pages--;
+    ski_memory_hold_end(memory);
     if (dead) err = graves_room(memory, dead);
     for (size_t i = 0; !err && i < dead; i++) {
         uint64_t position = some->marks[i].position;
 
+        if (!position_kept(memory, position)) continue; // it was dropped meanwhile
         job->bytes_freed += ski_memory_slot_bytes(ski_memory_slot_at(memory, position));
         event_erase(memory, position);
         job->events_erased++;

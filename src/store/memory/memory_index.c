@@ -16,10 +16,11 @@ enum { taken_at_once = 256 };
 typedef struct taken {
     struct {
         skald_str tenant, type, correlation;
-        uint32_t position;
+        uint64_t position;
     } events[taken_at_once];
     size_t count, told;
     uint64_t bytes; // as they were counted
+    uint64_t begin; // of the log
 } taken;
 
 uint64_t ski_memory_unindexed(size_t tenant_len, size_t type_len, size_t correlation_len)
@@ -46,7 +47,8 @@ static void some_take(ski_memory *memory, uint64_t last, taken *some)
 {
     some->count = some->told = 0;
     some->bytes = 0;
-    memory->pages++;
+    some->begin = ski_memory_begin(memory);
+    ski_memory_hold(memory);
     if (memory->indexed + 1 < memory->first) memory->indexed = memory->first - 1; // they are gone
     for (size_t i = 0; i < taken_at_once && memory->indexed < last; i++) {
         const ski_memory_slot *slot = ski_memory_slot_at(memory, ++memory->indexed);
@@ -55,7 +57,7 @@ static void some_take(ski_memory *memory, uint64_t last, taken *some)
         some->events[some->count].tenant = ski_memory_slot_tenant(slot);
         some->events[some->count].type = ski_memory_slot_type(slot);
         some->events[some->count].correlation = ski_memory_slot_correlation(slot);
-        some->events[some->count++].position = (uint32_t)memory->indexed;
+        some->events[some->count++].position = memory->indexed;
         some->bytes += slot_unindexed(slot);
     }
 }
@@ -66,11 +68,12 @@ static skald_err some_tell(ski_memory *memory, taken *some)
     for (; some->told < some->count; some->told++) {
         skald_str tenant = some->events[some->told].tenant, type = some->events[some->told].type;
         skald_str correlation = some->events[some->told].correlation;
-        uint32_t position = some->events[some->told].position;
+        uint64_t position = some->events[some->told].position;
 
-        if (!ski_memory_postings_add(&memory->types, tenant, type, position)) return SKALD_ENOMEM;
-        if (!correlation.len ||
-            ski_memory_postings_add(&memory->correlations, tenant, correlation, position))
+        if (!ski_memory_postings_add(&memory->types, tenant, type, position, some->begin))
+            return SKALD_ENOMEM;
+        if (!correlation.len || ski_memory_postings_add(&memory->correlations, tenant, correlation,
+                                                        position, some->begin))
             continue;
         ski_memory_postings_drop(&memory->types, tenant, type);
         return SKALD_ENOMEM;
@@ -82,7 +85,7 @@ static skald_err some_tell(ski_memory *memory, taken *some)
 // Both locks are held.
 static void some_settle(ski_memory *memory, const taken *some)
 {
-    memory->pages--;
+    ski_memory_hold_end(memory);
     memory->unindexed_bytes -= some->bytes;
     memory->index_bytes = memory->types.bytes + memory->correlations.bytes;
     if (some->told == some->count) return;

@@ -18,6 +18,7 @@ enum {
     looked_max = 4096,      // events looked at in one read
     lists_max = 16,         // merged; with more names than that all events are looked at
     text_bytes_usual = 128, // of an event: what a page is made for first
+    blocks_first = 6,       // that a page borrows from, mostly
 };
 
 // A source gives positions in order: of several lists, merged, or all of a range.
@@ -26,7 +27,7 @@ typedef struct position_source {
     uint64_t low, high; // inclusive; what is left of the range
     size_t count;
     struct {
-        const uint32_t *positions;
+        const uint64_t *positions;
         uint32_t begin, end; // what is left of the list
     } lists[lists_max];
     uint64_t postings; // in all lists
@@ -72,9 +73,12 @@ static void source_add(position_source *source, const ski_memory_list *list, uin
     if (!list) return;
     begin = ski_memory_list_upto(list, source->low - 1);
     end = ski_memory_list_upto(list, source->high);
-    if (version_from && version_from - 1 > begin)
-        begin = version_from - 1 < list->count ? (uint32_t)(version_from - 1) : list->count;
-    if (version_to && version_to < end) end = (uint32_t)version_to;
+    if (version_from && version_from - 1 > list->gone + begin)
+        begin = version_from - 1 < list->gone + list->count
+                    ? (uint32_t)(version_from - 1 - list->gone)
+                    : list->count;
+    if (version_to && version_to < list->gone + end)
+        end = version_to > list->gone ? (uint32_t)(version_to - list->gone) : 0;
     if (begin >= end) return;
     source->lists[source->count].positions = list->positions;
     source->lists[source->count].begin = begin;
@@ -162,7 +166,7 @@ static void source_range(const ski_memory *memory, const skald_read *read, uint6
     uint64_t low = read->after < last ? read->after + 1 : last + 1;
     uint64_t high = last;
 
-    if (low < memory->first) low = memory->first;
+    if (low < ski_memory_begin(memory)) low = ski_memory_begin(memory);
     if (read->before && read->before - 1 < high) high = read->before - 1;
     if (read->from && recorded_before(memory, read->from) >= low)
         low = recorded_before(memory, read->from) + 1;
@@ -178,7 +182,43 @@ typedef struct gathered {
     skald_event *events;
     size_t count, size;
     uint64_t bytes;
+    struct borrowed *from; // as soon as there is an event
 } gathered;
+
+// What a page borrows from, once for each run of its events that lie in one block. It is the
+// driver's part of a page.
+typedef struct borrowed {
+    skald_event *events;
+    uint32_t count, size;
+    ski_memory_texts *blocks[];
+} borrowed;
+
+// page_pin has the page borrow from a block. False: no memory.
+static bool page_pin(gathered *to, ski_memory_texts *block)
+{
+    borrowed *from = to->from;
+
+    if (from && from->blocks[from->count - 1] == block) return true;
+    if (!from || from->count == from->size) {
+        uint32_t size = from ? from->size * 2 : blocks_first;
+
+        from = ski_realloc(from, sizeof(*from) + size * sizeof(from->blocks[0]));
+        if (!from) return false;
+        if (!to->from) from->count = 0;
+        from->size = size;
+        to->from = from;
+    }
+    from->blocks[from->count++] = block;
+    block->pins++;
+    return true;
+}
+
+// page_unpin ends it; data is held.
+static void page_unpin(ski_memory *memory, const borrowed *from)
+{
+    for (uint32_t i = 0; from && i < from->count; i++)
+        ski_memory_texts_unpin(memory, from->blocks[i]);
+}
 
 // page_room makes room for one event more; at most postings come in all.
 static skald_err page_room(gathered *page, const skald_read *read, uint64_t postings)
@@ -234,6 +274,7 @@ static skald_err source_read(const ski_memory *memory, const skald_read *read,
 
             if (everything || ski_read_matches(read, event)) {
                 if (page->count && page->bytes + bytes > read->page_bytes_max) break;
+                if (!page_pin(page, ski_memory_slot_texts(slot))) return SKALD_ENOMEM;
                 page->bytes += bytes;
                 page->count++;
             }
@@ -255,7 +296,10 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
     const bool indexed = index_wanted(read);
     skald_err err = SKALD_OK;
 
-    if (indexed) ski_mutex_lock(&memory->index);
+    if (indexed) {
+        ski_mutex_lock(&memory->index);
+        ski_memory_sweep(memory, false);
+    }
     ski_mutex_lock(&memory->data);
     last = memory->count;
     if (indexed) {
@@ -266,20 +310,38 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
     source_choose(memory, read, &source);
     if (!err) err = source_read(memory, read, &source, &page, &looked);
     if (!err && page.count) memory->pages++;
+    if (err) page_unpin(memory, page.from);
     ski_mutex_unlock(&memory->data);
     if (indexed) ski_mutex_unlock(&memory->index);
     if (err || !page.count) {
         ski_free(page.events);
+        ski_free(page.from);
         page.events = NULL;
+        page.from = NULL;
     }
     if (err) return skald_fail(reterr_error, err, "%s", skald_err_text(err));
     if (read->before && read->before - 1 < last) last = read->before - 1;
     if (last < read->after) last = read->after;
     *ret_page = (skald_store_page){
-        .events = page.events, .count = page.count, .end = !looked, .driver = page.events};
+        .events = page.events, .count = page.count, .end = !looked, .driver = page.from};
+    if (page.from) page.from->events = page.events;
     if (looked)
         ret_page->position_next = looked;
     else
         ret_page->position_next = read->backwards ? read->after + 1 : last;
     return SKALD_OK;
+}
+
+void ski_memory_page_free(void *driver, skald_store_page *page)
+{
+    ski_memory *memory = driver;
+    borrowed *from = page->driver;
+
+    ski_mutex_lock(&memory->data);
+    memory->pages--;
+    page_unpin(memory, from);
+    ski_memory_bury(memory);
+    ski_mutex_unlock(&memory->data);
+    ski_free(from->events);
+    ski_free(from);
 }

@@ -2,8 +2,9 @@
 // Postings: a map from the hash of (tenant, name) to a list.
 //
 // Invariants:
-//   1. bytes is told of a list what list_bytes says of it, which rises by 8 at most with a
+//   1. bytes is told of a list what list_bytes says of it, which rises by 16 at most with a
 //   position: places that a list gets when it doubles are paid by the positions before.
+//   2. A list that had a position keeps its last one, wherever the log begins, until it is swept.
 #include "store/memory/postings.h"
 
 #include "base/alloc.h"
@@ -15,6 +16,7 @@
 enum {
     lists_first = 16,
     positions_first = 4, // most streams are short
+    idle_part = 4,       // of a list's places: with fewer in use it becomes shorter
 };
 
 static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, skald_str name)
@@ -27,7 +29,7 @@ static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, 
 
 static uint64_t list_bytes(const ski_memory_list *list)
 {
-    uint64_t paid = 8 * ((uint64_t)list->count + 1), held = 4 * (uint64_t)list->size;
+    uint64_t paid = 16 * ((uint64_t)list->count + 1), held = 8 * (uint64_t)list->size;
 
     return sizeof(*list) + list->tenant.len + list->name.len + (paid > held ? paid : held);
 }
@@ -96,11 +98,11 @@ static skald_err lists_room(ski_memory_postings *postings)
 }
 
 static const ski_memory_list *list_new(ski_memory_postings *postings, uint64_t hash,
-                                       skald_str tenant, skald_str name, uint32_t position)
+                                       skald_str tenant, skald_str name, uint64_t position)
 {
     uint32_t slot = postings->count;
     ski_memory_list *list;
-    uint32_t *positions = NULL;
+    uint64_t *positions = NULL;
     char *text = NULL;
 
     if (lists_room(postings)) return NULL;
@@ -129,29 +131,70 @@ nomem:
     return NULL;
 }
 
+// list_drop drops what is below first, but for the last position there is.
+static void list_drop(ski_memory_list *list, uint64_t first)
+{
+    uint32_t dead = ski_memory_list_upto(list, first - 1);
+
+    if (dead && dead == list->count) dead--;
+    if (!dead) return;
+    list->count -= dead;
+    list->gone += dead;
+    memmove(list->positions, list->positions + dead, list->count * sizeof(*list->positions));
+}
+
+// list_room makes room for one position more. False: no memory.
+static bool list_room(ski_memory_list *list, uint64_t first)
+{
+    uint64_t *positions;
+
+    if (list->count < list->size) return true;
+    if (list->count) list_drop(list, first);
+    if (list->count <= list->size / 2 && list->size) return true;
+    positions = ski_realloc(list->positions, (size_t)list->size * 2 * sizeof(*positions));
+    if (!positions) return list->count < list->size;
+    list->positions = positions;
+    list->size *= 2;
+    return true;
+}
+
 const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant,
-                                               skald_str name, uint32_t position)
+                                               skald_str name, uint64_t position, uint64_t first)
 {
     uint64_t hash = key_hash(postings, tenant, name);
     uint32_t slot = slot_find(postings, hash, tenant, name);
     ski_memory_list *list;
     uint64_t before;
+    bool room;
 
     if (slot == SKI_MAP_NONE) return list_new(postings, hash, tenant, name, position);
     list = &postings->lists[slot];
     assert(list->last < position);
     before = list_bytes(list);
-    if (list->count == list->size) {
-        uint32_t *positions = ski_realloc(list->positions, list->size * 2 * sizeof(*positions));
-
-        if (!positions) return NULL;
-        list->positions = positions;
-        list->size *= 2;
+    room = list_room(list, first);
+    if (room) {
+        list->positions[list->count++] = position;
+        list->last = position;
     }
-    list->positions[list->count++] = position;
-    list->last = position;
     postings->bytes += list_bytes(list) - before;
-    return list;
+    return room ? list : NULL;
+}
+
+void ski_memory_postings_trim(ski_memory_postings *postings, uint32_t slot, uint64_t first)
+{
+    ski_memory_list *list = &postings->lists[slot];
+    uint64_t before = list_bytes(list), *positions;
+    uint32_t size = list->size;
+
+    if (!list->count || list->positions[0] >= first || size <= positions_first) return;
+    list_drop(list, first);
+    while (size > positions_first && list->count <= size / idle_part) size /= 2;
+    positions = size < list->size ? ski_realloc(list->positions, size * sizeof(*positions)) : NULL;
+    if (positions) {
+        list->positions = positions;
+        list->size = size;
+    }
+    postings->bytes += list_bytes(list) - before;
 }
 
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name)
@@ -195,7 +238,7 @@ static void list_leave(ski_memory_postings *postings, uint32_t slot)
 }
 
 bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,
-                               bool (*keep)(void *context, uint32_t position), void *context,
+                               bool (*keep)(void *context, uint64_t position), void *context,
                                bool leave)
 {
     ski_memory_list *list = &postings->lists[slot];

@@ -3,7 +3,8 @@
 // rising.
 //
 // Streams, types and correlations are one of these each. Of a stream, the place in the list is the
-// version: the list's entry v - 1 is the event of version v. One thread at a time.
+// version: the list's entry v - 1 - gone is the event of version v. Positions of events that have
+// left the log may still stand at the beginning of a list. One thread at a time.
 #ifndef SKI_STORE_MEMORY_POSTINGS_H
 #define SKI_STORE_MEMORY_POSTINGS_H
 
@@ -12,9 +13,10 @@
 typedef struct ski_memory_list {
     skald_str tenant, name; // the list's own, in one block that begins at tenant.ptr
     uint64_t hash;
-    uint32_t *positions;
+    uint64_t *positions;
+    uint64_t gone;        // positions there were before these
+    uint64_t last;        // the highest there ever was: the end of positions lies far away
     uint32_t count, size; // a list comes with its first position; swept, it may hold none
-    uint32_t last;        // the highest there ever was: the end of positions lies far away
     bool swept;           // positions were taken out: it stays, also when nothing is in it
 } ski_memory_list;
 
@@ -34,16 +36,21 @@ void ski_memory_postings_fini(ski_memory_postings *postings);
 const ski_memory_list *ski_memory_postings_find(const ski_memory_postings *postings,
                                                 skald_str tenant, skald_str name);
 // ski_memory_postings_add puts a position behind all others of its list, which it gives as find
-// does. NULL: no memory, and nothing changed.
+// does; a list that is full drops those below first before it grows, but for its last one. NULL: no
+// memory, and nothing changed.
 const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant,
-                                               skald_str name, uint32_t position) SKALD_CHECK;
+                                               skald_str name, uint64_t position, uint64_t first)
+    SKALD_CHECK;
+// ski_memory_postings_trim gives back what the list in slot holds of positions below first, where
+// that is much.
+void ski_memory_postings_trim(ski_memory_postings *postings, uint32_t slot, uint64_t first);
 // ski_memory_postings_drop takes back adds, the last one first.
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name);
 // ski_memory_postings_sweep takes out of the list in slot all positions that keep does not want.
 // With leave a list in which nothing is left leaves too, and the last one takes its slot: true
 // then.
 bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,
-                               bool (*keep)(void *context, uint32_t position), void *context,
+                               bool (*keep)(void *context, uint64_t position), void *context,
                                bool leave);
 // ski_memory_list_upto is how many positions of a list are <= position.
 uint32_t ski_memory_list_upto(const ski_memory_list *list, uint64_t position);

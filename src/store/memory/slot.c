@@ -13,8 +13,8 @@ bool ski_memory_slot_fits(const skald_event *event)
                   event->correlation_id.len | event->causation_id.len | event->user.len |
                   event->role.len | event->source.len | event->traceparent.len;
 
-    return bits <= UINT8_MAX && event->tags.len <= UINT16_MAX &&
-           event->metadata.len <= UINT32_MAX && event->data.len <= UINT32_MAX;
+    return bits <= UINT8_MAX && event->tags.len <= UINT16_MAX && event->metadata.len < 1U << 20 &&
+           event->data.len < 1U << 28;
 }
 
 // bytes_put copies len bytes, which are mostly few: names are shorter than a call is long.
@@ -46,7 +46,6 @@ void ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event,
     slot->id = event->id;
     slot->occurred_at = event->occurred_at;
     slot->recorded_at = 0;
-    slot->stream_version = 0;
     slot->version = event->version;
     slot->priority = (int8_t)event->priority;
     slot->test = event->test;
@@ -61,8 +60,9 @@ void ski_memory_slot_put(ski_memory_slot *slot, const skald_event *event,
     slot->source = (uint8_t)text_put(&at, event->source);
     slot->traceparent = (uint8_t)text_put(&at, event->traceparent);
     slot->tags = (uint16_t)text_put(&at, event->tags);
-    slot->metadata = (uint32_t)text_put(&at, event->metadata);
-    slot->data = (uint32_t)text_put(&at, event->data);
+    slot->metadata = text_put(&at, event->metadata) & 0xfffff;
+    slot->data = text_put(&at, event->data) & 0xfffffff;
+    ski_memory_slot_version_put(slot, 0);
 }
 
 static inline skald_str text_get(const char **at, size_t len)
@@ -93,7 +93,7 @@ size_t ski_memory_slot_get(const ski_memory_slot *slot, uint64_t position, skald
     ret_event->occurred_at = slot->occurred_at;
     ret_event->recorded_at = slot->recorded_at;
     ret_event->position = position;
-    ret_event->stream_version = slot->stream_version;
+    ret_event->stream_version = ski_memory_slot_version(slot);
     ret_event->version = slot->version;
     ret_event->priority = (skald_priority)slot->priority;
     ret_event->transient = false;

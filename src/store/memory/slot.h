@@ -10,6 +10,7 @@
 typedef struct ski_memory_texts {
     struct ski_memory_texts *next, *before;
     uint32_t size, used, live; // of bytes
+    uint32_t pins;             // pages that are out and borrow from it
     char bytes[];
 } ski_memory_texts;
 
@@ -19,14 +20,14 @@ typedef struct ski_memory_slot {
     const char *at;
     skald_uuid id;
     skald_time occurred_at, recorded_at;
-    uint32_t stream_version, version;
-    uint32_t offset; // of at in the bytes of its ski_memory_texts
+    uint32_t stream_version, version; // the lower half of the first
+    uint32_t offset;                  // of at in the bytes of its ski_memory_texts
     uint8_t type, tenant, stream, correlation_id, causation_id, user, role, source, traceparent;
     int8_t priority : 3;
     bool test : 1;
     bool risen : 1; // its id is above all before it
     uint16_t tags;
-    uint32_t metadata, data;
+    uint64_t data : 28, metadata : 20, stream_version_high : 16;
 } ski_memory_slot;
 
 // ski_memory_slot_fits: no text is longer than an envelope's may be.
@@ -58,6 +59,17 @@ static inline skald_str ski_memory_slot_stream(const ski_memory_slot *slot)
 static inline skald_str ski_memory_slot_correlation(const ski_memory_slot *slot)
 {
     return (skald_str){slot->at + slot->type + slot->tenant + slot->stream, slot->correlation_id};
+}
+
+static inline uint64_t ski_memory_slot_version(const ski_memory_slot *slot)
+{
+    return (uint64_t)slot->stream_version_high << 32 | slot->stream_version;
+}
+
+static inline void ski_memory_slot_version_put(ski_memory_slot *slot, uint64_t version)
+{
+    slot->stream_version = (uint32_t)version;
+    slot->stream_version_high = (uint16_t)(version >> 32);
 }
 
 static inline ski_memory_texts *ski_memory_slot_texts(const ski_memory_slot *slot)

@@ -4,10 +4,14 @@
 //
 // Invariants:
 //   1. live of a block is what its events take that were not dropped, with their heads; a block in
-//   which nothing lives is freed.
-//   2. Of a block of a usual size at most half is dead: who drops looks. Only without memory more.
-//   3. texts_used is what stands in blocks, dead or not: this is what bytes_max limits.
-//   4. Dropped texts, and those that were moved, are filled with zeros.
+//   which nothing lives is freed, or idle until it is filled again, once nobody borrows from it.
+//   2. Of a block of a usual size at most half is dead: who drops looks. Only without memory more;
+//   but for the oldest ones of a log that loses its beginning, which die soon.
+//   3. texts_used is what stands in blocks that are not idle, dead or not: this is what bytes_max
+//   limits.
+//   4. Dropped texts, and those that were moved, are filled with zeros. What was left behind by a
+//   log that loses its beginning is written over, or filled with zeros before the heap has it back.
+//   5. At most a part of what is held is idle.
 #include "store/memory/texts.h"
 
 #include "base/alloc.h"
@@ -24,26 +28,42 @@ enum {
 };
 
 typedef struct head {
-    uint32_t position, len;
+    uint32_t position, len; // packed
 } head;
 
 static_assert(sizeof(head) == SKI_MEMORY_TEXTS_HEAD, "what is told of it is true");
+
+static void block_link(ski_memory *memory, ski_memory_texts *block)
+{
+    block->next = memory->texts;
+    block->before = NULL;
+    block->used = block->live = block->pins = 0;
+    if (block->next) block->next->before = block;
+    memory->texts = block;
+}
 
 static ski_memory_texts *block_new(ski_memory *memory, size_t bytes)
 {
     ski_memory_texts *block = ski_alloc(bytes);
 
     if (!block) return NULL;
-    block->next = memory->texts;
-    block->before = NULL;
     block->size = (uint32_t)(bytes - sizeof(*block));
-    block->used = block->live = 0;
-    if (block->next) block->next->before = block;
-    memory->texts = block;
+    block_link(memory, block);
     return block;
 }
 
-static void block_free(ski_memory *memory, ski_memory_texts *block)
+// block_again gives the idle block that was used last, which has at least so many bytes.
+static ski_memory_texts *block_again(ski_memory *memory)
+{
+    ski_memory_texts *block = memory->texts_idle;
+
+    memory->texts_idle = block->next;
+    memory->texts_idle_bytes -= block->size;
+    block_link(memory, block);
+    return block;
+}
+
+static void block_unlink(ski_memory *memory, ski_memory_texts *block)
 {
     if (block->before)
         block->before->next = block->next;
@@ -52,28 +72,91 @@ static void block_free(ski_memory *memory, ski_memory_texts *block)
     if (block->next) block->next->before = block->before;
     if (memory->filling == block) memory->filling = NULL;
     memory->texts_used -= block->used;
+}
+
+static void block_free(ski_memory *memory, ski_memory_texts *block)
+{
+    block_unlink(memory, block);
     ski_free(block);
+}
+
+// usual_bytes is how large a block of many texts is now.
+static size_t usual_bytes(const ski_memory *memory)
+{
+    size_t usual = block_bytes_max;
+
+    while (usual > block_bytes_min && usual > memory->texts_bytes / room_part) usual /= 2;
+    return usual;
 }
 
 // block_for gives a block with room for so many bytes. NULL: no memory.
 static ski_memory_texts *block_for(ski_memory *memory, size_t bytes)
 {
     ski_memory_texts *block = memory->filling;
-    size_t usual = block_bytes_max;
+    size_t usual;
 
     if (block && block->size - block->used >= bytes) return block;
-    while (usual > block_bytes_min && usual > memory->texts_bytes / room_part) usual /= 2;
+    usual = usual_bytes(memory);
     if (bytes > (usual - sizeof(*block)) / alone_part)
         return block_new(memory, sizeof(*block) + bytes);
-    block = block_new(memory, usual);
+    block = memory->texts_idle && memory->texts_idle->size >= bytes ? block_again(memory)
+                                                                    : block_new(memory, usual);
     if (block) memory->filling = block;
     return block;
+}
+
+// block_end: nothing lives in a block and nobody borrows from it.
+static void block_end(ski_memory *memory, ski_memory_texts *block)
+{
+    uint64_t bytes = sizeof(*block) + block->size;
+
+    block_unlink(memory, block);
+    if (bytes <= block_bytes_max && bytes >= usual_bytes(memory) &&
+        memory->texts_idle_bytes <= memory->texts_bytes / room_part) {
+        block->next = memory->texts_idle;
+        memory->texts_idle = block;
+        memory->texts_idle_bytes += block->size;
+    } else {
+        memset(block->bytes, 0, block->used);
+        ski_free(block);
+    }
+}
+
+void ski_memory_texts_leave(ski_memory *memory, ski_memory_texts *block, size_t len)
+{
+    memory->texts_bytes -= len;
+    block->live -= (uint32_t)(sizeof(head) + len);
+    if (block->live) return;
+    if (memory->filling == block) memory->filling = NULL; // or it would live again while it waits
+    if (block->pins || memory->holders)
+        memory->texts_waiting++;
+    else
+        block_end(memory, block);
+}
+
+void ski_memory_texts_unpin(ski_memory *memory, ski_memory_texts *block)
+{
+    if (--block->pins || block->live || memory->holders) return;
+    memory->texts_waiting--;
+    block_end(memory, block);
+}
+
+void ski_memory_texts_unhold(ski_memory *memory)
+{
+    ski_memory_texts *block = memory->texts, *next;
+
+    for (; block && memory->texts_waiting; block = next) {
+        next = block->next;
+        if (block->live || block->pins) continue;
+        memory->texts_waiting--;
+        block_end(memory, block);
+    }
 }
 
 char *ski_memory_texts_add(ski_memory *memory, uint64_t position, size_t len,
                            ski_memory_texts **ret_block)
 {
-    const head of = {(uint32_t)position, (uint32_t)len};
+    const head of = {ski_memory_position_pack(position), (uint32_t)len};
     ski_memory_texts *block = block_for(memory, sizeof(of) + len);
     char *at;
 
@@ -122,11 +205,14 @@ static void block_move(ski_memory *memory, ski_memory_texts *block)
         ski_memory_texts *other;
         ski_memory_slot *slot;
 
+        uint64_t position;
+
         memcpy(&of, block->bytes + at, sizeof(of));
-        if (of.position < memory->first) continue;
-        slot = ski_memory_slot_at(memory, of.position);
+        position = ski_memory_position_unpack(memory, of.position);
+        if (position > memory->count) continue; // it has left
+        slot = ski_memory_slot_at(memory, position);
         if (slot->at != text) continue;
-        to = ski_memory_texts_add(memory, of.position, of.len, &other);
+        to = ski_memory_texts_add(memory, position, of.len, &other);
         if (!to) return;
         memcpy(to, text, of.len);
         memset(text, 0, of.len);
@@ -156,4 +242,10 @@ uint32_t ski_memory_texts_drop(ski_memory *memory, ski_memory_texts *block, char
 void ski_memory_texts_fini(ski_memory *memory)
 {
     while (memory->texts) block_free(memory, memory->texts);
+    while (memory->texts_idle) {
+        ski_memory_texts *block = memory->texts_idle;
+
+        memory->texts_idle = block->next;
+        ski_free(block);
+    }
 }

@@ -30,6 +30,13 @@ void ski_memory_texts_back(struct ski_memory *memory, const ski_memory_texts_mar
 // No page is out: others may be moved. Returns how many bytes were.
 uint32_t ski_memory_texts_drop(struct ski_memory *memory, ski_memory_texts *block, char *at,
                                size_t len);
+// ski_memory_texts_leave is the same for an event at the beginning of a log that loses it: pages
+// may be out and nothing is moved. The slot is no more.
+void ski_memory_texts_leave(struct ski_memory *memory, ski_memory_texts *block, size_t len);
+// A page that borrows from a block has it pinned.
+void ski_memory_texts_unpin(struct ski_memory *memory, ski_memory_texts *block);
+// ski_memory_texts_unhold: nobody holds all texts any more.
+void ski_memory_texts_unhold(struct ski_memory *memory);
 void ski_memory_texts_fini(struct ski_memory *memory);
 
 #endif
