@@ -64,7 +64,7 @@ static bool blank_skipped(ski_codec *codec, skald_str *rest, skald_error *error)
 // head_begins passes what may stand before a request and asks for the buffer of the next head.
 static void head_begins(ski_codec *codec, skald_str *rest)
 {
-    skald_error error = {0};
+    skald_error error; // filled by what fails
 
     if (!blank_skipped(codec, rest, &error)) {
         codec_failed(codec, &error);
@@ -134,7 +134,7 @@ static bool head_ended(ski_codec *codec)
 {
     ski_http_header headers[SKI_CODEC_HEADERS_MAX];
     ski_codec_head head;
-    skald_error error = {0};
+    skald_error error;
 
     if (ski_head_read(codec, headers, &head, &error)) {
         codec_failed(codec, &error);
@@ -153,7 +153,7 @@ static bool head_ended(ski_codec *codec)
 static bool feed_head(ski_codec *codec, skald_str *rest)
 {
     bool whole = false;
-    skald_error error = {0};
+    skald_error error;
 
     if (head_gather(codec, rest, &whole, &error)) {
         codec_failed(codec, &error);
@@ -176,7 +176,7 @@ static bool feed_length(ski_codec *codec, skald_str *rest)
 static bool feed_chunked(ski_codec *codec, skald_str *rest)
 {
     ski_chunks_event event = {0};
-    skald_error error = {0};
+    skald_error error;
 
     if (ski_chunks_step(&codec->chunks, rest, &event, &error)) {
         codec_failed(codec, &error);

@@ -361,7 +361,7 @@ static bool on_head(void *context, const ski_codec_head *head)
 {
     ski_conn *conn = context;
     ski_exchange *exchange = conn->reading;
-    skald_error error = {0};
+    skald_error error;
 
     ski_http_count(conn->http, SKI_COUNT_REQUESTS, 1);
     line_push(conn, exchange);
@@ -399,7 +399,7 @@ static void body_streamed(ski_conn *conn, ski_exchange *exchange, skald_str byte
 
 static void body_buffered(ski_conn *conn, ski_exchange *exchange, skald_str bytes)
 {
-    skald_error error = {0};
+    skald_error error;
 
     if (exchange->body_len + bytes.len > body_limit(exchange)) {
         (void)fail_too_big(&error, body_limit(exchange));
@@ -520,7 +520,7 @@ const ski_codec_sink ski_conn_sink = {
 // head_grew looks at a head that is not whole yet: each may be large, but not all of them.
 static void head_grew(ski_conn *conn)
 {
-    skald_error error = {0};
+    skald_error error;
 
     if (conn->codec.state != SKI_CODEC_HEAD || conn->reading == NULL) return;
     if (ski_exchange_head_charge(conn->reading)) return;
