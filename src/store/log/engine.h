@@ -24,6 +24,7 @@
 #include "os/kernel.h"
 #include "os/thread.h"
 #include "store/log/directory.h"
+#include "store/log/follow.h"
 #include "store/log/frame.h"
 #include "store/log/ids.h"
 #include "store/log/manifest.h"
@@ -42,7 +43,9 @@ enum {
     SKI_ENGINE_PATH_MAX = 4096,
     SKI_GROUP_BYTES = 4 * 1024 * 1024, // a group that has as much takes no further batch
     SKI_GROUP_BUCKETS = 8,             // of waiting callers, by group
-    SKI_GROUPS_KEPT = 2,               // emptied ones, with their buffers, for the next
+    SKI_GROUPS_KEPT = 2,               // emptied ones, with their buffers, for the next; more of
+                                       // them when they hold no more than
+    SKI_GROUPS_KEPT_BYTES = 24 * 1024 * 1024,
     SKI_BATCH_OVERHEAD = 128, // counted for a batch beside its bytes, so that empty ones are
                               // bounded too
     SKI_RETRY_NS = 100 * 1000 * 1000, // between attempts when nothing could be written
@@ -135,8 +138,9 @@ typedef struct ski_group {
     size_t len, size;
     ski_staged *items;
     size_t count, items_size;
-    uint32_t waiters; // callers of commit that wait for it
-    bool sync;        // a batch asked for it
+    uint32_t waiters;  // callers of commit that wait for it
+    bool sync;         // a batch asked for it
+    ski_written piece; // its last run, once that is written
 } ski_group;
 
 // The end of the log.
@@ -222,6 +226,7 @@ typedef struct ski_engine {
     ski_group *first, *last; // waiting to be written
     ski_group *kept;         // emptied
     uint32_t kept_count;
+    size_t kept_bytes;
     uint64_t groups_begun, groups_done;
     struct ski_later *later_first, *later_last; // batches that are put off
     uint64_t later_added, later_ended;
@@ -280,6 +285,7 @@ typedef struct ski_engine {
 
     ski_tail tail;
     ski_direct direct;
+    ski_follow follow;
     ski_manifest manifest;
 } ski_engine;
 

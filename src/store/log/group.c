@@ -70,6 +70,7 @@ ski_group *ski_group_open(ski_engine *engine, size_t bytes)
     if (group) {
         engine->kept = group->next;
         engine->kept_count--;
+        engine->kept_bytes -= group->size;
         group->next = NULL;
     } else {
         group = ski_alloc_zeroed(1, sizeof *group);
@@ -99,14 +100,19 @@ uint8_t *ski_group_put(ski_group *group, size_t bytes)
 
 void ski_group_keep(ski_engine *engine, ski_group *group)
 {
-    if (engine->kept_count == SKI_GROUPS_KEPT || group->size > 2 * (size_t)SKI_GROUP_BYTES) {
+    bool room = engine->kept_count < SKI_GROUPS_KEPT ||
+                engine->kept_bytes + group->size <= SKI_GROUPS_KEPT_BYTES;
+
+    if (!room || group->size > 2 * (size_t)SKI_GROUP_BYTES) {
         ski_group_free(group);
         return;
     }
+    group->piece = (ski_written){0};
     group->len = group->count = 0;
     group->waiters = 0;
     group->sync = false;
     group->next = engine->kept;
     engine->kept = group;
     engine->kept_count++;
+    engine->kept_bytes += group->size;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The house-keeper: everything that may be done later, in pieces, by the thread "skald-keep". In
-// this order: indexes of full segments, since memory and appends may wait for those; indexes found
-// damaged; ids that are not loaded yet; spares; the stream directory; filters; scrubbing.
+// this order: indexes of full segments, since memory and appends may wait for those; the rows of
+// the one that is being written; indexes found damaged; ids that are not loaded yet; spares; the
+// stream directory; filters; scrubbing.
 //
 // Invariants:
 //   1. Nothing here is needed for an append to be durable, and nothing that fails here stops one,
@@ -21,12 +22,35 @@ static bool merge_wanted(const ski_engine *engine)
     return ski_engine_now_ns(engine) >= engine->merge_until_ns;
 }
 
+typedef enum keep_job {
+    KEEP_NOTHING,
+    KEEP_SEAL,
+    KEEP_FOLLOW,
+    KEEP_SEAL_AGAIN,
+    KEEP_IDS,
+    KEEP_SPARE,
+    KEEP_MERGE,
+    KEEP_FILTERS,
+    KEEP_SCRUB,
+} keep_job;
+
+// keep_next chooses what is done next. The lock is held.
+static keep_job keep_next(const ski_engine *engine)
+{
+    if (engine->read_only || engine->dead || engine->closing) return KEEP_NOTHING;
+    if (ski_seal_wanted(engine)) return KEEP_SEAL;
+    if (ski_follow_wanted(engine)) return KEEP_FOLLOW;
+    if (engine->suspect_due) return KEEP_SEAL_AGAIN;
+    if (ski_remember_wanted(engine)) return KEEP_IDS;
+    if (ski_spare_wanted(engine)) return KEEP_SPARE;
+    if (merge_wanted(engine)) return KEEP_MERGE;
+    if (engine->filters_due) return KEEP_FILTERS;
+    return ski_scrub_wanted(engine) ? KEEP_SCRUB : KEEP_NOTHING;
+}
+
 bool ski_keep_wanted(const ski_engine *engine)
 {
-    if (engine->read_only || engine->dead || engine->closing) return false;
-    return ski_seal_wanted(engine) || engine->suspect_due || ski_spare_wanted(engine) ||
-           ski_remember_wanted(engine) || merge_wanted(engine) || engine->filters_due ||
-           ski_scrub_wanted(engine);
+    return keep_next(engine) != KEEP_NOTHING;
 }
 
 // unsealed counts full segments without an index. The lock is held.
@@ -219,28 +243,23 @@ static void filters_step(ski_engine *engine)
 
 bool ski_keep_step(ski_engine *engine)
 {
-    bool seal = false, again = false, ids = false, spare = false, merge = false;
-    bool filters = false, scrub = false;
+    keep_job job = KEEP_NOTHING;
 
     ski_mutex_lock(&engine->lock);
-    if (!engine->read_only && !engine->dead && !engine->closing) {
-        seal = ski_seal_wanted(engine);
-        again = !seal && engine->suspect_due;
-        ids = !seal && !again && ski_remember_wanted(engine);
-        spare = !seal && !again && !ids && ski_spare_wanted(engine);
-        merge = !seal && !again && !ids && !spare && merge_wanted(engine);
-        filters = !seal && !again && !ids && !spare && !merge && engine->filters_due;
-        scrub = !seal && !again && !ids && !spare && !merge && !filters && ski_scrub_wanted(engine);
-    }
+    job = keep_next(engine);
     ski_mutex_unlock(&engine->lock);
-    if (seal) return ski_seal_next(engine);
-    if (again) return ski_seal_again(engine);
-    if (ids) return ski_remember_step(engine);
-    if (spare) return ski_spare_make(engine);
-    if (merge) directory_step(engine);
-    if (filters) filters_step(engine);
-    if (scrub) ski_scrub_step(engine);
-    return merge || filters || scrub;
+    switch (job) {
+    case KEEP_NOTHING: return false;
+    case KEEP_SEAL: return ski_seal_next(engine);
+    case KEEP_FOLLOW: ski_follow_step(engine); break;
+    case KEEP_SEAL_AGAIN: return ski_seal_again(engine);
+    case KEEP_IDS: return ski_remember_step(engine);
+    case KEEP_SPARE: return ski_spare_make(engine);
+    case KEEP_MERGE: directory_step(engine); break;
+    case KEEP_FILTERS: filters_step(engine); break;
+    case KEEP_SCRUB: ski_scrub_step(engine); break;
+    }
+    return true;
 }
 
 void ski_keep_run(void *argument)

@@ -16,10 +16,18 @@ static int keyed_compare(const void *a, const void *b)
     return left->row < right->row ? -1 : left->row > right->row;
 }
 
+static bool bucket_sorted(const ski_keyed *items, size_t count)
+{
+    size_t i = 1;
+
+    while (i < count && items[i - 1].key <= items[i].key) i++;
+    return i >= count;
+}
+
 static void bucket_sort(ski_keyed *items, size_t count)
 {
-    if (count > bucket_insert_max) {
-        qsort(items, count, sizeof *items, keyed_compare);
+    if (count > bucket_insert_max) { // mostly of one key
+        if (!bucket_sorted(items, count)) qsort(items, count, sizeof *items, keyed_compare);
         return;
     }
     for (size_t i = 1; i < count; i++) {

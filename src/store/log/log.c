@@ -64,6 +64,7 @@ static void engine_free(ski_engine *engine)
 
     if (engine->directory_made) ski_directory_fini(&engine->directory); // it borrows indexes
     ski_direct_close(engine);
+    ski_follow_fini(engine);
     for (uint32_t i = 0; i < engine->segment_count; i++) {
         ski_segment *segment = engine->segments[i];
 
@@ -119,6 +120,7 @@ static void engine_init(ski_engine *engine, const skald_store_host *host, char *
     ski_cond_init(&engine->work);
     ski_cond_init(&engine->keep_work);
     ski_cond_init(&engine->kept_some);
+    ski_follow_init(&engine->follow);
     ski_sealed_pool_init(&engine->pool, engine->kernel, SKI_INDEXES_OPEN_MAX);
     for (unsigned i = 0; i < SKI_GROUP_BUCKETS; i++) ski_cond_init(&engine->done[i]);
 }

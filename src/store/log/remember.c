@@ -60,6 +60,7 @@ static bool ids_visit(void *context, const ski_sealed_id_entry *entries, size_t 
     remembering *job = context;
     ski_engine *engine = job->engine;
     uint64_t oldest = 0, last = 0;
+    bool follow = false;
 
     ski_mutex_lock(&engine->lock);
     last = atomic_load(&engine->visible);
@@ -69,7 +70,9 @@ static bool ids_visit(void *context, const ski_sealed_id_entry *entries, size_t 
         job->err = ski_ids_add(&engine->ids, entries[i].hash, entries[i].position, last);
     }
     if (!job->err && (engine->closing || engine->dead)) job->err = SKALD_ECLOSED;
+    follow = ski_follow_wanted(engine);
     ski_mutex_unlock(&engine->lock);
+    if (follow && !job->err) ski_follow_step(engine); // appends may wait for that
     return !job->err;
 }
 

@@ -29,7 +29,8 @@ typedef struct ski_scan {
     // The highest watermark in any valid frame seen, also by ski_scan_search.
     uint64_t durable_pos, durable_off;
     uint32_t incarnation_max;
-    bool unreadable; // the device could not read part of what was looked at
+    bool unreadable;     // the device could not read part of what was looked at
+    const uint8_t *lent; // in the place of window
     uint8_t *window;
     size_t window_size;
     uint64_t window_at;
@@ -48,6 +49,11 @@ typedef struct ski_scan_frame {
 skald_err ski_scan_begin(ski_scan *scan, const ski_kernel *kernel, ski_file *file, uint64_t limit)
     SKALD_CHECK;
 void ski_scan_end(ski_scan *scan);
+
+// ski_scan_lend gives whole frames that stand in the file from offset `at` on, out of memory, by
+// who has just written them: from now on the scan looks at nothing else, and takes what ends a
+// frame, its checksum, as right.
+void ski_scan_lend(ski_scan *scan, const uint8_t *bytes, size_t len, uint64_t at);
 
 // ski_scan_next gives the next frame, which follows the one before in every way, and moves behind
 // it. Fails: NOTFOUND (no valid frame at offset, or at the limit, or behind the SEAL), UNSUPPORTED,

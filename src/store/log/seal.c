@@ -53,15 +53,18 @@ static uint64_t segment_events(ski_engine *engine, uint32_t slot)
     return events;
 }
 
+// seal_interrupted: the store is being closed. If not, the segment behind is gone over meanwhile.
 static bool seal_interrupted(void *context)
 {
     ski_engine *engine = ((sealing *)context)->engine;
-    bool closing = false;
+    bool closing = false, follow = false;
 
     ski_mutex_lock(&engine->lock);
-    closing = engine->closing;
+    closing = engine->closing || engine->dead;
+    follow = ski_follow_wanted(engine);
     ski_mutex_unlock(&engine->lock);
-    return closing || engine->dead;
+    if (follow && !closing) ski_follow_step(engine);
+    return closing;
 }
 
 // seal_damaged: what was written and synced moments ago, or long ago, is not what is read now.
@@ -91,16 +94,24 @@ static skald_err seal_build(sealing *job, ski_sealed **ret_sealed, skald_error *
                                 .generation = segment->generation,
                                 .events = segment_events(engine, job->slot),
                                 .uncached = segment->uncached,
+                                .memory = &engine->follow.memory,
                                 .interrupted = seal_interrupted,
                                 .damaged = seal_damaged,
                                 .context = job};
+    ski_sealed_follower *followed = NULL;
     bool unsure = false;
     skald_err err = SKALD_OK;
 
     if (engine->read_only) {
         return ski_sealed_build_memory(&source, &engine->pool, ret_sealed, reterr_error);
     }
-    err = ski_sealed_build(&source, &unsure, reterr_error);
+    followed = ski_follow_take(engine, job->slot);
+    if (followed) {
+        err = ski_sealed_build_followed(&source, followed, &unsure, reterr_error);
+    } else {
+        err = ski_sealed_build(&source, &unsure, reterr_error);
+    }
+    ski_follow_memory(engine);
     if (unsure) ski_engine_die(engine, "the device failed to store an index (sync)");
     if (err) return err;
     return ski_sealed_open(&engine->pool, engine->path, engine->store, segment->no,

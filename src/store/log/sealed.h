@@ -64,6 +64,18 @@ bool ski_sealed_name_parse(const char *name, uint32_t *ret_no, uint32_t *ret_gen
 
 // --- building ---------------------------------------------------------------------------------
 
+typedef struct ski_sealed_follower ski_sealed_follower; // below
+
+// Large arrays that one building has done with, for the next one. Zero has none. One thread; end it
+// with drop.
+enum { SKI_SEALED_SPARES = 5 };
+typedef struct ski_sealed_memory {
+    void *spares[SKI_SEALED_SPARES];
+    size_t bytes[SKI_SEALED_SPARES];
+    uint32_t count;
+} ski_sealed_memory;
+void ski_sealed_memory_drop(ski_sealed_memory *memory);
+
 typedef struct ski_sealed_source {
     const ski_kernel *kernel;
     const char *path; // the store's directory
@@ -73,7 +85,9 @@ typedef struct ski_sealed_source {
                        // damaged; 0: not known, then there must be a SEAL
     uint64_t events;   // about so many, so that there is room for them at once; 0: not known
     bool uncached;     // the kernel does not have the segment in memory
+    ski_sealed_memory *memory; // NULL: every building has its own
     // interrupted may be NULL; asked every few thousand events, true ends the building with CLOSED.
+    // It may take its time.
     bool (*interrupted)(void *context);
     // damaged may be NULL; told of ranges of the segment that are not valid frames, and of the
     // positions lost there (0, 0: none).
@@ -94,6 +108,27 @@ skald_err ski_sealed_build(const ski_sealed_source *source, bool *ret_unsure,
 // held in memory. Fails as above.
 skald_err ski_sealed_build_memory(const ski_sealed_source *source, ski_sealed_pool *pool,
                                   ski_sealed **ret_sealed, skald_error *reterr_error) SKALD_CHECK;
+
+// --- following --------------------------------------------------------------------------------
+
+// The same, for who has in memory what is written to a segment: it is gone over as it comes, and
+// building then needs no file of the segment and gives the same index, byte for byte. One thread at
+// a time. begin reads the segment's header, and nothing else; source->uncached, interrupted,
+// damaged and next_pos mean nothing there. Fails: NOTFOUND, CORRUPT, UNSUPPORTED, IO, NOMEM.
+skald_err ski_sealed_follow_begin(const ski_sealed_source *source,
+                                  ski_sealed_follower **ret_follower) SKALD_CHECK;
+// ski_sealed_follow takes the whole frames that stand at offset, behind those before. When it fails
+// the follower is good for nothing but its end: CORRUPT (they are not what follows), NOMEM, TOOBIG.
+skald_err ski_sealed_follow(ski_sealed_follower *follower, uint64_t offset, const uint8_t *bytes,
+                            size_t len) SKALD_CHECK;
+// ski_sealed_followed: it has all of a segment whose frames end there, before so many positions.
+bool ski_sealed_followed(const ski_sealed_follower *follower, uint64_t end, uint64_t next_pos);
+void ski_sealed_follow_end(ski_sealed_follower *follower); // NULL is allowed
+// ski_sealed_build_followed writes the index as ski_sealed_build does, and takes the follower, also
+// when it fails.
+skald_err ski_sealed_build_followed(const ski_sealed_source *source,
+                                    ski_sealed_follower *take_follower, bool *ret_unsure,
+                                    skald_error *reterr_error) SKALD_CHECK;
 
 // --- opening ----------------------------------------------------------------------------------
 

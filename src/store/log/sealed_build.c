@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { rest_blocks = 64 }; // of tables: then it is asked whether to go on
+
 typedef struct builder {
     ski_sealed_work work;
     ski_block_writer writer;
@@ -24,6 +26,7 @@ typedef struct builder {
     ski_keyed *pairs; // sorted
     ski_keyed *room;
     size_t pair_count;
+    size_t rows_bytes, pairs_bytes, room_bytes;
     uint8_t *lists;
     size_t lists_len, lists_size;
     uint64_t *keys; // the first of each block of a table, one table behind the other
@@ -114,6 +117,14 @@ static void entry_put(builder *b, const uint8_t *end)
     ski_blocks_entry(&b->writer, 1);
 }
 
+// builder_rest lets whoever has something else to do meanwhile do that, now and then.
+static void builder_rest(builder *b)
+{
+    const ski_sealed_source *source = b->work.source;
+
+    if (source->interrupted && source->interrupted(source->context)) builder_fail(b, SKALD_ECLOSED);
+}
+
 // key_note keeps the key that a block begins with.
 static void key_note(builder *b, uint64_t key)
 {
@@ -125,6 +136,7 @@ static void key_note(builder *b, uint64_t key)
     }
     b->keys = keys;
     keys[b->key_count++] = key;
+    if (b->key_count % rest_blocks == 0) builder_rest(b);
 }
 
 static void keyed_put(builder *b, uint64_t key, const uint8_t *end)
@@ -299,7 +311,7 @@ typedef enum pair_kind { PAIR_STREAM, PAIR_CORRELATION, PAIR_ID } pair_kind;
 static void pairs_sort(builder *b, pair_kind kind)
 {
     ski_keyed *swap = NULL;
-    size_t count = 0;
+    size_t count = 0, bytes = 0;
 
     for (size_t i = 0; i < b->work.info.count; i++) {
         const ski_sealed_row *row = &b->work.rows[i];
@@ -311,10 +323,14 @@ static void pairs_sort(builder *b, pair_kind kind)
         b->pairs[count++] = (ski_keyed){key, (uint32_t)i, (uint32_t)(row->fp.lo >> 32)};
     }
     builder_fail(b, ski_keysort(b->pairs, count, b->room));
+    builder_rest(b);
     b->pair_count = b->err ? 0 : count; // what was not sorted is not read
     swap = b->pairs;
     b->pairs = b->room;
     b->room = swap;
+    bytes = b->pairs_bytes;
+    b->pairs_bytes = b->room_bytes;
+    b->room_bytes = bytes;
 }
 
 static size_t pairs_keys(const builder *b)
@@ -563,10 +579,11 @@ static void tail_write(builder *b)
 static skald_err index_write(builder *b)
 {
     size_t count = (size_t)b->work.info.count + 1;
+    ski_sealed_memory *memory = b->work.source->memory;
 
-    b->rows = ski_sealed_alloc(count * sizeof *b->rows);
-    b->pairs = ski_sealed_alloc(count * sizeof *b->pairs);
-    b->room = ski_sealed_alloc(count * sizeof *b->room);
+    b->rows = ski_sealed_take(memory, count * sizeof *b->rows, &b->rows_bytes);
+    b->pairs = ski_sealed_take(memory, count * sizeof *b->pairs, &b->pairs_bytes);
+    b->room = ski_sealed_take(memory, count * sizeof *b->room, &b->room_bytes);
     if (!b->rows || !b->pairs || !b->room) return SKALD_ENOMEM;
     rows_write(b);
     dictionary_write(b, &b->work.types);
@@ -585,20 +602,21 @@ static skald_err index_write(builder *b)
 
 static void builder_free(builder *b)
 {
-    if (!b) return;
+    ski_sealed_memory *memory = b->work.source ? b->work.source->memory : NULL;
+
     ski_sealed_work_fini(&b->work);
-    ski_free(b->rows);
-    ski_free(b->pairs);
-    ski_free(b->room);
+    ski_sealed_give(memory, b->rows, b->rows_bytes);
+    ski_sealed_give(memory, b->pairs, b->pairs_bytes);
+    ski_sealed_give(memory, b->room, b->room_bytes);
     ski_free(b->lists);
     ski_free(b->keys);
     for (unsigned i = 0; i < SKI_SEALED_TABLES; i++) ski_free(b->filters[i]);
     ski_free(b);
 }
 
-// build_begin scans the segment and writes everything but the foot.
-static skald_err build_begin(const ski_sealed_source *source, bool memory, builder **ret_builder,
-                             skald_error *reterr_error)
+// build_begin scans the segment, unless it was followed, and writes everything but the foot.
+static skald_err build_begin(const ski_sealed_source *source, ski_sealed_follower *followed,
+                             bool memory, builder **ret_builder, skald_error *reterr_error)
 {
     builder *b = ski_alloc_zeroed(1, sizeof *b);
     ski_blocks_id id = ski_sealed_file_id(source->store, source->no, source->generation);
@@ -607,7 +625,13 @@ static skald_err build_begin(const ski_sealed_source *source, bool memory, build
 
     if (!b) return SKALD_ENOMEM;
     ski_sealed_name(name, source->no, source->generation);
-    err = ski_sealed_scan(source, &b->work, reterr_error);
+    if (followed) {
+        b->work = followed->work;
+        b->work.source = source;
+        followed->work = (ski_sealed_work){0};
+    } else {
+        err = ski_sealed_scan(source, &b->work, reterr_error);
+    }
     if (!err) {
         err = ski_blocks_begin(&b->writer, source->kernel, memory ? NULL : source->path, name, &id,
                                reterr_error);
@@ -624,18 +648,34 @@ static skald_err build_begin(const ski_sealed_source *source, bool memory, build
     return SKALD_OK;
 }
 
-skald_err ski_sealed_build(const ski_sealed_source *source, bool *ret_unsure,
-                           skald_error *reterr_error)
+static skald_err build_file(const ski_sealed_source *source, ski_sealed_follower *followed,
+                            bool *ret_unsure, skald_error *reterr_error)
 {
     uint8_t foot[SKI_SEALED_FOOT];
     builder *b = NULL;
     skald_err err = SKALD_OK;
 
     *ret_unsure = false;
-    SKALD_TRY(build_begin(source, false, &b, reterr_error));
+    SKALD_TRY(build_begin(source, followed, false, &b, reterr_error));
     ski_sealed_foot_put(foot, &b->work.info);
     err = ski_blocks_finish(&b->writer, foot, sizeof foot, ret_unsure, reterr_error);
     builder_free(b);
+    return err;
+}
+
+skald_err ski_sealed_build(const ski_sealed_source *source, bool *ret_unsure,
+                           skald_error *reterr_error)
+{
+    return build_file(source, NULL, ret_unsure, reterr_error);
+}
+
+skald_err ski_sealed_build_followed(const ski_sealed_source *source,
+                                    ski_sealed_follower *take_follower, bool *ret_unsure,
+                                    skald_error *reterr_error)
+{
+    skald_err err = build_file(source, take_follower, ret_unsure, reterr_error);
+
+    ski_sealed_follow_end(take_follower);
     return err;
 }
 
@@ -648,7 +688,7 @@ skald_err ski_sealed_build_memory(const ski_sealed_source *source, ski_sealed_po
     builder *b = NULL;
     skald_err err = SKALD_OK;
 
-    SKALD_TRY(build_begin(source, true, &b, reterr_error));
+    SKALD_TRY(build_begin(source, NULL, true, &b, reterr_error));
     ski_sealed_foot_put(foot, &b->work.info);
     err = ski_blocks_finish_memory(&b->writer, foot, sizeof foot, &bytes, &blocks);
     builder_free(b);

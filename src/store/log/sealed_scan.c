@@ -16,7 +16,8 @@
 
 enum {
     first_size = 1024,
-    interrupt_frames = 256, // and then it is asked
+    interrupt_frames = 256,  // and then it is asked,
+    interrupt_events = 4096, // or after so many
 };
 
 void *ski_sealed_alloc(size_t bytes)
@@ -27,6 +28,37 @@ void *ski_sealed_alloc(size_t bytes)
     memory = ski_alloc_aligned(SKI_MEMORY_HUGE, bytes);
     if (memory) ski_memory_huge(memory, bytes);
     return memory;
+}
+
+void *ski_sealed_take(ski_sealed_memory *memory, size_t bytes, size_t *ret_bytes)
+{
+    *ret_bytes = bytes;
+    for (uint32_t i = 0; memory && i < memory->count; i++) {
+        void *spare = memory->spares[i];
+
+        if (memory->bytes[i] < bytes || memory->bytes[i] / 2 > bytes) continue;
+        *ret_bytes = memory->bytes[i];
+        memory->count--;
+        memory->spares[i] = memory->spares[memory->count];
+        memory->bytes[i] = memory->bytes[memory->count];
+        return spare;
+    }
+    return ski_sealed_alloc(bytes);
+}
+
+void ski_sealed_give(ski_sealed_memory *memory, void *array, size_t bytes)
+{
+    if (!array || !memory || bytes < SKI_MEMORY_HUGE / 4 || memory->count == SKI_SEALED_SPARES) {
+        ski_free(array);
+        return;
+    }
+    memory->spares[memory->count] = array;
+    memory->bytes[memory->count++] = bytes;
+}
+
+void ski_sealed_memory_drop(ski_sealed_memory *memory)
+{
+    while (memory->count) ski_free(memory->spares[--memory->count]);
 }
 
 void *ski_sealed_room(void *array, size_t *size, size_t count, size_t item_bytes)
@@ -112,11 +144,12 @@ static skald_err dictionary_number(ski_sealed_work *work, ski_sealed_dictionary 
 static skald_err rows_reserve(ski_sealed_work *work)
 {
     uint64_t events = work->source->events;
+    size_t bytes = 0;
 
     if (!events || events > SKI_SEALED_ROWS_MAX) return SKALD_OK;
-    work->rows = ski_sealed_alloc((size_t)events * sizeof *work->rows);
+    work->rows = ski_sealed_take(work->source->memory, (size_t)events * sizeof *work->rows, &bytes);
     if (!work->rows) return SKALD_ENOMEM;
-    work->row_size = (size_t)events;
+    work->row_size = bytes / sizeof *work->rows;
     return SKALD_OK;
 }
 
@@ -273,12 +306,15 @@ static skald_err frame_add(ski_sealed_work *work, const ski_scan_frame *frame, b
     return SKALD_OK;
 }
 
-static void frame_note(ski_sealed_work *work, const ski_scan *scan)
+skald_err ski_sealed_scan_add(ski_sealed_work *work, const ski_scan *scan,
+                              const ski_scan_frame *frame, bool damage_before)
 {
+    SKALD_TRY(frame_add(work, frame, damage_before));
     work->info.end = scan->offset;
     work->info.chain_crc = scan->chain;
     work->info.incarnation = scan->incarnation;
     work->info.append_us = scan->append_us;
+    return SKALD_OK;
 }
 
 // scan_frames goes over the segment; *ret_broken: there is damage that is not told yet, from the
@@ -288,19 +324,18 @@ static skald_err scan_frames(ski_sealed_work *work, ski_scan *scan, bool *ret_br
     const ski_sealed_source *source = work->source;
     bool damage_before = false;
 
-    for (uint64_t n = 1;; n++) {
+    for (uint64_t n = 1, events = 0;; n++) {
         ski_scan_frame frame;
         uint64_t offset = scan->offset, next = scan->position;
         skald_err err = SKALD_OK;
 
-        if (n % interrupt_frames == 0 && source->interrupted &&
-            source->interrupted(source->context)) {
-            return SKALD_ECLOSED;
+        if (n % interrupt_frames == 0 || work->info.count - events >= interrupt_events) {
+            events = work->info.count;
+            if (source->interrupted && source->interrupted(source->context)) return SKALD_ECLOSED;
         }
         err = ski_scan_next(scan, &frame);
         if (!err) {
-            SKALD_TRY(frame_add(work, &frame, damage_before));
-            frame_note(work, scan);
+            SKALD_TRY(ski_sealed_scan_add(work, scan, &frame, damage_before));
             damage_before = false;
             continue;
         }
@@ -343,17 +378,24 @@ static skald_err scan_finish(ski_sealed_work *work, const ski_scan *scan, bool b
     return expected ? rows_fill(work, expected, SKI_ROW_DAMAGED) : SKALD_OK;
 }
 
-static skald_err header_right(const ski_sealed_work *work, const ski_segment_header *header,
-                              const char *path, skald_error *reterr_error)
+skald_err ski_sealed_scan_begin(const ski_sealed_source *source, ski_sealed_work *work,
+                                const ski_segment_header *header, skald_error *reterr_error)
 {
-    const ski_sealed_source *source = work->source;
+    char name[SKI_SEGMENT_NAME];
 
+    work->source = source;
+    work->keys = ski_keys_make(source->store);
+    work->info.base_pos = header->base_pos;
+    work->info.salt = header->salt;
+    work->info.prev_crc = work->info.chain_crc = header->prev_crc;
+    work->info.end = SKI_SEGMENT_HEADER;
     if (header->no == source->no && header->generation == source->generation &&
         skald_uuid_equal(header->store, source->store) && header->base_pos) {
-        return SKALD_OK;
+        return rows_reserve(work);
     }
+    ski_segment_name(name, source->no, source->generation);
     return skald_fail(reterr_error, SKALD_ECORRUPT,
-                      "%s: its header is that of another segment or store", path);
+                      "%s: its header is that of another segment or store", name);
 }
 
 static skald_err scan_file(const ski_sealed_source *source, ski_sealed_work *work, const char *path,
@@ -365,22 +407,15 @@ static skald_err scan_file(const ski_sealed_source *source, ski_sealed_work *wor
     bool broken = false;
     skald_err err = SKALD_OK;
 
-    work->source = source;
     work->uncached = uncached;
-    work->keys = ski_keys_make(source->store);
     SKALD_TRY(
         kernel->open(kernel->context, path, uncached ? SKI_OPEN_DIRECT : 0, &file, reterr_error));
     err = ski_scan_begin(&scan, kernel, file, 0);
     if (err == SKALD_ECORRUPT) {
         err = skald_fail(reterr_error, err, "%s: its header is damaged", path);
     }
-    if (!err) err = header_right(work, &scan.header, path, reterr_error);
-    if (!err) err = rows_reserve(work);
+    if (!err) err = ski_sealed_scan_begin(source, work, &scan.header, reterr_error);
     if (!err) {
-        work->info.base_pos = scan.header.base_pos;
-        work->info.salt = scan.header.salt;
-        work->info.prev_crc = work->info.chain_crc = scan.header.prev_crc;
-        work->info.end = SKI_SEGMENT_HEADER;
         err = scan_frames(work, &scan, &broken);
         if (scan.header.generation) work->info.chain_crc = scan.header.replaced_crc;
     }
@@ -394,15 +429,22 @@ static skald_err scan_file(const ski_sealed_source *source, ski_sealed_work *wor
     return err;
 }
 
-skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
-                          skald_error *reterr_error)
+skald_err ski_sealed_scan_path(const ski_sealed_source *source, char path[SKI_BLOCKS_PATH_MAX])
 {
-    char name[SKI_SEGMENT_NAME], path[SKI_BLOCKS_PATH_MAX];
+    char name[SKI_SEGMENT_NAME];
     int len = 0;
 
     ski_segment_name(name, source->no, source->generation);
-    len = snprintf(path, sizeof path, "%s/%s", source->path, name);
-    if (len < 0 || (size_t)len >= sizeof path) return SKALD_ETOOBIG;
+    len = snprintf(path, SKI_BLOCKS_PATH_MAX, "%s/%s", source->path, name);
+    return len < 0 || len >= SKI_BLOCKS_PATH_MAX ? SKALD_ETOOBIG : SKALD_OK;
+}
+
+skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
+                          skald_error *reterr_error)
+{
+    char path[SKI_BLOCKS_PATH_MAX];
+
+    SKALD_TRY(ski_sealed_scan_path(source, path));
     if (source->uncached) {
         skald_err err = scan_file(source, work, path, true, NULL);
 
@@ -424,7 +466,8 @@ void ski_sealed_work_fini(ski_sealed_work *work)
 {
     dictionary_fini(&work->types);
     dictionary_fini(&work->tenants);
-    ski_free(work->rows);
+    ski_sealed_give(work->source ? work->source->memory : NULL, work->rows,
+                    work->row_size * sizeof *work->rows);
     ski_free(work->ladder);
     ski_free(work->first);
     ski_free(work->gone);

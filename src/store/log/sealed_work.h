@@ -55,15 +55,37 @@ typedef struct ski_sealed_work {
 // fails as ski_sealed_build does.
 skald_err ski_sealed_scan(const ski_sealed_source *source, ski_sealed_work *work,
                           skald_error *reterr_error) SKALD_CHECK;
+// The same in parts, for who has the segment's frames already: begin takes what its header says,
+// add one frame, which the scan has just given; work->damaged: its events are not what they should
+// be.
+skald_err ski_sealed_scan_begin(const ski_sealed_source *source, ski_sealed_work *work,
+                                const ski_segment_header *header, skald_error *reterr_error)
+    SKALD_CHECK;
+skald_err ski_sealed_scan_add(ski_sealed_work *work, const ski_scan *scan,
+                              const ski_scan_frame *frame, bool damage_before) SKALD_CHECK;
+// ski_sealed_scan_path gives the path of the segment's file. Fails: TOOBIG.
+skald_err ski_sealed_scan_path(const ski_sealed_source *source, char path[SKI_BLOCKS_PATH_MAX])
+    SKALD_CHECK;
 void ski_sealed_work_fini(ski_sealed_work *work);
 // ski_sealed_alloc is for what is as large as a segment has events, and looked at all over: on huge
 // pages, if there are any. NULL: no memory.
 void *ski_sealed_alloc(size_t bytes);
+// ski_sealed_take and ski_sealed_give do so with what is spare in memory, which may be NULL. take
+// says how large it is.
+void *ski_sealed_take(ski_sealed_memory *memory, size_t bytes, size_t *ret_bytes);
+void ski_sealed_give(ski_sealed_memory *memory, void *take_array, size_t bytes);
 // ski_sealed_room gives an array of *size items of so many bytes that holds one more than count:
 // the old one, or another with what was in it; NULL: no memory, and the old one stays.
 void *ski_sealed_room(void *array, size_t *size, size_t count, size_t item_bytes);
 // ski_sealed_text_add keeps a tenant and a name.
 skald_err ski_sealed_text_add(ski_sealed_work *work, skald_str tenant, skald_str name,
                               ski_sealed_text *ret_text) SKALD_CHECK;
+
+// What follows a segment while it is written (sealed.h).
+struct ski_sealed_follower {
+    ski_sealed_source source;
+    ski_sealed_work work;
+    ski_scan scan;
+};
 
 #endif

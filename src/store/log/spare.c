@@ -28,12 +28,34 @@ bool ski_spare_wanted(const ski_engine *engine)
     uint32_t wanted = 0;
 
     if (engine->read_only || engine->dead || engine->closing || engine->stopped) return false;
-    if (!engine->segment_count || engine->spare_making) return false;
+    if (!engine->segment_count || engine->spare_making || engine->follow.no) return false;
     last = engine->segments[engine->segment_count - 1];
     capacity = ski_roll_capacity(engine, last->no);
     wanted = (last->no > 1) + (last->end > capacity / 2);
     if (engine->spare_count >= wanted || engine->spare_count == SKI_SPARES_MAX) return false;
     return ski_engine_now_ns(engine) >= engine->spare_until_ns;
+}
+
+// spare_look lets some time pass, in which nothing is left undone that somebody may wait for. The
+// lock is held, and free in between.
+static void spare_look(ski_engine *engine)
+{
+    uint64_t until_ns = ski_engine_now_ns(engine) + look_ns, now_ns = 0;
+
+    while ((now_ns = ski_engine_now_ns(engine)) < until_ns && !engine->closing && !engine->dead) {
+        bool seal = ski_seal_wanted(engine);
+
+        if (seal || ski_follow_wanted(engine)) {
+            ski_mutex_unlock(&engine->lock);
+            if (seal)
+                (void)ski_seal_next(engine);
+            else
+                ski_follow_step(engine);
+            ski_mutex_lock(&engine->lock);
+        } else {
+            (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, until_ns - now_ns);
+        }
+    }
 }
 
 // spare_turn waits until appends are slow enough for another piece; false: no more of it.
@@ -45,13 +67,8 @@ static bool spare_turn(ski_engine *engine)
     while (!(stop = engine->closing || engine->dead) && fast) {
         uint64_t before = engine->bytes_written;
 
-        if (ski_seal_wanted(engine)) { // somebody may wait for that
-            ski_mutex_unlock(&engine->lock);
-            (void)ski_seal_next(engine);
-            ski_mutex_lock(&engine->lock);
-        }
-        (void)ski_cond_wait_ns(&engine->keep_work, &engine->lock, look_ns);
-        fast = engine->bytes_written - before >= fast_bytes;
+        spare_look(engine);
+        fast = engine->bytes_written - before >= fast_bytes || engine->follow.no;
     }
     ski_mutex_unlock(&engine->lock);
     return !stop;

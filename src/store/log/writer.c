@@ -127,6 +127,7 @@ static skald_err tail_frame(ski_engine *engine, ski_frame_kind kind, size_t len)
     ski_mutex_lock(&engine->lock);
     tail->segment->end = tail->end;
     ski_mutex_unlock(&engine->lock);
+    ski_follow_frames(engine, bytes, len, 0);
     return SKALD_OK;
 }
 
@@ -241,6 +242,20 @@ static size_t pages_whole(const ski_engine *engine, ski_group *group, size_t fir
     return len + more;
 }
 
+// run_follow has a run looked at that was written: what the keeper makes of it is made from the
+// same bytes. The last run of a group goes with the group, once that is over.
+static void run_follow(ski_engine *engine, ski_group *group, size_t first, size_t len)
+{
+    if (first + len < group->len) {
+        ski_follow_frames(engine, group->bytes + first, len, group->len);
+    } else {
+        group->piece = (ski_written){.bytes = group->bytes + first,
+                                     .len = len,
+                                     .offset = engine->tail.end - len,
+                                     .no = engine->tail.segment->no};
+    }
+}
+
 // run_write writes the frames of a run, len bytes in the group from first on; *ret_start is where
 // they lie then.
 static skald_err run_write(ski_engine *engine, ski_group *group, size_t from, size_t to,
@@ -265,6 +280,7 @@ static skald_err run_write(ski_engine *engine, ski_group *group, size_t from, si
     SKALD_TRY(tail_write(engine, group->bytes + first, len, direct));
     after.unsynced = true;
     engine->tail = after;
+    run_follow(engine, group, first, (size_t)(after.end - *ret_start));
     return SKALD_OK;
 }
 
@@ -347,6 +363,7 @@ static uint64_t writer_group(ski_engine *engine, ski_group *group)
     size_t from = 0;
 
     engine->tail.unsure = false;
+    if (!err) ski_follow_wait(engine);
     if (!err) err = ski_writer_wipe(engine);
     if (!err && engine->tail.manifest_due) err = ski_roll_manifest(engine);
     while (!err && from < group->count) {
@@ -412,7 +429,7 @@ void ski_writer_lead(ski_engine *engine)
     ski_mutex_lock(&engine->lock);
     engine->writing = false;
     engine->groups_done = done;
-    ski_group_keep(engine, group);
+    ski_follow_group(engine, group);
     for (uint64_t i = before + 1; i <= done && i <= before + SKI_GROUP_BUCKETS; i++) {
         ski_cond_broadcast(&engine->done[i % SKI_GROUP_BUCKETS]);
     }
@@ -438,13 +455,16 @@ bool ski_writer_idle(ski_engine *engine, bool force)
     if (!engine->idle_due || engine->dead || (!force && since_ns < SKI_IDLE_NS)) return false;
     engine->idle_due = false;
     engine->writing = true;
+    ski_follow_drop(engine); // its memory, too
     while (engine->kept) {
         ski_group *group = engine->kept;
 
         engine->kept = group->next;
         engine->kept_count--;
+        engine->kept_bytes -= group->size;
         ski_group_free(group);
     }
+    if (ski_follow_wanted(engine)) ski_cond_signal(&engine->keep_work);
     ski_mutex_unlock(&engine->lock);
     if (watermark_store(engine) == SKALD_OK) engine->tail.uncovered = false;
     ski_mutex_lock(&engine->lock);
