@@ -116,7 +116,7 @@ void ski_bus_leave(skald_bus *bus)
 }
 
 // watch_head wakes nobody while nobody is live: who goes live looks at the head after it has said
-// so.
+// so. Nor while a worker is awake that is to look at it.
 static void watch_head(void *context, uint64_t durable_position)
 {
     skald_bus *bus = context;
@@ -124,7 +124,7 @@ static void watch_head(void *context, uint64_t durable_position)
 
     while (head < durable_position)
         if (atomic_compare_exchange_weak(&bus->head, &head, durable_position)) {
-            if (atomic_load(&bus->live_count)) ski_bus_stir(bus);
+            if (atomic_load(&bus->live_count) && !atomic_load(&bus->lookers)) ski_bus_stir(bus);
             return;
         }
 }
@@ -392,7 +392,7 @@ uint32_t skald_bus_run(skald_bus *bus, uint32_t deliveries_max)
         bool more = ski_bus_turn(bus);
 
         more |= ski_release_step(bus);
-        more |= ski_catch_up_step(bus);
+        more |= ski_catch_up_step(bus, NULL);
         ski_bus_errands(bus);
         ski_subscription *sub = made < deliveries_max ? ski_runnable_next(bus, &delivery) : NULL;
 

@@ -378,6 +378,73 @@ static void what_expires_is_not_in_it(void **state)
     rig_close(&of.on);
 }
 
+static void be_a_test(skald_event *event)
+{
+    event->test = true;
+}
+
+static void be_the_stores(skald_event *event)
+{
+    event->type = SKALD_STR(SKI_SCHEDULED_TYPE);
+}
+
+static void be_of_a_tenant(skald_event *event)
+{
+    event->tenant = SKALD_STR("other");
+}
+
+// Of a page that is not wanted as a whole each event is looked at.
+static void what_is_not_meant_is_not_in_it(void **state)
+{
+    const struct {
+        void (*change)(skald_event *event);
+        const char *tenant;
+        uint32_t count;
+    } cases[] = {
+        {be_a_test, NULL, events - 1},
+        {be_the_stores, NULL, events - 1},
+        {be_of_a_tenant, NULL, events},
+        {be_of_a_tenant, "other", 1},
+    };
+    story of;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        skald_subscription_options options = {0};
+
+        if (cases[i].tenant) options.filter.tenant = skald_str_of(cases[i].tenant);
+        story_open(&of);
+        story_publish(&of, 10, cases[i].change);
+        story_subscribe(&of, options);
+        assert_int_equal(rig_run(&of.on), cases[i].count);
+        assert_int_equal(times_given(&of, 10), cases[i].change == be_of_a_tenant);
+        rig_close(&of.on);
+    }
+}
+
+// Of the tail's pages a tenant's run handles what is its own.
+static void others_are_not_in_a_tenants(void **state)
+{
+    skald_event some[events];
+    story of;
+
+    (void)state;
+    story_open(&of);
+    story_subscribe(&of, (skald_subscription_options){.filter.tenant = SKALD_STR("other")});
+    rig_run(&of.on);
+    for (uint32_t i = 0; i < events; i++) {
+        some[i] = event_at(i);
+        if (i != 9) be_of_a_tenant(&some[i]);
+    }
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(skald_publish_all(of.on.bus, some, events, NULL, NULL), SKALD_OK);
+        rig_run(&of.on);
+        assert_int_equal(of.count, i * (events - 1));
+    }
+    assert_true(of.on.bus->runs > 0);
+    rig_close(&of.on);
+}
+
 static void press(skald_event *event)
 {
     event->priority = SKALD_CRITICAL;
@@ -621,6 +688,8 @@ int main(void)
         cmocka_unit_test(an_end_leaves_the_rest_to_the_next),
         cmocka_unit_test(what_comes_meanwhile_goes_behind_it),
         cmocka_unit_test(what_expires_is_not_in_it),
+        cmocka_unit_test(what_is_not_meant_is_not_in_it),
+        cmocka_unit_test(others_are_not_in_a_tenants),
         cmocka_unit_test(a_live_one_goes_on_from_what_is_none_for_it),
         cmocka_unit_test(a_live_one_without_memory_goes_on_later),
         cmocka_unit_test(what_is_not_kept_does_not_hold_up_what_is),

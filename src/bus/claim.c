@@ -76,8 +76,8 @@ void ski_worker_returns(ski_worker *worker, ski_subscription *sub)
 {
     sub->callers--;
     sub->slow -= worker->slow;
-    worker->bus->quick -= worker->quick;
-    worker->slow = worker->quick = false;
+    worker->slow = false;
+    ski_worker_quick(worker, false);
 }
 
 void ski_claims_run(ski_worker *worker, ski_delivery *first)
@@ -108,6 +108,7 @@ void ski_claims_run(ski_worker *worker, ski_delivery *first)
     worker->claim_count = 0;
     for (uint32_t i = 0; i < count; i++) (void)claim_end(&worker->claims[i], now_ns);
     burst_set(sub, count, took_ns);
+    sub->took_ns = took_ns + 1;
     ski_calls_after(sub);
     skald_arena_reset(worker->scratch);
 }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who works: the dispatcher, the reader and the workers.
 //
+// To hand something over to a thread that sleeps takes longer than most handlers do. So a worker
+// that is at something quick looks itself, before it sleeps, for what the dispatcher and the reader
+// are woken for else: the next page of the tail, and of one that lags (lookers). And what is done
+// sooner than a thread is awake waits for it (brief). The dispatcher looks every look_ms, so what a
+// worker keeps waiting that turns out not to be quick it keeps no longer than that.
+//
 // The rule of the threads. Subscriptions take turns. One may start another call only while it has
 // fewer calls running than threads are free: so one alone gets at most half of them, the next half
 // of what is left, and a newcomer finds a thread. A thread whose handler has run for stuck_ms is
@@ -12,7 +18,8 @@
 //      place among their workers_max, and neither pulled, halted, ended, stopped nor in a run.
 //   2. If something may run and a thread is idle, one has been signalled: whoever takes a delivery
 //      calls the next. Or it is quick, and each processor has a thread at something quick, which
-//      takes it next; one that proves slow is not counted on (workers_look).
+//      takes it next; or it is brief, and a worker that looks takes it next. One that proves slow
+//      is not counted on, nor one that has not come in time (workers_look).
 #include "bus/engine.h"
 
 #include "base/alloc.h"
@@ -29,6 +36,9 @@ enum {
     slow_ms = 10,         // a call that takes so long keeps no others waiting behind it
     tick_ms = 1000,       // how often it looks over the subscriptions while all is quiet
     timers_at_once = 256, // then others get the lock
+    brief_ns = 100000,    // sooner than this no other thread is of help
+    brief_least_ns = 500, // whatever was last measured
+    brief_lag = 4096,     // events; who is further behind is not through at once
 };
 
 static bool runnable(const ski_subscription *sub)
@@ -71,6 +81,21 @@ static void worker_start(skald_bus *bus)
                  skald_err_name(err), NULL);
 }
 
+// brief: all that may run is done, as far as one can tell, before another thread is awake.
+static bool brief(const skald_bus *bus)
+{
+    uint64_t head = atomic_load_explicit(&bus->head, memory_order_relaxed), took_ns = 0;
+
+    for (const ski_link *link = bus->runnable.next; link != &bus->runnable; link = link->next) {
+        const ski_subscription *sub = SKI_LINKED(link, ski_subscription, runnable);
+
+        took_ns += sub->took_ns + brief_least_ns;
+        if (!sub->took_ns || took_ns > brief_ns || ski_subscription_cursor(sub) + brief_lag < head)
+            return false;
+    }
+    return true;
+}
+
 // worker_call finds a thread for what is runnable. What is quick waits for a thread that is at
 // something quick, if all processors have one: more of them would only be in each other's way.
 static void worker_call(skald_bus *bus, const ski_subscription *sub)
@@ -83,6 +108,13 @@ static void worker_call(skald_bus *bus, const ski_subscription *sub)
     } else if (bus->worker_count < bus->allowed && bus->worker_count == bus->busy) {
         worker_start(bus);
     }
+}
+
+// worker_ask is worker_call, but what is brief waits for a worker that is about to look.
+static void worker_ask(skald_bus *bus, const ski_subscription *sub)
+{
+    if (atomic_load_explicit(&bus->lookers, memory_order_relaxed) > bus->away && brief(bus)) return;
+    worker_call(bus, sub);
 }
 
 static void pull_tell(ski_subscription *sub)
@@ -100,7 +132,7 @@ void ski_runnable_look(ski_subscription *sub)
         ski_link_leave(&sub->runnable);
     } else {
         ski_link_append(&sub->bus->runnable, &sub->runnable);
-        if (may_run(sub)) worker_call(sub->bus, sub);
+        if (may_run(sub)) worker_ask(sub->bus, sub);
     }
 }
 
@@ -131,6 +163,33 @@ ski_subscription *ski_runnable_next(skald_bus *bus, ski_delivery **ret_delivery)
     return NULL;
 }
 
+void ski_worker_quick(ski_worker *worker, bool quick)
+{
+    worker->bus->quick += quick;
+    worker->bus->quick -= worker->quick;
+    worker->quick = quick;
+}
+
+// worker_looks: does it look at the head, and for those that lag, before it sleeps? Should that
+// take long the dispatcher does, which must not be asleep for long then; and what came before
+// others saw that it does not look any more, others are told of.
+static void worker_looks(ski_worker *worker, bool looks)
+{
+    skald_bus *bus = worker->bus;
+
+    if (looks == worker->looks) return;
+    worker->looks = looks;
+    if (looks) {
+        atomic_fetch_add(&bus->lookers, 1);
+        if (bus->dozes) ski_bus_stir(bus);
+        bus->dozes = false;
+        return;
+    }
+    if (atomic_fetch_sub(&bus->lookers, 1) > 1) return;
+    if (ski_tail_wanted(bus)) ski_bus_stir(bus);
+    if (!ski_link_alone(&bus->catching)) ski_cond_signal(&bus->read);
+}
+
 // worker_deliver makes some deliveries; another thread is called for what may run beside them.
 static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delivery *delivery)
 {
@@ -139,20 +198,31 @@ static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delive
     worker->busy_with = sub;
     worker->busy_since_ns = ski_bus_now_ns(bus);
     worker->reported = false;
-    worker->quick = sub->burst >= SKI_CLAIMS_QUICK;
-    bus->quick += worker->quick;
+    ski_worker_quick(worker, sub->burst >= SKI_CLAIMS_QUICK);
+    worker_looks(worker, worker->quick);
     bus->busy++;
     ski_subscription *next = runnable_first(bus);
 
-    if (next) worker_call(bus, next);
+    if (next) worker_ask(bus, next);
     if (delivery)
         ski_claims_run(worker, delivery);
     else
         (void)ski_page_run_make(worker, sub, UINT32_MAX);
-    bus->quick -= worker->quick; // still, when no run could begin
-    worker->quick = false;
+    ski_worker_quick(worker, false); // still, when no run could begin
     bus->busy--;
     worker->busy_with = NULL;
+}
+
+// worker_reads the next page of the tail, or for one that lags, before it sleeps: for nobody else
+// was woken for that.
+static bool worker_reads(ski_worker *worker)
+{
+    skald_bus *bus = worker->bus;
+
+    if (!worker->looks) return false;
+    if (ski_tail_step(bus, worker) || ski_catch_up_step(bus, worker)) return true;
+    worker_looks(worker, false);
+    return false;
 }
 
 static void worker_run(void *argument)
@@ -167,6 +237,10 @@ static void worker_run(void *argument)
 
         if (sub) {
             worker_deliver(worker, sub, delivery);
+            ski_bus_errands(bus);
+            continue;
+        }
+        if (worker_reads(worker)) {
             ski_bus_errands(bus);
             continue;
         }
@@ -201,8 +275,8 @@ static void call_is_slow(ski_worker *worker)
 
     worker->slow = true;
     sub->slow += first;
-    worker->bus->quick -= worker->quick; // it does not come back soon
-    worker->quick = false;
+    ski_worker_quick(worker, false); // it does not come back soon
+    worker_looks(worker, false);
     if (first || returned) ski_calls_after(sub);
 }
 
@@ -224,7 +298,13 @@ static void workers_look(skald_bus *bus)
     if (bus->allowed > bus->workers_limit) bus->allowed = bus->workers_limit;
     const ski_subscription *next = runnable_first(bus);
 
+    bool waited = now - bus->looked_ns >= look_ms * SKI_NS_PER_MS;
+
+    if (next && !waited) worker_ask(bus, next);
+    if (!waited) return;
+    bus->looked_ns = now; // whoever was to look by itself has not, or is not through
     if (next) worker_call(bus, next);
+    if (!ski_link_alone(&bus->catching)) ski_cond_signal(&bus->read);
 }
 
 static void subscription_due(ski_subscription *sub)
@@ -261,7 +341,7 @@ bool ski_bus_turn(skald_bus *bus)
     ski_save_collect(bus);
     bool more = timers_run(bus);
 
-    more |= ski_tail_step(bus);
+    more |= ski_tail_step(bus, NULL);
     ski_registry_tick(bus);
     ski_save_run(bus);
     return more;
@@ -293,8 +373,9 @@ static void dispatcher_run(void *argument)
         workers_look(bus);
         ski_bus_errands(bus);
         uint64_t due_ns = ski_timers_next(&bus->timers);
-        bool busy = bus->busy || !ski_link_alone(&bus->runnable);
+        bool busy = bus->busy || !ski_link_alone(&bus->runnable) || atomic_load(&bus->lookers);
 
+        bus->dozes = !busy;
         ski_bus_leave(bus);
         if (quit) return;
         if (!more) ski_bus_sleep(bus, due_ns, busy);
@@ -307,7 +388,7 @@ static void reader_run(void *argument)
 
     ski_bus_lock(bus);
     while (!bus->quit) {
-        bool released = ski_release_step(bus), caught_up = ski_catch_up_step(bus);
+        bool released = ski_release_step(bus), caught_up = ski_catch_up_step(bus, NULL);
 
         if (released || caught_up)
             ski_bus_errands(bus);

@@ -73,6 +73,7 @@ typedef struct ski_page {
     size_t bytes; // about what it takes in memory
     bool own;     // events that were never stored, in this block
     bool mixed;   // of several priorities
+    bool usual;   // none is hidden from anybody, a test, traced, or has metadata
     uint32_t refs;
     uint64_t first;        // own: the number of its first event
     struct ski_page *next; // of those to be freed
@@ -219,6 +220,7 @@ struct ski_subscription {
     uint32_t callers;  // threads that call its handler
     uint32_t slow;     // of them, those whose call was seen to take long
     uint32_t burst;    // how many a worker takes at once: grows while its handler is quick
+    uint64_t took_ns;  // how long a worker was last away with it; 0: not known
     ski_page_run *run; // under way, or NULL
     uint32_t smooth;   // calls in a row, none of which failed
     bool pends;        // its handler answers PENDING: its runs have trays
@@ -314,6 +316,8 @@ struct ski_page_run {
     uint32_t slot;         // of the ids, and
     uint64_t generation;   // of the first event's
     uint64_t number;       // of the first call
+    bool all;              // of the page is wanted, and plain
+    bool logs;             // each call
     size_t until;          // where it ends. Its worker's
     _Atomic uint64_t turn; // where it is
     bool calls_on;         // broken at a call, which is stand now
@@ -357,6 +361,7 @@ typedef struct ski_worker {
     uint64_t busy_since_ns;
     bool slow;     // is counted in slow of its subscription
     bool quick;    // is counted in quick of the bus
+    bool looks;    // is counted in lookers of the bus
     bool reported; // that it runs longer than it should
 } ski_worker;
 
@@ -381,6 +386,9 @@ struct skald_bus {
     // Any thread, no lock.
     _Atomic uint64_t head; // of the store, as told
     atomic_bool stirred;   // the dispatcher has something to look at
+    // Workers that look at the head, and for those that lag, before they sleep: while there is one,
+    // nobody is woken for that. Changed under the lock.
+    _Atomic uint32_t lookers;
     _Atomic uint64_t published, publish_failed, delivered, acked, retried, rejected, timed_out;
     _Atomic uint64_t parked, dead, expired, transient_published, transient_dropped;
     _Atomic uint64_t notices_dropped;
@@ -418,6 +426,11 @@ struct skald_bus {
     uint64_t tail_epoch;     // changes when tail was set anew
     uint64_t tail_checked;   // the head at which nothing more was found
     uint64_t tail_swept;     // when checkpoints were last looked through
+    uint32_t away;           // lookers that read a page just now
+    bool tail_read;          // somebody is at it, and looks again
+    bool lag_read;           // the same, for one that lags
+    bool dozes;              // the dispatcher sleeps for long
+    uint64_t looked_ns;      // when it last looked after what waits for a worker that is awake
     uint32_t reserved_names; // subscriptions that name what is the store's own: then pages have it
     ski_kept tail_pages;     // that the tail read: those who lag do not take their place
     ski_kept read_pages;     // that were read for one that lags and wants all
@@ -533,9 +546,11 @@ void ski_delivery_run(ski_delivery *delivery, skald_handler_fn *fn, void *contex
 // ski_call_make: what was to be upcast and cannot be is an outcome without a call.
 void ski_call_begin(ski_call *call, ski_delivery *delivery, void *context, skald_arena *scratch);
 void ski_call_make(ski_call *call, skald_handler_fn *fn);
+void ski_call_handle(ski_call *call, skald_handler_fn *fn); // the same of an attempt that has begun
 void ski_call_end(ski_call *call, uint64_t now_ns);
 void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
+bool ski_calls_logged(const ski_subscription *sub); // is each to be told, as passed does?
 void ski_call_passed(const ski_subscription *sub, const skald_event *event); // acked in a run
 void ski_active_less(skald_bus *bus);
 void ski_out_acked(ski_subscription *sub, const skald_event *event); // later, in a tray
@@ -560,6 +575,11 @@ ski_publish_spans *ski_publish_spans_begin(skald_bus *bus, skald_event *events, 
 void ski_publish_spans_end(skald_bus *bus, const ski_publish_spans *spans,
                            const skald_event *events, skald_err err);
 bool ski_event_sampled(const skald_event *event);
+// ski_attempt_measured: one that is not sampled, the how manieth of all.
+static inline bool ski_attempt_measured(uint64_t number)
+{
+    return number % 32 == 0;
+}
 void ski_attempt_begins(ski_delivery *delivery, const skald_event *event,
                         uint64_t number);                          // the how manieth of all
 void ski_attempt_ends(ski_delivery *delivery, const char *failed); // NULL: acked
@@ -648,11 +668,14 @@ void ski_source_set(ski_subscription *sub, ski_page *page, size_t index, bool en
 skald_filter ski_filter_all(void); // lets through everything, what is the store's own too
 // ski_reserved_named: sub, if it names what is the store's own, begins or ends. With the lock.
 void ski_reserved_named(ski_subscription *sub, bool named);
-bool ski_tail_step(skald_bus *bus);                           // one page; false: nothing to do
+bool ski_tail_wanted(const skald_bus *bus); // is there something to read of it?
+// ski_tail_step reads one page; worker: whose it is, or NULL. False: nothing to do, or somebody
+// else is at it, who looks again.
+bool ski_tail_step(skald_bus *bus, ski_worker *worker);
 ski_page *ski_kept_at(const ski_kept *kept, uint64_t cursor); // one to go on with, or NULL
 ski_page *ski_page_at(const skald_bus *bus, uint64_t cursor); // the same, of both
 void ski_kept_drop(skald_bus *bus);
-bool ski_catch_up_step(skald_bus *bus); // one page of one that lags
+bool ski_catch_up_step(skald_bus *bus, ski_worker *worker); // the same, for one that lags
 
 // save.c
 enum { SKI_SAVE_VALUES_MAX = 2048 };
@@ -737,6 +760,7 @@ void ski_runnable_look(ski_subscription *sub); // has something changed that let
 ski_subscription *ski_runnable_next(skald_bus *bus, ski_delivery **ret_delivery);
 bool ski_bus_turn(skald_bus *bus); // timers, tail, checkpoints: true: there may be more
 void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy);
+void ski_worker_quick(ski_worker *worker, bool quick); // is it?
 skald_err ski_threads_start(skald_bus *bus);
 void ski_threads_join(skald_bus *bus); // waits for handlers that still run
 

@@ -183,6 +183,12 @@ void ski_ack_note(ski_subscription *sub, uint64_t first, uint64_t last, bool exp
     sub->acks[sub->acks_next++ % SKI_ACKS] = (ski_ack){first, last, ski_bus_now(sub->bus), expired};
 }
 
+bool ski_calls_logged(const ski_subscription *sub)
+{
+    return ski_log_takes(sub->bus->log, SKALD_DEBUG) &&
+           !skald_str_equal(sub->kind, SKALD_STR("log"));
+}
+
 // log_outcome tells how an attempt ended, at level debug; of the log's own subscription nothing is
 // told.
 static void log_outcome(const ski_subscription *sub, const skald_event *event, uint32_t attempts,
@@ -192,8 +198,7 @@ static void log_outcome(const ski_subscription *sub, const skald_event *event, u
     char position[24], attempt[12], type[SKALD_TYPE_BYTES_MAX + 1], name[SKI_NAME_BYTES_MAX + 1];
     char id[SKALD_UUID_TEXT + 1];
 
-    if (!ski_log_takes(sub->bus->log, SKALD_DEBUG)) return;
-    if (skald_str_equal(sub->kind, SKALD_STR("log"))) return;
+    if (!ski_calls_logged(sub)) return;
     skald_uuid_print(event->id, id);
     snprintf(position, sizeof(position), "%" PRIu64, event->position);
     snprintf(attempt, sizeof(attempt), "%" PRIu32, attempts);
@@ -449,6 +454,11 @@ static bool upcast_fails(ski_call *call)
 void ski_call_make(ski_call *call, skald_handler_fn *fn)
 {
     ski_attempt_begins(call->delivery, call->seen.event, call->number);
+    ski_call_handle(call, fn);
+}
+
+void ski_call_handle(ski_call *call, skald_handler_fn *fn)
+{
     if (call->delivery->subscription->upcasts && upcast_fails(call)) return;
     call->outcome = fn(&call->seen);
     if (call->outcome > SKALD_PENDING) // a handler that lost its way ends nobody else's work

@@ -19,6 +19,13 @@ static size_t event_bytes(const skald_event *event)
            event->causation_id.len;
 }
 
+// usual: what nobody has to look at for himself. The same filter for all: one that names nothing.
+static bool usual(const skald_event *event)
+{
+    return !event->metadata.len && !event->traceparent.len && !event->test &&
+           !ski_event_hidden(&(const skald_filter){0}, event);
+}
+
 ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page)
 {
     ski_page *page = ski_alloc_zeroed(1, sizeof(*page));
@@ -27,8 +34,10 @@ ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page)
     page->store_page = *store_page;
     page->refs = 1;
     page->bytes = sizeof(*page);
+    page->usual = true;
     for (size_t i = 0; i < store_page->count; i++) {
         page->bytes += event_bytes(&store_page->events[i]);
+        page->usual = page->usual && usual(&store_page->events[i]);
         page->mixed |= store_page->events[i].priority != store_page->events[0].priority;
     }
     bus->page_bytes += page->bytes;

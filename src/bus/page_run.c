@@ -28,6 +28,8 @@
 //      mixed: those are not handled in runs.
 #include "bus/engine.h"
 
+#include "event/filter.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -320,6 +322,16 @@ static void keys_find(ski_page_run *run, uint32_t *keys)
 
 // Making it.
 
+// wants_all: there is nothing to look at, event by event, from the next one on.
+static bool wants_all(const ski_subscription *sub)
+{
+    const ski_page *page = sub->source->page;
+
+    return page->usual && !sub->key_pointer.len && !sub->filter.tenant.ptr &&
+           ski_filter_is_open(&sub->filter) &&
+           page->store_page.events[sub->source_index].position > sub->cursor;
+}
+
 static bool run_begin(ski_worker *worker, ski_subscription *sub)
 {
     ski_page_run *run = &worker->run;
@@ -353,6 +365,8 @@ static bool run_begin(ski_worker *worker, ski_subscription *sub)
         .tray = tray,
         .room = room,
         .number = atomic_load_explicit(&sub->bus->delivered, memory_order_relaxed),
+        .all = wants_all(sub),
+        .logs = ski_calls_logged(sub),
     };
     atomic_init(&run->turn, turn_of(run->from, 0, 0));
     if (tray) keys_find(run, worker->keys);
@@ -368,6 +382,7 @@ static size_t run_seek(ski_page_run *run, size_t index)
 {
     const ski_subscription *sub = run->subscription;
 
+    if (run->all) return index;
     for (; index < run->until; index++) {
         const skald_event *event = &run->page->store_page.events[index];
 
@@ -391,8 +406,12 @@ static void run_call(ski_page_run *run, ski_call *call, size_t index, uint32_t c
     call->number = run->number + calls;
     call->delay_ms = 0;
     call->reason[0] = 0;
-    ski_call_make(call, sub->handler.fn);
-    if (call->outcome == SKALD_ACK) ski_attempt_passed(run->stand);
+    if (ski_attempt_measured(call->number)) // it is plain, so it is not sampled
+        ski_attempt_begins(run->stand, event, call->number);
+    else
+        run->stand->began_ns = 0;
+    ski_call_handle(call, sub->handler.fn);
+    if (run->stand->began_ns && call->outcome == SKALD_ACK) ski_attempt_passed(run->stand);
 }
 
 // run_gives: the call of index ends later.
@@ -476,7 +495,7 @@ static void run_calls(ski_page_run *run, ski_call *call, uint32_t calls_max)
         bool more = index < run->until;
 
         if (!turn_moves(run, &turn, turn_of(index, calls, more ? CALLING : 0))) return;
-        if (acked) ski_call_passed(run->subscription, acked);
+        if (acked && run->logs) ski_call_passed(run->subscription, acked);
         if (!more) return;
         if (calls + 1 == calls_max) run->until = index + 1;
         size_t next = run_seek(run, index + 1);
@@ -544,6 +563,7 @@ uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t c
 
     ski_worker_returns(worker, sub);
     run_pace(sub, calls, took_ns);
+    sub->took_ns = took_ns + 1;
     if (run->calls_on) ski_call_end(call, now_ns);
     ski_page_unref(bus, run->page);
     run->page = NULL;

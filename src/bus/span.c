@@ -6,7 +6,7 @@
 // that publishes finds its parent without anything being kept. What is not sampled is handed on as
 // it came, and without a tracer so is everything.
 //
-// Without a sampled trace one attempt in eight is measured, the first included: two looks at the
+// Without a sampled trace one attempt in 32 is measured, the first included: two looks at the
 // clock would be a good part of what a quick handler takes.
 #include "bus/engine.h"
 
@@ -17,7 +17,6 @@
 #include <string.h>
 
 enum {
-    measured_each = 32,
     spans_max = 16, // of one publish: one for each parent in a row; what is beyond has none
     name_bytes = 16 + SKALD_TYPE_BYTES_MAX,
 };
@@ -160,7 +159,7 @@ void ski_attempt_begins(ski_delivery *delivery, const skald_event *event, uint64
 {
     skald_bus *bus = delivery->subscription->bus;
     ski_trace trace;
-    bool measured = number % measured_each == 0;
+    bool measured = ski_attempt_measured(number);
 
     if (bus->tracer && !measured) measured = sampled(event, &trace);
     delivery->began_ns = measured ? ski_bus_now_ns(bus) : 0;

@@ -50,8 +50,10 @@ void ski_reserved_named(ski_subscription *sub, bool named)
     bus->tail_checked = 0;
 }
 
-static bool tail_wanted(const skald_bus *bus, uint64_t head)
+bool ski_tail_wanted(const skald_bus *bus)
 {
+    uint64_t head = atomic_load(&bus->head);
+
     return bus->live_count && !bus->closing && bus->tail < head && head != bus->tail_checked;
 }
 
@@ -95,7 +97,8 @@ void ski_kept_drop(skald_bus *bus)
 // quiet: nobody is about to ask for a page.
 static bool quiet(const skald_bus *bus)
 {
-    return !bus->busy && ski_link_alone(&bus->runnable) && ski_link_alone(&bus->catching);
+    return !bus->busy && !atomic_load(&bus->lookers) && ski_link_alone(&bus->runnable) &&
+           ski_link_alone(&bus->catching);
 }
 
 static void tail_offer(skald_bus *bus, ski_page *page, uint64_t epoch)
@@ -126,39 +129,54 @@ static void tail_failed(skald_bus *bus, skald_err err, const skald_error *error)
         if (bus->subs[i]) ski_feed(bus->subs[i]);
 }
 
-bool ski_tail_step(skald_bus *bus)
+static void tail_take(skald_bus *bus, skald_store_page *store_page, uint64_t after, uint64_t head)
 {
-    uint64_t head = atomic_load(&bus->head), after = bus->tail, epoch = bus->tail_epoch;
-    skald_read read = read_of(bus, after);
-    skald_store_page store_page = {0};
-    skald_error error = {0};
-
-    if (!tail_wanted(bus, head)) {
-        if (quiet(bus)) ski_kept_drop(bus);
-        return false;
-    }
-    ski_mutex_unlock(&bus->lock);
-    skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
-
-    ski_mutex_lock(&bus->lock);
-    if (err) {
-        if (epoch == bus->tail_epoch) tail_failed(bus, err, &error);
-        return true;
-    }
-    ski_page *page = ski_page_new(bus, &store_page);
+    uint64_t epoch = bus->tail_epoch;
+    ski_page *page = ski_page_new(bus, store_page);
 
     if (!page) {
-        ski_store_page_free(bus->store, &store_page);
-        if (epoch == bus->tail_epoch) tail_failed(bus, SKALD_ENOMEM, &error);
-        return true;
+        ski_store_page_free(bus->store, store_page);
+        tail_failed(bus, SKALD_ENOMEM, &(skald_error){0});
+        return;
     }
-    if (epoch == bus->tail_epoch && bus->live_count) {
+    if (bus->live_count) {
         page_keep(bus, &bus->tail_pages, page, after);
         tail_offer(bus, page, epoch);
         if (epoch == bus->tail_epoch && bus->tail == after) bus->tail_checked = head;
         ski_save_sweep(bus);
     }
     ski_page_unref(bus, page);
+}
+
+bool ski_tail_step(skald_bus *bus, ski_worker *worker)
+{
+    uint64_t head = atomic_load(&bus->head), after = bus->tail, epoch = bus->tail_epoch;
+    skald_read read = read_of(bus, after);
+    skald_store_page store_page = {0};
+    skald_error error = {0};
+
+    if (bus->tail_read) return false;
+    if (!ski_tail_wanted(bus)) {
+        if (!worker && quiet(bus)) ski_kept_drop(bus);
+        return false;
+    }
+    bus->tail_read = true;
+    bus->busy += worker != NULL;
+    bus->away += worker != NULL;
+    ski_mutex_unlock(&bus->lock);
+    skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
+
+    ski_mutex_lock(&bus->lock);
+    if (worker) bus->away--;
+    if (epoch != bus->tail_epoch) {
+        if (!err) ski_store_page_free(bus->store, &store_page);
+    } else if (err) {
+        tail_failed(bus, err, &error);
+    } else {
+        tail_take(bus, &store_page, after, head);
+    }
+    bus->busy -= worker != NULL;
+    bus->tail_read = false;
     return true;
 }
 
@@ -219,18 +237,16 @@ static void catch_up_done(ski_subscription *sub, const skald_store_page *store_p
     ski_page_unref(bus, page);
 }
 
-bool ski_catch_up_step(skald_bus *bus)
+// catch_up reads one page for sub, or feeds it from one that was read meanwhile.
+static void catch_up(skald_bus *bus, ski_subscription *sub, ski_worker *worker)
 {
-    ski_subscription *sub = catching_next(bus);
     skald_store_page store_page = {0};
     skald_error error = {0};
-
-    if (!sub) return false;
     bool resumes = sub->resume_index < sub->resume_count;
 
     if (!resumes && ski_page_at(bus, sub->cursor)) { // read for another meanwhile
         ski_feed(sub);
-        return true;
+        return;
     }
     skald_read read = {.filter = sub->filter, .after = sub->cursor};
 
@@ -241,10 +257,12 @@ bool ski_catch_up_step(skald_bus *bus)
     uint32_t epoch = sub->read_epoch;
 
     sub->reading = true;
+    bus->away += worker != NULL;
     ski_mutex_unlock(&bus->lock);
     skald_err err = ski_store_page(bus->store, &read, &store_page, &error);
 
     ski_mutex_lock(&bus->lock);
+    if (worker) bus->away--;
     sub->reading = false;
     if (epoch != sub->read_epoch) {
         if (!err) ski_store_page_free(bus->store, &store_page);
@@ -255,5 +273,17 @@ bool ski_catch_up_step(skald_bus *bus)
     }
     ski_feed(sub);
     ski_subscription_look(sub);
+}
+
+bool ski_catch_up_step(skald_bus *bus, ski_worker *worker)
+{
+    ski_subscription *sub = bus->lag_read ? NULL : catching_next(bus);
+
+    if (!sub) return false;
+    bus->lag_read = true;
+    bus->busy += worker != NULL;
+    catch_up(bus, sub, worker);
+    bus->busy -= worker != NULL;
+    bus->lag_read = false;
     return true;
 }
