@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,13 +68,24 @@ int cli_unknown_verb(const char *name)
     return cli_fail(CLI_USAGE, "unknown verb '%s'; did you mean '%s'?", name, meant->name);
 }
 
+// says_field: the text has the name of the field as a word of its own.
+static bool says_field(const char *text, const char *field)
+{
+    size_t len = strlen(field);
+
+    for (const char *at = strstr(text, field); at; at = strstr(at + 1, field)) {
+        bool begins = at == text || !isalnum((unsigned char)at[-1]);
+        if (!len || (begins && !isalnum((unsigned char)at[len]))) return true;
+    }
+    return false;
+}
+
 int cli_fail_error(const skald_error *error)
 {
     const char *text = error->text[0] ? error->text : skald_err_text(error->err);
     int exit = error->err == SKALD_EINVALID ? CLI_USAGE : CLI_CANNOT;
 
-    if (error->field[0] && strncmp(text, error->field, strlen(error->field)) != 0)
-        return cli_fail(exit, "%s: %s", error->field, text);
+    if (!says_field(text, error->field)) return cli_fail(exit, "%s: %s", error->field, text);
     return cli_fail(exit, "%s", text);
 }
 

@@ -84,48 +84,97 @@ static bool make_path(group_worker *worker, const char *what)
            !skald_buf_put(path, (skald_str){"", 1});
 }
 
+// put_quoted writes text as one word of a shell.
+static bool put_quoted(skald_buf *buf, const char *text)
+{
+    skald_err err = skald_buf_put(buf, SKALD_STR("'"));
+
+    for (; !err && *text; text++) {
+        skald_str byte = {text, 1};
+        err = skald_buf_put(buf, *text == '\'' ? SKALD_STR("'\\''") : byte);
+    }
+    return !err && !skald_buf_put(buf, (skald_str){"'", 2});
+}
+
 static int explain_other(const group_worker *worker)
 {
     const char *name = cli_get(worker->tail->options->args, "name");
+    skald_buf word = {.bytes_max = 4 * path_bytes_max};
+    int exit = CLI_CANNOT;
 
-    return cli_fail(CLI_NO,
-                    "tail: '%s' was begun with another --type, --stream, --category, --tenant, "
-                    "--from or --timeout. Give those again, or none of them to go on with it as it "
-                    "is, or another name, or let it forget where it is: skald subscriptions "
-                    "delete '%s' --url %s",
-                    name, name, client_url(worker->client));
+    if (!put_quoted(&word, name))
+        exit = cli_fail(CLI_CANNOT, "out of memory");
+    else
+        exit = cli_fail(CLI_NO,
+                        "tail: '%s' was begun with another --type, --stream, --category, "
+                        "--tenant, --from or --timeout. Give those again, or none of them to go on "
+                        "with it as it is, or another name, or let it forget where it is: skald "
+                        "subscriptions delete %s --url %s",
+                        name, word.ptr, client_url(worker->client));
+    skald_buf_fini(&word);
+    return exit;
 }
 
-// adopt goes on with a group as it was made: its deliveries come again after its own time, so a
-// program may run no longer than that.
-static int adopt(group_worker *worker)
+// post_group makes the group, or lets one that was drained go on. *ret_other: the name has another
+// definition. Not CLI_OK: it said why.
+static int post_group(group_worker *worker, const json_t *definition, bool *ret_other)
+{
+    char *body = json_dumps(definition, JSON_COMPACT);
+    client_reply reply = {0};
+    int exit = CLI_OK;
+
+    *ret_other = false;
+    if (!body || !make_path(worker, NULL))
+        exit = cli_fail(CLI_CANNOT, "out of memory");
+    else if (!client_ask(worker->client, "POST", worker->path.ptr, "application/json",
+                         skald_str_of(body), &reply))
+        exit = client_unreachable(worker->client);
+    else if (reply.status == 409)
+        *ret_other = true;
+    else if (reply.status / 100 != 2)
+        exit = client_fail(&reply);
+    free(body);
+    return exit;
+}
+
+// adopt_shown: data is the group as the server shows it.
+static int adopt_shown(group_worker *worker, const json_t *data)
 {
     group_tail *tail = worker->tail;
+    const char *name = cli_get(tail->options->args, "name"), *kind = ask_text(data, "kind");
+    const json_t *drained = json_object_get(data, "definition");
+    long long ack_ms = ask_whole(data, "ackTimeoutMs");
+    bool other = false;
+    int exit = CLI_OK;
+
+    if (!kind || strcmp(kind, "pull") != 0)
+        return cli_fail(CLI_NO, "tail: '%s' is no pull group: nothing can be taken from it", name);
+    if (tail->exec && ack_ms / 1000 <= TAIL_GRACE_S)
+        return cli_fail(CLI_NO,
+                        "tail: what is taken from '%s' comes again after %lld ms, which is too "
+                        "soon for a program",
+                        name, ack_ms);
+    if (tail->exec) tail->timeout_s = (uint64_t)ack_ms / 1000 - TAIL_GRACE_S;
+    if (drained) exit = post_group(worker, drained, &other);
+    return other ? cli_fail(CLI_NO, "tail: '%s' was just made anew; try again", name) : exit;
+}
+
+// adopt goes on with a group as it was made, also when it was drained: its deliveries come again
+// after its own time, so a program may run no longer than that.
+static int adopt(group_worker *worker)
+{
     client_reply reply = {0};
-    const char *name = cli_get(tail->options->args, "name");
-    json_t *answer, *data;
-    long long ack_ms;
-    bool pull;
+    json_t *answer;
+    int exit;
 
     if (!make_path(worker, "")) return cli_fail(CLI_CANNOT, "out of memory");
     if (!client_ask(worker->client, "GET", worker->path.ptr, NULL, (skald_str){0}, &reply))
         return client_unreachable(worker->client);
     if (reply.status != 200) return client_fail(&reply);
     answer = json_loadb(reply.body, reply.len, 0, NULL);
-    data = json_object_get(answer, "data");
-    pull = ask_text(data, "kind") && strcmp(ask_text(data, "kind"), "pull") == 0;
-    ack_ms = ask_whole(data, "ackTimeoutMs");
+    exit = adopt_shown(worker, json_object_get(answer, "data"));
     json_decref(answer);
-    if (!pull)
-        return cli_fail(CLI_NO, "tail: '%s' is no pull group: nothing can be taken from it", name);
-    if (!tail->exec) return CLI_OK;
-    if (ack_ms / 1000 <= TAIL_GRACE_S)
-        return cli_fail(CLI_NO,
-                        "tail: what is taken from '%s' comes again after %lld ms, which is too "
-                        "soon for a program",
-                        name, ack_ms);
-    tail->timeout_s = (uint64_t)ack_ms / 1000 - TAIL_GRACE_S;
-    return CLI_OK;
+    return exit;
 }
 
 // defines: an option was given that says what the group is.
@@ -142,24 +191,12 @@ static bool defines(const cli_args *args)
 static int make_group(group_worker *worker)
 {
     json_t *definition = make_definition(worker->tail);
-    char *body = definition ? json_dumps(definition, JSON_COMPACT) : NULL;
-    client_reply reply = {0};
-    int exit = CLI_OK;
+    bool other = false;
+    int exit = definition ? post_group(worker, definition, &other) : CLI_USAGE;
 
-    if (!definition)
-        exit = CLI_USAGE;
-    else if (!body || !make_path(worker, NULL))
-        exit = cli_fail(CLI_CANNOT, "out of memory");
-    else if (!client_ask(worker->client, "POST", worker->path.ptr, "application/json",
-                         skald_str_of(body), &reply))
-        exit = client_unreachable(worker->client);
-    else if (reply.status == 409)
-        exit = defines(worker->tail->options->args) ? explain_other(worker) : adopt(worker);
-    else if (reply.status / 100 != 2)
-        exit = client_fail(&reply);
-    free(body);
     json_decref(definition);
-    return exit;
+    if (!other) return exit;
+    return defines(worker->tail->options->args) ? explain_other(worker) : adopt(worker);
 }
 
 // end_delivery acknowledges, or (reason given) asks for another try. An answer that does not come

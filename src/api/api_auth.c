@@ -383,8 +383,8 @@ skald_err ski_auth_serve(ski_auth *auth, const char *host, skald_error *reterr_e
     bool usable =
         tokens_taken || ski_keys_valid(auth->keys, auth->kernel->now(auth->kernel->context));
     if (!local && !usable) {
-        return skald_fail(
-            reterr_error, SKALD_EDENIED,
+        return skald_fail_at(
+            reterr_error, SKALD_EDENIED, "listen",
             "will not listen on %s without keys: anyone who reaches this address could read "
             "and write every event. Make a key first: skald keys create --data DIR --scopes "
             "admin; or listen on 127.0.0.1",

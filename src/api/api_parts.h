@@ -170,5 +170,10 @@ void ski_pulls_attach(ski_pulls *pulls, ski_http *http); // NULL: the server is 
 // ski_pulls_end ends every group; what was taken and not acknowledged comes again another time.
 void ski_pulls_end(ski_pulls *pulls);
 void ski_pulls_free(ski_pulls *pulls);
+// ski_pulls_drained gives what a pull group that was drained goes on with when it is posted again:
+// its definition, as ski_pull_definition_shown; and fills its settings into state. Both live as
+// long as the request. Nothing changes where nobody drained one of that name. Fails: NOMEM.
+skald_err ski_pulls_drained(const ski_http_request *request, skald_subscription_state *state,
+                            skald_str *ret_definition) SKALD_CHECK;
 
 #endif

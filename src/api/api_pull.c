@@ -248,6 +248,32 @@ static pull_group *pulls_find_seen(const ski_http_request *request)
     return NULL;
 }
 
+skald_err ski_pulls_drained(const ski_http_request *request, skald_subscription_state *state,
+                            skald_str *ret_definition)
+{
+    pull_group *group = state->id.id ? NULL : pulls_find(ski_api_of(request)->pulls, state->name);
+    skald_err err = SKALD_OK;
+
+    if (group && atomic_load(&group->ended)) {
+        const skald_subscription_options *options = &group->definition.options;
+        skald_str text = ski_pull_definition_shown(request, group->definition.text);
+        bool copied = ski_filter_copy(request->scratch, &options->filter, &state->filter);
+
+        *ret_definition = skald_arena_copy(request->scratch, text);
+        if (options->key_pointer) {
+            state->key_pointer =
+                skald_arena_copy(request->scratch, skald_str_of(options->key_pointer));
+            copied = copied && state->key_pointer.ptr;
+        }
+        state->order = options->order;
+        state->on_exhausted = options->on_exhausted;
+        state->timeout_ms = options->retry.timeout_ms;
+        if (!copied || !text.ptr || !ret_definition->ptr) err = SKALD_ENOMEM;
+    }
+    if (group) group_leave(group);
+    return err;
+}
+
 static skald_err not_found(skald_str name, skald_error *reterr_error)
 {
     return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "name",

@@ -16,6 +16,7 @@ enum {
     name_bytes_max = 128,
     filter_items_max = 256,
     definition_arena_max = 1024 * 1024,
+    ack_timeout_default_ms = 30000,
     delay_ms_max = 24 * 3600 * 1000,
 };
 
@@ -344,7 +345,7 @@ static skald_err definition_read(skald_str body, bool kept, ski_pull_definition 
         {"onExhausted", read_exhausted},
         {NULL, NULL},
     };
-    ski_pull_definition definition = {0};
+    ski_pull_definition definition = {.options.retry.timeout_ms = ack_timeout_default_ms};
     json_t *tree = NULL;
     doc_reader reader = {.options = &definition.options, .error = reterr_error, .kept = kept};
     skald_err err;

@@ -46,13 +46,14 @@ static skald_err put_filter(skald_buf *buf, const skald_filter *filter)
     return ski_buf_byte(buf, '}');
 }
 
-// put_settings: of one that nobody runs here they are not known.
+// put_settings: of one that nobody runs here they are not known, unless it is a group that was
+// drained.
 static skald_err put_settings(skald_buf *buf, const skald_subscription_state *state)
 {
     static const char *const orders[] = {"stream", "sequence", "none", "key"};
     static const char *const ends[] = {"halt", "dead_letter", "park_key"};
 
-    if (!state->id.id)
+    if (!state->timeout_ms)
         return skald_buf_put(buf, SKALD_STR(",\"filter\":null,\"order\":null,\"key\":null,"
                                             "\"onExhausted\":null,\"ackTimeoutMs\":null"));
     SKALD_TRY(put_filter(buf, &state->filter));
@@ -106,7 +107,8 @@ static skald_err put_times(skald_buf *buf, const skald_subscription_state *state
     return ski_buf_print(buf, ",\"at\":\"%s\"}}", at);
 }
 
-static skald_err put_state(skald_buf *buf, const skald_subscription_state *state)
+static skald_err put_state(skald_buf *buf, const skald_subscription_state *state,
+                           skald_str definition)
 {
     SKALD_TRY(skald_buf_put(buf, SKALD_STR("{\"name\":")));
     SKALD_TRY(ski_json_put_string(buf, state->name));
@@ -115,27 +117,46 @@ static skald_err put_state(skald_buf *buf, const skald_subscription_state *state
     SKALD_TRY(skald_buf_put(buf, SKALD_STR(",\"state\":")));
     SKALD_TRY(ski_json_put_string(buf, state->state));
     SKALD_TRY(put_settings(buf, state));
+    if (definition.len)
+        SKALD_TRY(ski_buf_print(buf, ",\"definition\":%.*s", SKALD_FMT(definition)));
     SKALD_TRY(put_counts(buf, state));
     return put_times(buf, state);
 }
 
-skald_err ski_subscription_state(ski_http_request *request, skald_str name,
-                                 skald_subscription_state *ret_state, skald_error *reterr_error)
+// find_state: ret_definition is given of a pull group that was drained.
+static skald_err find_state(ski_http_request *request, skald_str name,
+                            skald_subscription_state *ret_state, skald_str *ret_definition,
+                            skald_error *reterr_error)
 {
     const skald_subscription_state *states = NULL;
+    skald_subscription_state state = {0};
+    skald_str definition = {0};
     size_t count = 0;
     size_t i = 0;
 
     SKALD_TRY(skald_bus_subscriptions(ski_api_of(request)->bus, request->scratch, &states, &count));
     while (i < count && !(states[i].name.len && skald_str_equal(states[i].name, name))) i++;
-    if (i == count || !ski_auth_sees_all(request, &states[i].filter)) {
+    if (i < count) {
+        state = states[i];
+        SKALD_TRY(ski_pulls_drained(request, &state, &definition));
+    }
+    if (i == count || !ski_auth_sees_all(request, &state.filter)) {
         return skald_fail_at(reterr_error, SKALD_ENOTFOUND, "name",
                              "there is no subscription '%.*s'",
                              SKALD_FMT(ski_auth_subscription_shown(request, name)));
     }
-    *ret_state = states[i];
+    *ret_state = state;
+    *ret_definition = definition;
     ret_state->name = ski_auth_subscription_shown(request, name);
     return SKALD_OK;
+}
+
+skald_err ski_subscription_state(ski_http_request *request, skald_str name,
+                                 skald_subscription_state *ret_state, skald_error *reterr_error)
+{
+    skald_str definition;
+
+    return find_state(request, name, ret_state, &definition, reterr_error);
 }
 
 skald_err ski_get_subscriptions(ski_http_request *request, skald_error *reterr_error)
@@ -151,11 +172,13 @@ skald_err ski_get_subscriptions(ski_http_request *request, skald_error *reterr_e
     err = skald_buf_put(&buf, SKALD_STR("{\"data\":["));
     for (size_t i = 0; i < count && !err; i++) {
         skald_subscription_state state = states[i];
+        skald_str definition = {0};
 
-        if (!ski_auth_sees_all(request, &state.filter)) continue;
+        err = ski_pulls_drained(request, &state, &definition);
+        if (err || !ski_auth_sees_all(request, &state.filter)) continue;
         state.name = ski_auth_subscription_shown(request, state.name);
         if (shown++) err = ski_buf_byte(&buf, ',');
-        if (!err) err = put_state(&buf, &state);
+        if (!err) err = put_state(&buf, &state, definition);
     }
     if (!err) {
         err = ski_buf_print(&buf, "],\"pagination\":{\"limit\":%zu,\"nextCursor\":null}}", shown);
@@ -169,12 +192,13 @@ skald_err ski_get_subscription(ski_http_request *request, skald_error *reterr_er
 {
     skald_subscription_state state;
     skald_buf buf = ski_reply_buf();
+    skald_str definition;
     skald_err err;
 
-    SKALD_TRY(ski_subscription_state(request, request->parameters[0], &state, reterr_error));
+    SKALD_TRY(find_state(request, request->parameters[0], &state, &definition, reterr_error));
     state.name = ski_auth_subscription_shown(request, state.name);
     err = skald_buf_put(&buf, SKALD_STR("{\"data\":"));
-    if (!err) err = put_state(&buf, &state);
+    if (!err) err = put_state(&buf, &state, definition);
     if (!err) err = ski_buf_byte(&buf, '}');
     if (!err) err = ski_reply_json(request, 200, ski_buf_str(&buf));
     skald_buf_fini(&buf);

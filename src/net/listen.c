@@ -22,9 +22,15 @@ static skald_err uv_error(int code, const ski_http_options *options, skald_error
 {
     skald_err err = code == UV_EACCES ? SKALD_EDENIED : SKALD_EUNAVAILABLE;
 
+    bool of_port = code == UV_EACCES || code == UV_EADDRINUSE;
+
     if (code == UV_ENOMEM) err = SKALD_ENOMEM;
-    return skald_fail(error, err, "cannot listen on %s port %u: %s", options->host, options->port,
-                      uv_strerror(code));
+    return skald_fail_at(error, err,
+                         of_port               ? "port"
+                         : err == SKALD_ENOMEM ? NULL
+                                               : "listen",
+                         "cannot listen on %s port %u: %s", options->host, options->port,
+                         uv_strerror(code));
 }
 
 // address_listen binds and listens, and finds out the port.

@@ -602,6 +602,15 @@ static void a_long_path_hides_nothing(void **state)
                                        &error),
                      SKALD_EINVALID);
     assert_string_equal(error.text, "SKALD_LISTEN: they do not go together");
+    // What an error says besides stays.
+    (void)!skald_fail_at(&error, SKALD_EDENIED, "listen", "no key");
+    (void)snprintf(error.code, sizeof error.code, "NO_KEY");
+    assert_int_equal(ski_setting_blame(&config, SKI_SETTING_listen, SKI_SETTINGS, SKALD_EDENIED,
+                                       &error),
+                     SKALD_EDENIED);
+    assert_string_equal(error.text, "SKALD_LISTEN: listen: no key");
+    assert_string_equal(error.field, "listen");
+    assert_string_equal(error.code, "NO_KEY");
     assert_int_equal(ski_setting_blame(&config, SKI_SETTING_listen, SKI_SETTINGS, SKALD_EIO, NULL),
                      SKALD_EIO);
 }

@@ -346,8 +346,9 @@ skald_err ski_setting_blame(const ski_config *config, size_t one, size_t other, 
     if (buf.len) {
         bool named =
             !cause.field[0] || ski_str_begins(skald_str_of(cause.text), skald_str_of(cause.field));
-        (void)skald_fail(error, err, "%.*s: %s%s%s", (int)buf.len, buf.ptr,
-                         named ? "" : cause.field, named ? "" : ": ", cause.text);
+        (void)skald_fail_at(error, err, cause.field, "%.*s: %s%s%s", (int)buf.len, buf.ptr,
+                            named ? "" : cause.field, named ? "" : ": ", cause.text);
+        memcpy(error->code, cause.code, sizeof cause.code);
     }
     skald_buf_fini(&buf);
     return err;

@@ -189,20 +189,24 @@ static ski_http_options http_options(const skald_system *system)
 static skald_err serve(skald_system *system, skald_error *reterr_error)
 {
     ski_http_options options = http_options(system);
+    size_t setting = SKI_SETTINGS;
+    skald_error cause = {0};
+    bool file_named;
     skald_err err;
 
     options.take_tls = system->tls;
-    err = ski_api_serve(system->api, &options, reterr_error);
-    if (!err) system->tls = NULL;
-    if (err == SKALD_EDENIED) // nobody has a key for an address that others reach
-        return ski_setting_blame(&system->config, SKI_SETTING_listen, SKI_SETTINGS, err,
-                                 reterr_error);
-    if (err == SKALD_EUNAVAILABLE && reterr_error && !reterr_error->field[0]) {
-        skald_error cause = *reterr_error;
-        return skald_fail(reterr_error, err, "%s. Choose another port; 0 is any free one",
-                          cause.text);
+    err = ski_api_serve(system->api, &options, &cause);
+    if (!err) {
+        system->tls = NULL;
+        return SKALD_OK;
     }
-    return err;
+    if (strcmp(cause.field, "port") == 0) {
+        (void)skald_fail_at(&cause, err, "port", "%s. Choose another port; 0 is any free one",
+                            cause.text);
+    }
+    if (reterr_error && cause.err) *reterr_error = cause;
+    if (!ski_config_setting(skald_str_of(cause.field), &setting, &file_named)) return err;
+    return ski_setting_blame(&system->config, setting, SKI_SETTINGS, err, reterr_error);
 }
 
 void ski_system_tell(skald_system *system, const char *type, skald_str data, bool transient)

@@ -178,6 +178,44 @@ static void a_taken_port_leaves_nothing_behind(void **state)
     assert_int_equal(skald_system_stop(first, 0), SKALD_OK);
 }
 
+// not_started: the file is refused, for what stands in the line that is blamed.
+static void not_started(const char *text, skald_err err, const char *blamed, const char *field)
+{
+    char path[64], where[160];
+    skald_system *system = NULL;
+    skald_error error = {0};
+    skald_system_options options = options_of(NULL, NULL);
+
+    (void)snprintf(path, sizeof path, "%s/skald.yaml", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    options.file = path;
+    options.port = NULL;
+    assert_int_equal(skald_system_start(&options, &system, &error), err);
+    (void)snprintf(where, sizeof where, "%s%s", path, blamed);
+    assert_memory_equal(error.text, where, strlen(where));
+    assert_string_equal(error.field, field);
+}
+
+static void who_cannot_listen_blames_the_right_line(void **state)
+{
+    skald_system_options options = options_of(NULL, NULL);
+    skald_system *first = NULL;
+    char text[160];
+
+    (void)state;
+    not_started("listen: 127.0.0.1\nport: 0\nsocket: /nowhere/at/all\n", SKALD_EDENIED,
+                ":3: socket: cannot listen on the socket /nowhere/at/all", "socket");
+    not_started("port: 0\nlisten: 0.0.0.0\n", SKALD_EDENIED,
+                ":2: listen: will not listen on 0.0.0.0 without keys", "listen");
+    assert_int_equal(skald_system_start(&options, &first, NULL), SKALD_OK);
+    (void)snprintf(text, sizeof text, "listen: 127.0.0.1\nport: %u\n", skald_system_port(first));
+    not_started(text, SKALD_EUNAVAILABLE, ":2: port: cannot listen on 127.0.0.1 port", "port");
+    assert_int_equal(skald_system_stop(first, 0), SKALD_OK);
+}
+
 // not_listened: it does not start there, and says so and why.
 static void not_listened(const char *host, skald_err err, const char *why)
 {
@@ -275,6 +313,7 @@ int main(void)
         cmocka_unit_test(start_and_end_are_in_the_log),
         cmocka_unit_test(a_second_one_is_refused_by_name_of_the_first),
         cmocka_unit_test(a_taken_port_leaves_nothing_behind),
+        cmocka_unit_test(who_cannot_listen_blames_the_right_line),
         cmocka_unit_test(an_open_server_keeps_to_loopback),
         cmocka_unit_test(it_listens_on_addresses_only),
         cmocka_unit_test(loopback_has_several_names),

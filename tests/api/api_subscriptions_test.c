@@ -180,6 +180,9 @@ static void a_faulted_group_is_resumed(void **state)
 static void a_drained_group_ends_and_may_go_on(void **state)
 {
     api_world *world = *state;
+    static const char shown[] =
+        "\"order\":\"stream\",\"key\":null,\"onExhausted\":\"halt\",\"ackTimeoutMs\":30000,"
+        "\"definition\":{\"filter\":{\"types\":[\"order.*\"]},\"name\":\"mailer\"},\"durable\"";
     char id[96];
 
     made(world, GROUP("mailer", ""));
@@ -195,6 +198,9 @@ static void a_drained_group_ends_and_may_go_on(void **state)
     says(asks(world, "GET", "/api/subscriptions/mailer/deliveries", 409), "was drained");
     says(asks(world, "POST", "/api/subscriptions/mailer/resume", 409), "nobody runs 'mailer'");
     says(end(world, "mailer", "ack", id), "STALE");
+    // It shows what it was made of, alone and among the others: that is what it goes on with.
+    says(api_get(world, "/api/subscriptions/mailer"), shown);
+    says(api_get(world, "/api/subscriptions"), shown);
     assert_int_equal(api_post(world, "/api/subscriptions", "{\"name\":\"mailer\"}")->status, 409);
     assert_int_equal(api_post(world, "/api/subscriptions", GROUP("mailer", ""))->status, 200);
     taken(world, "mailer", id, "order-2"); // behind what was done

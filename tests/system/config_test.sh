@@ -43,7 +43,7 @@ test_check() {
     said "skald: $WORK/wrong.yaml:2, $WORK/wrong.yaml:3: will not listen on 0.0.0.0 in the clear: *"
     printf 'port: 0\nlisten: 0.0.0.0\ndata: "memory:"\n' > "$WORK/wrong.yaml"
     ended 3 "$SKALD" serve --config "$WORK/wrong.yaml"
-    said "skald: $WORK/wrong.yaml:2: will not listen on 0.0.0.0 without keys: *"
+    said "skald: $WORK/wrong.yaml:2: listen: will not listen on 0.0.0.0 without keys: *"
     ended 2 env SKALD_TLS_KEY=key.pem "$SKALD" serve
     said "skald: SKALD_TLS_KEY: tls.certificate and tls.key are given together: tls.certificate is missing"
     # A store that there is not becomes no directory, and what may be a password is not repeated.

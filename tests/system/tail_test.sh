@@ -133,6 +133,24 @@ test_program() {
     publish '{"type":"program.y","data":3}'
     ended 0 "$SKALD" tail --url "$URL" --name printer --count 1
     expect_like "what is printed the third time" "$(cat "$WORK/out")" '*program.y  3'
+    # Also when it was drained.
+    drained() { get "/api/subscriptions/$1" | grep -q '"state":"registered"'; }
+    for n in 4 5; do
+        ended 0 "$SKALD" subscriptions drain printer --url "$URL"
+        wait_until 20 "the end of a drain" drained printer
+        publish "{\"type\":\"program.y\",\"data\":$n}"
+        if [ "$n" = 4 ]; then
+            ended 0 "$SKALD" tail --url "$URL" --name printer --count 1
+            expect_like "what is printed after a drain" "$(cat "$WORK/out")" '*program.y  4'
+        else
+            ended 0 "$SKALD" tail --url "$URL" --name printer --count 1 --exec -- cat
+            expect_like "what is handled after a drain" "$(cat "$WORK/out")" '*"data":5*'
+        fi
+    done
+    publish '{"type":"program.y","data":6}'
+    ended 0 "$SKALD" tail --url "$URL" --name "o'printer" --type program.y --from start --count 1
+    ended 1 "$SKALD" tail --url "$URL" --name "o'printer" --type program.x --count 1
+    said "skald: tail: 'o'printer' was begun with another *skald subscriptions delete 'o'\\\\''printer' --url $URL"
     ended 2 "$SKALD" tail --url "$URL" --name 'two words' --count 1
     ended 2 "$SKALD" tail --url "$URL" --workers 65 --name x --exec -- true
 }
