@@ -365,16 +365,17 @@ static void conn_refuse(ski_conn *conn)
                                "later\",\"code\":\"UNAVAILABLE\"}";
     ski_http *http = conn->http;
     char text[1024];
-    skald_buf out = {.ptr = text, .size = sizeof text, .bytes_max = sizeof text};
+    skald_buf out = {.ptr = text, .size = sizeof text - 1, .bytes_max = sizeof text - 1};
+    const ski_http_header own = {SKALD_STR("Retry-After"), SKALD_STR("1")};
+    const ski_http_reply reply = {.status = 503, .headers = &own, .header_count = 1};
     skald_err err = ski_buf_print(&out,
                                   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "
                                   "application/problem+json\r\nContent-Length: %zu\r\n"
-                                  "Retry-After: 1\r\nConnection: close\r\n",
+                                  "Connection: close\r\n",
                                   sizeof body - 1);
-    for (size_t i = 0; !err && i < http->options.header_count; i++) {
-        const ski_http_header *header = &http->options.headers[i];
-        err = ski_buf_print(&out, "%.*s: %.*s\r\n", SKALD_FMT(header->name),
-                            SKALD_FMT(header->value));
+    if (!err) err = ski_reply_standing(http, NULL, &reply, &out);
+    if (!err) {
+        err = ski_buf_print(&out, "%.*s: %.*s\r\n", SKALD_FMT(own.name), SKALD_FMT(own.value));
     }
     if (!err) err = ski_buf_print(&out, "\r\n%s", body);
     uv_buf_t buf = uv_buf_init(text, (unsigned)out.len);

@@ -200,10 +200,13 @@ static void test_connections_max(void **state)
     fixture fix;
     ski_http_counters counters;
     client_reply reply;
-    const ski_http_header standing = {SKALD_STR("X-Fixed"), SKALD_STR("of every reply")};
+    const ski_http_header standing[] = {
+        {SKALD_STR("X-Fixed"), SKALD_STR("of every reply")},
+        {SKALD_STR("retry-after"), SKALD_STR("7")}, // where the reply has none of its own
+    };
 
-    fixture_start(
-        &fix, (ski_http_options){.connections_max = 2, .headers = &standing, .header_count = 1});
+    fixture_start(&fix,
+                  (ski_http_options){.connections_max = 2, .headers = standing, .header_count = 2});
     client one = client_open(fix.port), two = client_open(fix.port);
     client_send(&one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
     client_expect(&one, 200, "hello");
@@ -215,6 +218,8 @@ static void test_connections_max(void **state)
         assert_true(client_reply_get(&three, &reply, false));
         assert_int_equal(reply.status, 503);
         assert_true(reply_has(&reply, "X-Fixed: of every reply\r\n"));
+        assert_true(reply_has(&reply, "Retry-After: 1\r\n"));
+        assert_false(reply_has(&reply, "retry-after: 7"));
         assert_non_null(strstr(reply.body.ptr, "too many connections"));
         reply_fini(&reply);
         assert_true(client_closed(&three));

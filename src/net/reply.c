@@ -162,20 +162,27 @@ static skald_err put_guarded(ski_exchange *exchange, const ski_http_reply *reply
     return SKALD_OK;
 }
 
+skald_err ski_reply_standing(const ski_http *http, const ski_http_request *request,
+                             const ski_http_reply *reply, skald_buf *out)
+{
+    for (size_t i = 0; i < http->options.header_count; i++) {
+        const ski_http_header *header = &http->options.headers[i];
+        if (brings(reply, header->name)) continue;
+        if (request != NULL && ski_reply_guarded(request, header->name)) continue;
+        SKALD_TRY(put_header(out, header->name, header->value));
+    }
+    return SKALD_OK;
+}
+
 // put_common writes the headers every reply has, but for those the reply brings or the guard set.
 static skald_err put_common(ski_exchange *exchange, const ski_http_reply *reply)
 {
-    const ski_http_options *options = &exchange->request.http->options;
     skald_str correlation = exchange->request.correlation_id;
     skald_str correlation_name = SKALD_STR("X-Correlation-ID");
     skald_str trace = exchange->request.traceparent, trace_name = SKALD_STR("traceparent");
 
-    for (size_t i = 0; i < options->header_count; i++) {
-        const ski_http_header *header = &options->headers[i];
-        if (brings(reply, header->name)) continue;
-        if (ski_reply_guarded(&exchange->request, header->name)) continue;
-        SKALD_TRY(put_header(&exchange->out, header->name, header->value));
-    }
+    SKALD_TRY(
+        ski_reply_standing(exchange->request.http, &exchange->request, reply, &exchange->out));
     if (correlation.len > 0 && value_allowed(correlation) && !brings(reply, correlation_name)) {
         SKALD_TRY(put_header(&exchange->out, correlation_name, correlation));
     }

@@ -17,6 +17,7 @@
 #include "net/server.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "os/socket.h"
 #include <assert.h>
@@ -85,7 +86,12 @@ static void sender_main(void *argument)
 {
     ski_sender *sender = argument;
 
-    ski_thread_patient(); // a loop that is put aside for it could have sent by itself
+    // A loop that is put aside for it could have sent by itself.
+    if (!ski_thread_patient()) {
+        ski_log_line(sender->http->options.log, SKALD_DEBUG,
+                     "http-sender may not have SCHED_BATCH: replies may take a little longer",
+                     (char *)NULL);
+    }
     ski_mutex_lock(&sender->lock);
     while (!sender->stopping) {
         ski_send_job *job = job_take(sender);

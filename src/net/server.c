@@ -386,13 +386,14 @@ bool ski_http_post(ski_http *http, void (*fn)(void *context), void *context)
     *post = (ski_post){.fn = fn, .context = context};
     ski_mutex_lock(&http->lock);
     bool taken = !http->loop_ended && http->post_count < posts_max;
+    bool wake = taken && http->post_count == 0;
     if (taken) {
         if (http->posts_last != NULL) http->posts_last->next = post;
         if (http->posts == NULL) http->posts = post;
         http->posts_last = post;
-        if (http->post_count++ == 0) ski_http_wake(http);
+        http->post_count++;
     }
-    ski_mutex_unlock(&http->lock);
+    ski_http_unlock(http, wake);
     if (!taken) ski_free(post);
     return taken;
 }

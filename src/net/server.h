@@ -408,6 +408,10 @@ void ski_exchange_sent(ski_exchange *exchange); // its reply is with the kernel:
 // reply.c
 const char *ski_status_phrase(unsigned status);
 skald_err ski_reply_check(const ski_http_reply *reply); // INVALID
+// ski_reply_standing writes the headers of options, but for those that the reply brings or that the
+// guard set; NULL: there is no request.
+skald_err ski_reply_standing(const ski_http *http, const ski_http_request *request,
+                             const ski_http_reply *reply, skald_buf *out);
 // ski_reply_guarded: the guard has set a header of that name.
 bool ski_reply_guarded(const ski_http_request *request, skald_str name);
 // ski_reply_build fills out and status; stream: the body follows in pieces.

@@ -33,6 +33,14 @@ void ski_mutex_lock(ski_mutex *mutex)
     must(pthread_mutex_lock(&mutex->native));
 }
 
+bool ski_mutex_try(ski_mutex *mutex)
+{
+    int error_number = pthread_mutex_trylock(&mutex->native);
+
+    if (error_number != EBUSY) must(error_number);
+    return !error_number;
+}
+
 void ski_mutex_unlock(ski_mutex *mutex)
 {
     must(pthread_mutex_unlock(&mutex->native));
@@ -85,11 +93,14 @@ void ski_cond_broadcast(ski_cond *cond)
     must(pthread_cond_broadcast(&cond->native));
 }
 
-void ski_thread_patient(void)
+bool ski_thread_patient(void)
 {
-    struct sched_param none = {.sched_priority = 0};
+    struct sched_param param = {.sched_priority = 0};
+    int policy;
 
-    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+    if (pthread_getschedparam(pthread_self(), &policy, &param)) return false;
+    if (policy != SCHED_OTHER) return true; // the operator's choice
+    return pthread_setschedparam(pthread_self(), SCHED_BATCH, &param) == 0;
 }
 
 uint32_t ski_processors(void)

@@ -17,6 +17,7 @@ typedef struct ski_cond {
 void ski_mutex_init(ski_mutex *mutex);
 void ski_mutex_fini(ski_mutex *mutex);
 void ski_mutex_lock(ski_mutex *mutex);
+bool ski_mutex_try(ski_mutex *mutex); // false: somebody has it; never waits
 void ski_mutex_unlock(ski_mutex *mutex);
 
 void ski_cond_init(ski_cond *cond);
@@ -28,8 +29,9 @@ void ski_cond_signal(ski_cond *cond);
 void ski_cond_broadcast(ski_cond *cond);
 
 // ski_thread_patient: when the calling thread is woken, it stops nobody from running: it begins on
-// another processor, or when this one is free. Where that is not allowed, nothing changes.
-void ski_thread_patient(void);
+// another processor, or when this one is free. A policy that the process was started with (chrt) is
+// left as it is. False: the system does not allow it, and nothing changed.
+bool ski_thread_patient(void);
 
 uint32_t ski_processors(void); // how many may run the calling thread, at least one
 

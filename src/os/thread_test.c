@@ -3,11 +3,16 @@
 
 #include "os/kernel.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -202,13 +207,71 @@ static void processors_are_those_that_are_allowed(void **state)
     assert_int_equal(ski_processors(), before);
 }
 
+// As a process would that was started with chrt --idle.
+static void be_patient_when_idle(void *argument)
+{
+    shared *the = argument;
+    struct sched_param none = {.sched_priority = 0};
+    int policy = -1;
+
+    if (pthread_setschedparam(pthread_self(), SCHED_IDLE, &none)) return;
+    the->awake = ski_thread_patient();
+    if (!pthread_getschedparam(pthread_self(), &policy, &none)) the->number = (unsigned)policy;
+}
+
+static void a_policy_that_was_chosen_stays(void **state)
+{
+    shared *the = *state;
+
+    kernel->join(NULL, started(be_patient_when_idle, the));
+    assert_int_equal(the->number, SCHED_IDLE);
+    assert_int_equal(the->awake, true);
+}
+
+// sched_setscheduler_refused: as the filter of a sandbox does, for the calling thread.
+static bool sched_setscheduler_refused(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setscheduler, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+           !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void be_patient_in_a_sandbox(void *argument)
+{
+    shared *the = argument;
+    struct sched_param none;
+    int policy = -1;
+
+    if (!sched_setscheduler_refused()) return;
+    the->awake = ski_thread_patient();
+    if (!pthread_getschedparam(pthread_self(), &policy, &none)) the->number = (unsigned)policy;
+}
+
+static void a_refusal_is_told(void **state)
+{
+    shared *the = *state;
+
+    the->awake = 7;
+    kernel->join(NULL, started(be_patient_in_a_sandbox, the));
+    if (the->awake == 7) skip(); // no filters here
+    assert_int_equal(the->awake, false);
+    assert_int_equal(the->number, SCHED_OTHER);
+}
+
 static void be_patient(void *argument)
 {
     shared *the = argument;
     struct sched_param none;
     int policy = -1;
 
-    ski_thread_patient();
+    the->awake = ski_thread_patient();
     if (!pthread_getschedparam(pthread_self(), &policy, &none)) the->number = (unsigned)policy;
 }
 
@@ -224,10 +287,33 @@ static void a_thread_is_patient_by_itself(void **state)
     assert_int_not_equal(policy, SCHED_BATCH);
 }
 
+static void try_it(void *argument)
+{
+    shared *the = argument;
+
+    the->awake = ski_mutex_try(&the->mutex);
+    if (the->awake) ski_mutex_unlock(&the->mutex);
+}
+
+static void a_mutex_that_is_taken_is_not_waited_for(void **state)
+{
+    shared *the = *state;
+
+    the->awake = 7;
+    ski_mutex_lock(&the->mutex);
+    kernel->join(NULL, started(try_it, the));
+    assert_int_equal(the->awake, false);
+    ski_mutex_unlock(&the->mutex);
+    kernel->join(NULL, started(try_it, the));
+    assert_int_equal(the->awake, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_mutex_lets_one_in, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_mutex_that_is_taken_is_not_waited_for, shared_make,
+                                        shared_end),
         cmocka_unit_test_setup_teardown(a_broadcast_wakes_all, shared_make, shared_end),
         cmocka_unit_test_setup_teardown(signals_go_to_and_fro, shared_make, shared_end),
         cmocka_unit_test_setup_teardown(a_wait_with_time_left_is_woken, shared_make, shared_end),
@@ -236,6 +322,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(processors_are_those_that_are_allowed, shared_make,
                                         shared_end),
         cmocka_unit_test_setup_teardown(a_thread_is_patient_by_itself, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_policy_that_was_chosen_stays, shared_make, shared_end),
+        cmocka_unit_test_setup_teardown(a_refusal_is_told, shared_make, shared_end),
     };
 
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
