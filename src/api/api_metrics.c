@@ -104,7 +104,7 @@ skald_err ski_metrics_put(const ski_metrics *metrics, ski_metrics_route_of *rout
         {"skald_backups_failed_total", "Backups that could not be made.", "counter",
          (double)got(&metrics->backups_failed)},
         {"skald_backup_timestamp_seconds",
-         "When the last backup was done, since 1970; 0: none ever was.", "gauge",
+         "When the last backup of this store was done by a server, since 1970; 0: never.", "gauge",
          (double)atomic_load_explicit(&metrics->backup_at, memory_order_relaxed) / 1e6},
     };
 

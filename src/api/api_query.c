@@ -437,15 +437,20 @@ skald_err ski_query_check(ski_http_request *request, skald_error *reterr_error)
     return err;
 }
 
-// ranges_check: what ends before it begins is a slip, not a question whose answer is nothing.
+// ranges_check: what ends before it begins is a slip, not a question whose answer is nothing. Who
+// pages comes to where one end meets the other: that is the empty page behind the last.
 static skald_err ranges_check(const skald_read *read, skald_error *reterr_error)
 {
     if (read->to && read->from > read->to)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "query.to",
                              "to lies before from: nothing can be between them");
-    if (read->version_to && read->version_from > read->version_to)
+    if (read->version_to && read->version_from > read->version_to &&
+        read->version_from - read->version_to > 1)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "query.toVersion",
                              "toVersion is less than fromVersion: nothing can be between them");
+    if (read->before && read->after >= read->before)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "query.before",
+                             "before is not greater than after: nothing can be between them");
     return SKALD_OK;
 }
 

@@ -211,6 +211,10 @@ static void shows_a_stream_as_of_a_time(void **state)
     assert_int_equal(answer->status, 200);
     has(answer, at);
     has(api_get(*state, "/api/streams/a-1?fromVersion=2&toVersion=2"), "{\"data\":[{\"id\":");
+    // Behind the last page.
+    has(api_get(*state, "/api/streams/a-1?fromVersion=3&toVersion=2"), "{\"data\":[],");
+    has(api_get(*state, "/api/streams/a-1?toVersion=18446744073709551615"), "{\"data\":[{\"id\":");
+    has(api_get(*state, "/api/events?after=2&before=3"), "{\"data\":[],");
     has(api_get(*state, "/api/streams/a-1?asOf=1990-01-01T00:00:00Z"), "{\"data\":[],");
 }
 
