@@ -76,8 +76,11 @@ typedef struct skald_store_options {
 // "sqlite:/var/lib/skald.db". What has none is a directory, as behind "log:"; one whose name begins
 // like a scheme is given as "./name:…". Waits.
 // "memory:?events_max=1000" keeps the 1,000 newest events, as SKALD_RETAIN_LIMIT, until retention
-// is set; what is older leaves as others come, and memory does not grow with it. Who may lag that
-// far sets SKALD_RETAIN_ACKED. "memory:?bytes_max=1000000" holds so much, then FULL; both go
+// is set; what is older leaves as others come, and its memory is theirs. Names stay: each stream's
+// with its version, for a version is never given again, some 150 bytes, and each type's; so do
+// named values. Who may lag that far sets SKALD_RETAIN_ACKED: with SKALD_RETAIN_LIMIT a durable
+// subscription passes over what has left and it is counted (events_lost), one without a name passes
+// over it and nobody counts. "memory:?bytes_max=1000000" holds so much, then FULL; both go
 // together with "&".
 // Fails: CORRUPT (the range), HELD (by which process), UNAVAILABLE, INVALID, IO.
 SKALD_API SKALD_CHECK skald_err skald_store_open(const char *url,
@@ -194,7 +197,8 @@ typedef struct skald_store_state {
     uint32_t stream_metas;  // streams with metadata
     uint64_t events_lost;   // hidden by retention before a durable subscription had read them,
                             // summed over subscriptions, since it was opened
-    // Of the log driver; 0 elsewhere. index_bytes above is of memory, all of these together.
+    // Of the log driver; 0 elsewhere. index_bytes above is of memory, all of these together, what
+    // the next index is made of, and buffers kept for the next appends.
     uint64_t segments_sealed;  // that are answered from an index file
     uint64_t index_file_bytes; // of index files and the stream directory
     uint64_t filter_bytes;     // of memory, of their filters

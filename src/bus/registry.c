@@ -125,7 +125,7 @@ void ski_active(ski_subscription *sub)
 
 void ski_hold_tell(ski_subscription *sub)
 {
-    uint64_t floor = ski_subscription_floor(sub);
+    uint64_t read = ski_subscription_floor(sub), floor = read;
 
     if (!sub->durable || sub->starting || sub->stale) return;
     for (uint32_t i = 0; i < sub->aside_count; i++) {
@@ -136,9 +136,10 @@ void ski_hold_tell(ski_subscription *sub)
         if (aside->about.origin <= floor) floor = aside->about.origin - 1;
         break;
     }
-    if (sub->held && sub->held_floor == floor) return;
-    sub->held = !ski_store_hold(sub->bus->store, sub->name, floor, NULL);
+    if (sub->held && sub->held_floor == floor && sub->held_read == read) return;
+    sub->held = !ski_store_hold(sub->bus->store, sub->name, floor, read, NULL);
     sub->held_floor = floor;
+    sub->held_read = read;
 }
 
 // Those nobody runs.
@@ -260,7 +261,7 @@ static void gone_tell(skald_bus *bus, ski_registered *item, skald_time idle_us)
 
 static void hold_again(skald_bus *bus, const ski_registered *item)
 {
-    if (ski_store_hold(bus->store, item->name, item->hold, NULL))
+    if (ski_store_hold(bus->store, item->name, item->hold, item->floor, NULL))
         ski_log_line(bus->log, SKALD_WARN, "the log is not held for a subscription", NULL);
 }
 

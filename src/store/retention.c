@@ -6,8 +6,8 @@
 //   1. recorded_at never falls, so what is too old is a beginning of the log: one position says it.
 //      It is searched for again only when the event behind it has become too old as well.
 //   2. With SKALD_RETAIN_ACKED the floor is never above the lowest hold.
-//   3. With SKALD_RETAIN_LIMIT each position that the floor passes before a hold does is counted
-//      once for that hold.
+//   3. With SKALD_RETAIN_LIMIT each position that the floor passes before a subscription has read
+//      it is counted once for its hold; what the floor had passed when the hold came is not.
 #include "store/handle.h"
 
 #include "base/alloc.h"
@@ -32,6 +32,7 @@ void ski_retention_init(ski_retention *retention)
     ski_mutex_init(&retention->age);
     atomic_init(&retention->limited, false);
     atomic_init(&retention->asked_at, 0);
+    atomic_init(&retention->told, 0);
 }
 
 void ski_retention_fini(ski_retention *retention)
@@ -70,12 +71,26 @@ static skald_err hold_add(ski_retention *retention, skald_str name, ski_hold **r
     if (!copy) return SKALD_ENOMEM;
     memcpy(copy, name.ptr, name.len);
     hold = &retention->holds[retention->count++];
-    *hold = (ski_hold){.name = copy, .len = name.len};
+    *hold = (ski_hold){.name = copy, .len = name.len, .lost_to = retention->limit_floor};
     *ret_hold = hold;
     return SKALD_OK;
 }
 
-skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, uint64_t *ret_lost)
+// count_floor is what max_events alone hides.
+static uint64_t count_floor(const skald_store *store, const skald_retention *set)
+{
+    uint64_t head = store->driver->head(store->instance);
+
+    return set->max_events && head > set->max_events ? head - set->max_events : 0;
+}
+
+static void limit_floor_rise(ski_retention *retention, uint64_t floor)
+{
+    if (floor > retention->limit_floor) retention->limit_floor = floor;
+}
+
+skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, uint64_t read,
+                         uint64_t *ret_lost)
 {
     ski_retention *retention = &store->retention;
     skald_err err = SKALD_OK;
@@ -84,8 +99,12 @@ skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, 
     if (!name.len || name.len > SKI_STORE_VALUE_NAME_BYTES_MAX) return SKALD_EINVALID;
     ski_mutex_lock(&retention->mutex);
     hold = hold_find(retention, name);
+    // Before the first floor it is one from before the store was opened: what it lost is told.
+    if (!hold && retention->limit_floor && retention->set.policy == SKALD_RETAIN_LIMIT)
+        limit_floor_rise(retention, count_floor(store, &retention->set));
     if (!hold) err = hold_add(retention, name, &hold);
     if (!err) hold->position = position;
+    if (!err) hold->read = read;
     if (!err && ret_lost) *ret_lost = hold->lost;
     ski_mutex_unlock(&retention->mutex);
     return err;
@@ -174,9 +193,10 @@ static uint64_t holds_min(const ski_retention *retention)
 
 static void holds_lose(ski_retention *retention, uint64_t floor, const skald_log *log)
 {
+    limit_floor_rise(retention, floor);
     for (uint32_t i = 0; i < retention->count; i++) {
         ski_hold *hold = &retention->holds[i];
-        uint64_t from = hold->position > hold->lost_to ? hold->position : hold->lost_to;
+        uint64_t from = hold->read > hold->lost_to ? hold->read : hold->lost_to;
         char lost[24];
 
         if (from >= floor) continue;
@@ -199,7 +219,7 @@ skald_err ski_retention_floor(skald_store *store, skald_time now, bool erasing, 
                               skald_error *reterr_error)
 {
     ski_retention *retention = &store->retention;
-    uint64_t floor = 0, aged = 0, head;
+    uint64_t floor, aged = 0;
     skald_retention set;
 
     *ret_floor = 0;
@@ -208,8 +228,7 @@ skald_err ski_retention_floor(skald_store *store, skald_time now, bool erasing, 
     set = retention->set;
     ski_mutex_unlock(&retention->mutex);
     if (set.policy == SKALD_RETAIN_ALWAYS) return SKALD_OK;
-    head = store->driver->head(store->instance);
-    if (set.max_events && head > set.max_events) floor = head - set.max_events;
+    floor = count_floor(store, &set);
     if (set.max_age && now > set.max_age)
         SKALD_TRY(age_floor(store, now - set.max_age, &aged, reterr_error));
     if (aged > floor) floor = aged;
@@ -225,17 +244,22 @@ skald_err ski_retention_floor(skald_store *store, skald_time now, bool erasing, 
     return SKALD_OK;
 }
 
-void ski_retention_forget(skald_store *store, bool anyway)
+bool ski_retention_forget(skald_store *store, bool anyway)
 {
     ski_retention *retention = &store->retention;
-    uint64_t head, floor = 0;
+    uint64_t head, floor = 0, told;
 
-    if (!store->driver->forget || !atomic_load(&retention->limited)) return;
+    if (!store->driver->forget || !atomic_load(&retention->limited)) return false;
     head = store->driver->head(store->instance);
-    if (!anyway && head - atomic_load(&retention->asked_at) < asked_every) return;
+    if (!anyway && head - atomic_load(&retention->asked_at) < asked_every) return false;
     atomic_store(&retention->asked_at, head);
-    if (ski_retention_floor(store, ski_store_now(store), true, &floor, NULL)) return;
-    if (floor) store->driver->forget(store->instance, floor);
+    if (ski_retention_floor(store, ski_store_now(store), true, &floor, NULL)) return false;
+    told = atomic_load(&retention->told);
+    if (floor <= told) return false;
+    store->driver->forget(store->instance, floor);
+    while (told < floor && !atomic_compare_exchange_weak(&retention->told, &told, floor)) {
+    }
+    return true;
 }
 
 // The value: u8 form, u8 policy, six zeros, u64 max_age, u64 max_events, little endian.

@@ -59,17 +59,17 @@ skald_err ski_store_value_each(skald_store *store, skald_str prefix,
                                bool (*visit)(void *context, const skald_store_value *value),
                                void *context);
 
-// ski_store_hold says that everything above position is still to be read by the durable
-// subscription of that name, and replaces what it said before: retention under SKALD_RETAIN_ACKED
-// hides nothing of it. *ret_lost, which may be NULL, is how many positions SKALD_RETAIN_LIMIT has
-// hidden from it so far. ski_store_release ends it: the subscription is removed, or so far behind
-// that nobody waits for it any more. Nothing of this is kept over closing; ski_store_holds_declare
-// says that every durable subscription the store knows holds now, and before it has been said
-// SKALD_RETAIN_ACKED lets nothing of the log be erased. Never wait. Fails: FULL
-// (SKI_STORE_HOLDS_MAX), INVALID (the name is empty or longer than
-// SKI_STORE_VALUE_NAME_BYTES_MAX), NOMEM.
-skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, uint64_t *ret_lost)
-    SKALD_CHECK;
+// ski_store_hold says that everything above position is still needed by the durable subscription
+// of that name, which has read up to read, and replaces what it said before: retention under
+// SKALD_RETAIN_ACKED hides nothing of it. *ret_lost, which may be NULL, is how many positions
+// SKALD_RETAIN_LIMIT has hidden from it before it read them, from the first hold on.
+// ski_store_release ends it: the subscription is removed, or so far behind that nobody waits for
+// it any more. Nothing of this is kept over closing; ski_store_holds_declare says that every
+// durable subscription the store knows holds now, and before it has been said SKALD_RETAIN_ACKED
+// lets nothing of the log be erased. Never wait. Fails: FULL (SKI_STORE_HOLDS_MAX), INVALID (the
+// name is empty or longer than SKI_STORE_VALUE_NAME_BYTES_MAX), NOMEM.
+skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, uint64_t read,
+                         uint64_t *ret_lost) SKALD_CHECK;
 void ski_store_release(skald_store *store, skald_str name);
 void ski_store_holds_declare(skald_store *store);
 

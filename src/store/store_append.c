@@ -302,14 +302,6 @@ static skald_err batch_prepare(skald_store *store, skald_store_batch *batch, boo
     return batch_swap(store, batch, ret_swapped);
 }
 
-// room_made: a driver that was full may have room now, for it takes away what is dead.
-static bool room_made(skald_store *store)
-{
-    if (!store->driver->forget) return false;
-    ski_retention_forget(store, true);
-    return true;
-}
-
 skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
 {
     bool swapped = false;
@@ -318,9 +310,9 @@ skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
     SKALD_TRY(ski_store_enter(store));
     err = batch_prepare(store, batch, false, &swapped);
     if (!err) {
-        ski_retention_forget(store, false);
+        (void)ski_retention_forget(store, false);
         err = store->driver->submit(store->instance, batch);
-        if (err == SKALD_EFULL && room_made(store))
+        if (err == SKALD_EFULL && ski_retention_forget(store, true)) // there may be room now
             err = store->driver->submit(store->instance, batch);
         if (err && swapped) swap_undo(batch);
     }
@@ -405,9 +397,10 @@ static skald_err batch_commit(skald_store *store, skald_store_batch *batch, bool
     SKALD_TRY(ski_store_enter(store));
     err = batch_prepare(store, batch, reserved, &swapped);
     if (!err) {
-        ski_retention_forget(store, false);
+        (void)ski_retention_forget(store, false);
         err = driver_commit(store, batch);
-        if (err == SKALD_EFULL && room_made(store)) err = driver_commit(store, batch);
+        if (err == SKALD_EFULL && ski_retention_forget(store, true))
+            err = driver_commit(store, batch);
         if (err && swapped) swap_undo(batch);
     }
     ski_store_leave(store);

@@ -369,7 +369,7 @@ static skald_err ask_all(skald_store *store, skald_arena *arena)
                                 .expect_count = 1},
         NULL, NULL);
     if (err != SKALD_ECONFLICT) return err;
-    SKALD_TRY(ski_store_hold(store, SKALD_STR("sub"), 1, NULL));
+    SKALD_TRY(ski_store_hold(store, SKALD_STR("sub"), 1, 1, NULL));
     SKALD_TRY(skald_store_compact(store, NULL, NULL, NULL));
     SKALD_TRY(skald_store_types(store, SKALD_STR(""), arena, &names, &count));
     assert_int_equal(names[0].count, 2 + 3);

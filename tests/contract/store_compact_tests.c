@@ -394,7 +394,7 @@ void trimming_waits_for_all_holds(void **state)
     for (int i = 0; i < 1000; i++) append_one(f, event_of(f, "t.x", NULL, i));
     assert_int_equal(skald_retention_set(f->store, &retention, NULL), SKALD_OK);
     assert_int_equal(skald_store_compact(f->store, &options, &compacted, NULL), SKALD_OK);
-    assert_int_equal(ski_store_hold(f->store, text("slow"), 600, NULL), SKALD_OK);
+    assert_int_equal(ski_store_hold(f->store, text("slow"), 600, 600, NULL), SKALD_OK);
     assert_int_equal(read_all(f, NULL).count, 400); // not known to be all: nothing was erased
     ski_store_holds_declare(f->store);
     assert_int_equal(skald_store_compact(f->store, &options, &compacted, NULL), SKALD_OK);

@@ -440,7 +440,7 @@ static uint64_t hold(fixture *f, const char *name, uint64_t position)
 {
     uint64_t lost = 77;
 
-    assert_int_equal(ski_store_hold(f->store, text(name), position, &lost), SKALD_OK);
+    assert_int_equal(ski_store_hold(f->store, text(name), position, position, &lost), SKALD_OK);
     return lost;
 }
 
@@ -536,16 +536,16 @@ void holds_have_a_limit(void **state)
 
     for (int i = 0; i < SKI_STORE_HOLDS_MAX; i++) {
         (void)snprintf(name, sizeof(name), "s%d", i);
-        assert_int_equal(ski_store_hold(f->store, text(name), 1, NULL), SKALD_OK);
+        assert_int_equal(ski_store_hold(f->store, text(name), 1, 1, NULL), SKALD_OK);
     }
-    assert_int_equal(ski_store_hold(f->store, text("more"), 1, NULL), SKALD_EFULL);
+    assert_int_equal(ski_store_hold(f->store, text("more"), 1, 1, NULL), SKALD_EFULL);
     hold(f, "s7", 2);
     ski_store_release(f->store, text("s8"));
     hold(f, "more", 1);
     memset(name, 'n', sizeof(name));
-    assert_int_equal(ski_store_hold(f->store, (skald_str){name, sizeof(name)}, 1, NULL),
+    assert_int_equal(ski_store_hold(f->store, (skald_str){name, sizeof(name)}, 1, 1, NULL),
                      SKALD_EINVALID);
-    assert_int_equal(ski_store_hold(f->store, text(""), 1, NULL), SKALD_EINVALID);
+    assert_int_equal(ski_store_hold(f->store, text(""), 1, 1, NULL), SKALD_EINVALID);
 }
 
 void a_stream_as_of_a_time(void **state)

@@ -78,6 +78,8 @@ static skald_err memory_open(const char *path, const skald_store_options *option
     memory->host = host;
     memory->first = 1;
     memory->seed = memory->streams.seed = memory->types.seed = memory->correlations.seed = seed;
+    memory->types.loses = SKI_MEMORY_ALL; // a visitor of theirs goes on by slot
+    memory->correlations.loses = SKI_MEMORY_ITSELF;
     ski_memory_values_init(&memory->values, seed);
     ski_mutex_init(&memory->order);
     ski_mutex_init(&memory->index);
@@ -115,6 +117,7 @@ static skald_err memory_find_id(void *driver, skald_str tenant, skald_uuid id,
 
     ski_mutex_lock(&memory->data);
     position = ski_memory_ids_find(memory, tenant, id);
+    if (position < ski_memory_alive(memory)) position = 0;
     ski_mutex_unlock(&memory->data);
     if (!position) return SKALD_ENOTFOUND;
     *ret_position = position;
@@ -208,10 +211,10 @@ static skald_err memory_types_each(void *driver, skald_str tenant,
     skald_err err;
 
     ski_mutex_lock(&memory->index);
-    ski_memory_sweep(memory, false);
+    ski_memory_sweep(memory);
     ski_mutex_lock(&memory->data);
     err = ski_memory_index(memory);
-    begin = ski_memory_begin(memory);
+    begin = ski_memory_alive(memory);
     ski_mutex_unlock(&memory->data);
     ski_mutex_unlock(&memory->index);
     if (err) return err;

@@ -125,12 +125,14 @@ static bool has_room(const ski_memory *memory, const skald_store_batch *batch, u
 }
 
 // room_make: with every append go twice as many events as come, of those that may, and all that
-// must for it to have room.
+// must for it to have room; then goes what indexes hold of those that went. It waits for nobody: an
+// index that somebody is making stays as it is.
 static bool room_make(ski_memory *memory, const skald_store_batch *batch, uint64_t bytes)
 {
     (void)ski_memory_drop(memory, 2 * batch->event_count + dropped_at_least);
     while (!has_room(memory, batch, bytes))
-        if (!ski_memory_drop(memory, SKI_MEMORY_CHUNK_EVENTS)) return false;
+        if (!ski_memory_drop(memory, SKI_MEMORY_CHUNK_EVENTS) && !ski_memory_sweep_some(memory))
+            return false;
     return true;
 }
 
@@ -242,21 +244,6 @@ static void batch_sum_up(skald_store_batch *batch)
     batch->appended.stream_version = batch->events[batch->event_count - 1].stream_version;
 }
 
-// indexes_swept takes out of types and correlations what has left, for want of room, and says
-// whether there is more now. data is held, and free meanwhile.
-static bool indexes_swept(ski_memory *memory)
-{
-    uint64_t before = ski_memory_bytes(memory);
-
-    if (memory->swept + 1 >= ski_memory_begin(memory)) return false;
-    ski_mutex_unlock(&memory->data);
-    ski_mutex_lock(&memory->index);
-    ski_memory_sweep(memory, true);
-    ski_mutex_unlock(&memory->index);
-    ski_mutex_lock(&memory->data);
-    return ski_memory_bytes(memory) < before;
-}
-
 skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
 {
     ski_memory *memory = driver;
@@ -271,7 +258,6 @@ skald_err ski_memory_submit(void *driver, skald_store_batch *batch)
     if (!told && !batch->appended.repeated) told = batch_expects(memory, batch);
     if (!told && !batch->appended.repeated) {
         err = batch_store(memory, batch, &bytes);
-        if (err == SKALD_EFULL && indexes_swept(memory)) err = batch_store(memory, batch, &bytes);
         stored = !err && batch->event_count;
     }
     if (!told && !err) batch_sum_up(batch);

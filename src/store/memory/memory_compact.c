@@ -163,11 +163,13 @@ static uint64_t marks_take(ski_memory *memory, uint64_t position, uint64_t last,
 
 static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, judged *some)
 {
+    const uint64_t due = atomic_load(&memory->due); // dead for good, whatever is set now
     skald_err err = SKALD_OK;
     size_t dead = 0;
 
     for (size_t i = 0; i < some->count; i++)
-        if (job->dead(job->context, &some->marks[i])) some->marks[dead++] = some->marks[i];
+        if (some->marks[i].position <= due || job->dead(job->context, &some->marks[i]))
+            some->marks[dead++] = some->marks[i];
     ski_mutex_lock(&memory->data);
     ski_memory_hold_end(memory);
     if (dead) err = graves_room(memory, dead);
@@ -200,5 +202,10 @@ skald_err ski_memory_compact(void *driver, skald_store_compact_job *job, skald_e
         err = marks_erase(memory, job, &some);
     }
     if (job->events_erased != erased) erased_sweep(memory);
+    for (bool more = !err && job->erase; more;) {
+        ski_mutex_lock(&memory->data);
+        more = ski_memory_texts_clean(memory);
+        ski_mutex_unlock(&memory->data);
+    }
     return err ? skald_fail(reterr_error, err, "%s", skald_err_text(err)) : SKALD_OK;
 }

@@ -13,8 +13,9 @@
 #include "store/memory/memory_store.h"
 
 enum {
-    lists_a_chunk = 16,   // of streams, looked at for each chunk that leaves
-    swept_at_least = 4096 // events that left, before types and correlations are swept
+    lists_a_chunk = 16,    // of streams, looked at for each chunk that leaves
+    lists_at_once = 1024,  // of each index, where room is short
+    swept_at_least = 4096, // events that left, before who asks sweeps types and correlations
 };
 
 void ski_memory_forget(void *driver, uint64_t position)
@@ -49,15 +50,6 @@ static void event_drop(ski_memory *memory, uint64_t position)
     slot->at = NULL;
 }
 
-static void chunk_leave(ski_memory *memory)
-{
-    ski_memory_chunk_end(memory, true);
-    for (uint32_t i = 0; i < lists_a_chunk && i < memory->streams.count; i++) {
-        if (memory->streams_trimmed >= memory->streams.count) memory->streams_trimmed = 0;
-        ski_memory_postings_trim(&memory->streams, memory->streams_trimmed++, memory->first);
-    }
-}
-
 bool ski_memory_drop(ski_memory *memory, uint64_t events_max)
 {
     uint64_t due = atomic_load_explicit(&memory->due, memory_order_relaxed);
@@ -69,38 +61,45 @@ bool ski_memory_drop(ski_memory *memory, uint64_t events_max)
     for (uint64_t position = before + 1; position <= due; position++) {
         event_drop(memory, position);
         memory->dropped = position;
-        if (position % SKI_MEMORY_CHUNK_EVENTS == 0) chunk_leave(memory);
+        if (position % SKI_MEMORY_CHUNK_EVENTS) continue;
+        ski_memory_chunk_end(memory, true);
+        (void)ski_memory_postings_round(&memory->streams, memory->first, lists_a_chunk);
     }
     return true;
 }
 
-static bool position_kept(void *context, uint64_t position)
+bool ski_memory_sweep_some(ski_memory *memory)
 {
-    return position >= *(const uint64_t *)context;
+    uint64_t begin = ski_memory_begin(memory);
+    bool more = ski_memory_postings_round(&memory->streams, begin, lists_at_once);
+
+    if (ski_mutex_try(&memory->index)) {
+        more |= ski_memory_postings_round(&memory->types, begin, lists_at_once);
+        more |= ski_memory_postings_round(&memory->correlations, begin, lists_at_once);
+        memory->index_bytes = memory->types.bytes + memory->correlations.bytes;
+        ski_mutex_unlock(&memory->index);
+    }
+    if (!more) return false;
+    ski_mutex_unlock(&memory->data); // who reads has a turn
+    ski_mutex_lock(&memory->data);
+    return true;
 }
 
-static void lists_sweep(ski_memory_postings *postings, uint64_t begin, bool leave)
+void ski_memory_sweep(ski_memory *memory)
 {
-    for (uint32_t slot = 0; slot < postings->count;)
-        if (!ski_memory_postings_sweep(postings, slot, position_kept, &begin, leave)) slot++;
-}
-
-void ski_memory_sweep(ski_memory *memory, bool anyway)
-{
-    uint64_t begin, left;
+    uint64_t begin, left, there;
 
     ski_mutex_lock(&memory->data);
     begin = ski_memory_begin(memory);
-    left = begin - memory->swept;
-    anyway = anyway && left;
-    if (!anyway && (left < swept_at_least || left < memory->count - begin)) begin = 0;
-    if (!memory->indexed) begin = 0;
+    there = memory->count + 1 - begin;
     ski_mutex_unlock(&memory->data);
-    if (!begin) return;
-    lists_sweep(&memory->types, begin, false); // a visitor of theirs goes on by slot
-    lists_sweep(&memory->correlations, begin, true);
+    left = begin - 1 - memory->types.swept;
+    if (left < swept_at_least || left < there) return;
+    while (ski_memory_postings_round(&memory->types, begin, UINT32_MAX)) {
+    }
+    while (ski_memory_postings_round(&memory->correlations, begin, UINT32_MAX)) {
+    }
     ski_mutex_lock(&memory->data);
-    memory->swept = begin;
     memory->index_bytes = memory->types.bytes + memory->correlations.bytes;
     ski_mutex_unlock(&memory->data);
 }

@@ -321,7 +321,7 @@ static void what_is_held_stays(void **state)
     assert_int_equal(skald_retention_set(store, &acked, NULL), SKALD_OK);
     append_to(store, 3000);
     assert_int_equal(memory->dropped, 0);
-    assert_int_equal(ski_store_hold(store, SKALD_STR("slow"), 1500, NULL), SKALD_OK);
+    assert_int_equal(ski_store_hold(store, SKALD_STR("slow"), 1500, 1500, NULL), SKALD_OK);
     ski_store_holds_declare(store);
     append_to(store, 9000);
     assert_int_equal(memory->dropped, 1500);
@@ -341,7 +341,7 @@ static void what_is_lost_is_counted(void **state)
     (void)state;
     skald_retention_get(store, &set);
     assert_true(set.policy == SKALD_RETAIN_LIMIT && set.max_events == kept);
-    assert_int_equal(ski_store_hold(store, SKALD_STR("slow"), 100, NULL), SKALD_OK);
+    assert_int_equal(ski_store_hold(store, SKALD_STR("slow"), 100, 100, NULL), SKALD_OK);
     append_to(store, 5000);
     skald_store_state_get(store, &stored);
     assert_true(stored.events_lost > 5000 - kept - 100 - 512 &&

@@ -166,7 +166,7 @@ static void source_range(const ski_memory *memory, const skald_read *read, uint6
     uint64_t low = read->after < last ? read->after + 1 : last + 1;
     uint64_t high = last;
 
-    if (low < ski_memory_begin(memory)) low = ski_memory_begin(memory);
+    if (low < ski_memory_alive(memory)) low = ski_memory_alive(memory);
     if (read->before && read->before - 1 < high) high = read->before - 1;
     if (read->from && recorded_before(memory, read->from) >= low)
         low = recorded_before(memory, read->from) + 1;
@@ -298,7 +298,7 @@ skald_err ski_memory_read(void *driver, const skald_read *read, skald_store_page
 
     if (indexed) {
         ski_mutex_lock(&memory->index);
-        ski_memory_sweep(memory, false);
+        ski_memory_sweep(memory);
     }
     ski_mutex_lock(&memory->data);
     last = memory->count;

@@ -74,12 +74,10 @@ typedef struct ski_memory {
     uint64_t texts_used;    // of the blocks: those, their heads, and what is dead
     skald_time recorded_last;
     ski_memory_postings streams;
-    uint32_t streams_trimmed; // the list that is trimmed next
     // Under index, up to the position indexed, which only who asks by type or correlation moves on,
     // under index and data.
     ski_memory_postings types, correlations;
     uint64_t indexed;
-    uint64_t swept;           // they have nothing of events below
     uint64_t index_bytes;     // held by the two
     uint64_t unindexed_bytes; // that the events behind indexed will take in them, at most
     ski_memory_ids ids;
@@ -103,6 +101,15 @@ static inline ski_memory_slot *ski_memory_slot_at(const ski_memory *memory, uint
 static inline uint64_t ski_memory_begin(const ski_memory *memory)
 {
     return memory->dropped < memory->first ? memory->first : memory->dropped + 1;
+}
+
+// ski_memory_alive is the first position of which an event may be read: what is due is dead, though
+// it is still there.
+static inline uint64_t ski_memory_alive(const ski_memory *memory)
+{
+    uint64_t begin = ski_memory_begin(memory), due = atomic_load(&memory->due);
+
+    return due < begin ? begin : due + 1;
 }
 
 // A position in 32 bits, which are never SKI_MAP_NONE, and back: of an event that is there.
@@ -136,9 +143,13 @@ void ski_memory_hold_end(ski_memory *memory);
 // ski_memory_drop takes away at most events_max of the events that are due, from the first on.
 // False: there was none. data is held.
 bool ski_memory_drop(ski_memory *memory, uint64_t events_max);
-// ski_memory_sweep takes what was dropped out of types and correlations, where that is much, or
-// anyway. index is held, data not.
-void ski_memory_sweep(ski_memory *memory, bool anyway);
+// ski_memory_sweep takes what was dropped out of types and correlations, where that is much. index
+// is held, data not.
+void ski_memory_sweep(ski_memory *memory);
+// ski_memory_sweep_some takes what was dropped out of some lists of all indexes; of types and
+// correlations only if nobody is at them. False: nothing can be done now. data is held, and free
+// for a moment.
+bool ski_memory_sweep_some(ski_memory *memory);
 
 // ski_memory_index tells types and correlations of all events there are when it is called. index is
 // held; data is held too, and given up now and then. Fails: NOMEM.

@@ -17,6 +17,7 @@ enum {
     lists_first = 16,
     positions_first = 4, // most streams are short
     idle_part = 4,       // of a list's places: with fewer in use it becomes shorter
+    lists_an_event = 64, // that a round looks at, at most
 };
 
 static uint64_t key_hash(const ski_memory_postings *postings, skald_str tenant, skald_str name)
@@ -180,23 +181,6 @@ const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, sk
     return room ? list : NULL;
 }
 
-void ski_memory_postings_trim(ski_memory_postings *postings, uint32_t slot, uint64_t first)
-{
-    ski_memory_list *list = &postings->lists[slot];
-    uint64_t before = list_bytes(list), *positions;
-    uint32_t size = list->size;
-
-    if (!list->count || list->positions[0] >= first || size <= positions_first) return;
-    list_drop(list, first);
-    while (size > positions_first && list->count <= size / idle_part) size /= 2;
-    positions = size < list->size ? ski_realloc(list->positions, size * sizeof(*positions)) : NULL;
-    if (positions) {
-        list->positions = positions;
-        list->size = size;
-    }
-    postings->bytes += list_bytes(list) - before;
-}
-
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name)
 {
     uint32_t slot = slot_find(postings, key_hash(postings, tenant, name), tenant, name);
@@ -235,6 +219,52 @@ static void list_leave(ski_memory_postings *postings, uint32_t slot)
     }
     assert(!err);
     postings->count--;
+}
+
+// list_lose takes out of the list in slot what is below first. True: it has left, and another one
+// has its slot.
+static bool list_lose(ski_memory_postings *postings, uint32_t slot, uint64_t first)
+{
+    ski_memory_list *list = &postings->lists[slot];
+    uint64_t before = list_bytes(list), *positions;
+    uint32_t size = list->size;
+
+    if (list->count && list->positions[0] >= first) return false;
+    list_drop(list, first);
+    if (postings->loses != SKI_MEMORY_BUT_ONE && list->count && list->positions[0] < first) {
+        list->count = 0;
+        list->gone++;
+        list->swept = true;
+    }
+    while (size > positions_first && list->count <= size / idle_part) size /= 2;
+    positions = size < list->size ? ski_realloc(list->positions, size * sizeof(*positions)) : NULL;
+    if (positions) {
+        list->positions = positions;
+        list->size = size;
+    }
+    postings->bytes += list_bytes(list) - before;
+    if (list->count || postings->loses != SKI_MEMORY_ITSELF) return false;
+    list_leave(postings, slot);
+    return true;
+}
+
+bool ski_memory_postings_round(ski_memory_postings *postings, uint64_t first, uint32_t lists)
+{
+    if (!postings->round) {
+        uint64_t left = first - 1 - postings->swept;
+
+        if (!left || left < postings->count / lists_an_event) return false;
+        postings->round = first;
+        postings->round_slot = 0;
+    }
+    while (lists && postings->round_slot < postings->count) {
+        if (!list_lose(postings, postings->round_slot, postings->round)) postings->round_slot++;
+        lists--;
+    }
+    if (postings->round_slot < postings->count) return true;
+    postings->swept = postings->round - 1;
+    postings->round = 0;
+    return true;
 }
 
 bool ski_memory_postings_sweep(ski_memory_postings *postings, uint32_t slot,

@@ -20,12 +20,24 @@ typedef struct ski_memory_list {
     bool swept;           // positions were taken out: it stays, also when nothing is in it
 } ski_memory_list;
 
+// What becomes of a list when the log loses its beginning.
+typedef enum ski_memory_loses {
+    SKI_MEMORY_BUT_ONE, // its last position stays, for its version goes on
+    SKI_MEMORY_ALL,     // it stays, with nothing in it
+    SKI_MEMORY_ITSELF,  // with its last position it leaves
+} ski_memory_loses;
+
 typedef struct ski_memory_postings {
     uint64_t seed; // of the hashes
+    ski_memory_loses loses;
     ski_map map;
     ski_memory_list *lists; // a slot is a place to go on from, but where lists are swept out
     uint32_t count, size;
     uint64_t bytes; // held at most by lists and positions, without the map
+    // A round takes out of all lists what was below round when it began, some lists at a time.
+    uint64_t round; // 0: there is none
+    uint32_t round_slot;
+    uint64_t swept; // the round before took out what was up to here
 } ski_memory_postings;
 
 // ski_memory_postings_most is what one add makes bytes grow by at most.
@@ -41,9 +53,9 @@ const ski_memory_list *ski_memory_postings_find(const ski_memory_postings *posti
 const ski_memory_list *ski_memory_postings_add(ski_memory_postings *postings, skald_str tenant,
                                                skald_str name, uint64_t position, uint64_t first)
     SKALD_CHECK;
-// ski_memory_postings_trim gives back what the list in slot holds of positions below first, where
-// that is much.
-void ski_memory_postings_trim(ski_memory_postings *postings, uint32_t slot, uint64_t first);
+// ski_memory_postings_round goes on with a round, for so many lists, or begins one where enough has
+// left since the last that one is worth it: one event for 64 lists. False: there is nothing to do.
+bool ski_memory_postings_round(ski_memory_postings *postings, uint64_t first, uint32_t lists);
 // ski_memory_postings_drop takes back adds, the last one first.
 void ski_memory_postings_drop(ski_memory_postings *postings, skald_str tenant, skald_str name);
 // ski_memory_postings_sweep takes out of the list in slot all positions that keep does not want.

@@ -10,7 +10,9 @@
 typedef struct ski_memory_texts {
     struct ski_memory_texts *next, *before;
     uint32_t size, used, live; // of bytes
+    uint32_t written;          // of bytes, when it was filled before; used says it of now
     uint32_t pins;             // pages that are out and borrow from it
+    bool left;                 // it has texts of events that left, of now or before
     char bytes[];
 } ski_memory_texts;
 

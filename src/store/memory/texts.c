@@ -10,7 +10,9 @@
 //   3. texts_used is what stands in blocks that are not idle, dead or not: this is what bytes_max
 //   limits.
 //   4. Dropped texts, and those that were moved, are filled with zeros. What was left behind by a
-//   log that loses its beginning is written over, or filled with zeros before the heap has it back.
+//   log that loses its beginning is written over, or filled with zeros when an erasing compaction
+//   comes by and nobody borrows from its block. All of a block is, before the heap has it back, but
+//   when the store is closed.
 //   5. At most a part of what is held is idle.
 #include "store/memory/texts.h"
 
@@ -48,6 +50,8 @@ static ski_memory_texts *block_new(ski_memory *memory, size_t bytes)
 
     if (!block) return NULL;
     block->size = (uint32_t)(bytes - sizeof(*block));
+    block->written = 0;
+    block->left = false;
     block_link(memory, block);
     return block;
 }
@@ -72,12 +76,19 @@ static void block_unlink(ski_memory *memory, ski_memory_texts *block)
     if (block->next) block->next->before = block->before;
     if (memory->filling == block) memory->filling = NULL;
     memory->texts_used -= block->used;
+    if (block->written < block->used) block->written = block->used;
+}
+
+static void block_give_back(ski_memory_texts *block)
+{
+    memset(block->bytes, 0, block->written);
+    ski_free(block);
 }
 
 static void block_free(ski_memory *memory, ski_memory_texts *block)
 {
     block_unlink(memory, block);
-    ski_free(block);
+    block_give_back(block);
 }
 
 // usual_bytes is how large a block of many texts is now.
@@ -117,8 +128,7 @@ static void block_end(ski_memory *memory, ski_memory_texts *block)
         memory->texts_idle = block;
         memory->texts_idle_bytes += block->size;
     } else {
-        memset(block->bytes, 0, block->used);
-        ski_free(block);
+        block_give_back(block);
     }
 }
 
@@ -126,6 +136,7 @@ void ski_memory_texts_leave(ski_memory *memory, ski_memory_texts *block, size_t 
 {
     memory->texts_bytes -= len;
     block->live -= (uint32_t)(sizeof(head) + len);
+    block->left = true;
     if (block->live) return;
     if (memory->filling == block) memory->filling = NULL; // or it would live again while it waits
     if (block->pins || memory->holders)
@@ -190,6 +201,8 @@ void ski_memory_texts_back(ski_memory *memory, const ski_memory_texts_mark *mark
     memory->texts_bytes = mark->bytes;
     memory->texts_used = mark->bytes_used;
     if (!mark->filling) return;
+    if (mark->filling->written < mark->filling->used) mark->filling->written = mark->filling->used;
+    mark->filling->left = true;
     mark->filling->used = mark->used;
     mark->filling->live = mark->live;
 }
@@ -239,9 +252,52 @@ uint32_t ski_memory_texts_drop(ski_memory *memory, ski_memory_texts *block, char
     return moved;
 }
 
+// block_clean fills with zeros what of a block is no event's any more. Nobody borrows from it.
+static void block_clean(ski_memory *memory, ski_memory_texts *block)
+{
+    head of;
+
+    for (uint32_t at = 0; at < block->used; at += (uint32_t)sizeof(of) + of.len) {
+        char *text = block->bytes + at + sizeof(of);
+        uint64_t position;
+
+        memcpy(&of, block->bytes + at, sizeof(of));
+        position = ski_memory_position_unpack(memory, of.position);
+        if (position > memory->count || ski_memory_slot_at(memory, position)->at != text)
+            memset(text, 0, of.len);
+    }
+    if (block->written > block->used)
+        memset(block->bytes + block->used, 0, block->written - block->used);
+    block->written = block->used;
+    block->left = false;
+}
+
+bool ski_memory_texts_clean(ski_memory *memory)
+{
+    ski_memory_texts *block = memory->texts_idle;
+
+    if (block) {
+        memory->texts_idle = block->next;
+        memory->texts_idle_bytes -= block->size;
+        block_give_back(block);
+        return true;
+    }
+    for (block = memory->texts; block && !memory->holders; block = block->next) {
+        if (!block->left || block->pins) continue;
+        block_clean(memory, block);
+        return true;
+    }
+    return false;
+}
+
 void ski_memory_texts_fini(ski_memory *memory)
 {
-    while (memory->texts) block_free(memory, memory->texts);
+    while (memory->texts) {
+        ski_memory_texts *block = memory->texts;
+
+        memory->texts = block->next;
+        ski_free(block);
+    }
     while (memory->texts_idle) {
         ski_memory_texts *block = memory->texts_idle;
 

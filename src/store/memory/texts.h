@@ -37,6 +37,9 @@ void ski_memory_texts_leave(struct ski_memory *memory, ski_memory_texts *block, 
 void ski_memory_texts_unpin(struct ski_memory *memory, ski_memory_texts *block);
 // ski_memory_texts_unhold: nobody holds all texts any more.
 void ski_memory_texts_unhold(struct ski_memory *memory);
+// ski_memory_texts_clean fills with zeros what left and is still there, a block at a time, but
+// where somebody borrows from. False: that was all.
+bool ski_memory_texts_clean(struct ski_memory *memory);
 void ski_memory_texts_fini(struct ski_memory *memory);
 
 #endif
