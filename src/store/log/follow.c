@@ -219,8 +219,12 @@ static bool piece_ready(const ski_engine *engine, uint32_t no)
 
 bool ski_follow_wanted(const ski_engine *engine)
 {
-    if (made_worthless(engine) || (engine->follow.memory_kept && !engine->follow.no)) return true;
-    return engine->follow.waiting >= part_of(engine, wake_bytes) && piece_ready(engine, 0);
+    const ski_follow *follow = &engine->follow;
+
+    if (made_worthless(engine) || (follow->memory_kept && !follow->no)) return true;
+    // Those of full segments are gone over however few they are, or nobody would take them.
+    return (!follow->no || follow->waiting >= part_of(engine, wake_bytes)) &&
+           piece_ready(engine, 0);
 }
 
 // made_end gives up what was made.
@@ -277,15 +281,19 @@ static void piece_take(ski_engine *engine, const ski_written *piece)
     ski_mutex_unlock(&engine->lock);
 }
 
-// pieces_take goes over what waits, of one segment or, with 0, of any.
+// pieces_take goes over what waits, of one segment or, with 0, of any. What comes meanwhile waits
+// for the next time: who seals a segment goes on with that, however fast the next one is written.
 static void pieces_take(ski_engine *engine, uint32_t no)
 {
     ski_follow *follow = &engine->follow;
+    size_t left = 0;
 
     ski_mutex_lock(&engine->lock);
-    while (piece_ready(engine, no)) {
+    left = follow->waiting;
+    while (left && piece_ready(engine, no)) {
         ski_written *piece = piece_next(follow);
 
+        left -= piece->len < left ? piece->len : left;
         ski_mutex_unlock(&engine->lock);
         piece_take(engine, piece);
         ski_mutex_lock(&engine->lock);
@@ -307,6 +315,10 @@ void ski_follow_memory(ski_engine *engine)
     follow->memory_kept = !idle && follow->memory.count;
     ski_mutex_unlock(&engine->lock);
     if (idle) ski_sealed_memory_drop(&follow->memory);
+    ski_mutex_lock(&engine->lock);
+    follow->keeper_bytes =
+        ski_sealed_follower_bytes(follow->made) + ski_sealed_memory_bytes(&follow->memory);
+    ski_mutex_unlock(&engine->lock);
 }
 
 void ski_follow_step(ski_engine *engine)

@@ -36,6 +36,7 @@ typedef struct ski_follow {
     bool memory_kept;          // in memory, while the store is busy
     bool writer_waits;         // until less waits
     uint32_t made_no;          // of the segment of made; 0: there is none
+    size_t keeper_bytes;       // of made and memory
     uint64_t segments;         // that were followed to their end
     // The keeper's:
     ski_sealed_follower *made;

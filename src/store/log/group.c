@@ -103,7 +103,8 @@ void ski_group_keep(ski_engine *engine, ski_group *group)
     bool room = engine->kept_count < SKI_GROUPS_KEPT ||
                 engine->kept_bytes + group->size <= SKI_GROUPS_KEPT_BYTES;
 
-    if (!room || group->size > 2 * (size_t)SKI_GROUP_BYTES) {
+    // Nobody would free it while nothing happens: some come back from the keeper after that.
+    if (!room || !engine->idle_due || group->size > 2 * (size_t)SKI_GROUP_BYTES) {
         ski_group_free(group);
         return;
     }

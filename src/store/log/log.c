@@ -316,7 +316,8 @@ static void state_indexes(ski_engine *engine, skald_store_state *state)
     state->segments = engine->segment_count;
     state->segments_sealed = engine->sealed_count;
     state->index_bytes += engine->filter_bytes + ski_window_bytes(&engine->window) +
-                          ski_recent_bytes(&engine->recent) + ski_ids_bytes(&engine->ids);
+                          ski_recent_bytes(&engine->recent) + ski_ids_bytes(&engine->ids) +
+                          engine->follow.held + engine->follow.keeper_bytes + engine->kept_bytes;
     state->recent_bytes = ski_recent_bytes(&engine->recent) + ski_ids_bytes(&engine->ids);
     state->filter_bytes = engine->filter_bytes;
     state->seals = engine->seals;

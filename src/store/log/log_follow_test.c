@@ -3,6 +3,8 @@
 // bytes, whatever is written; and everything that ends the following of a segment.
 #include "store/log/engine.h"
 #include "store/log/log_world.h"
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { group_events = 8, event_bytes = 2000, file_max = 1 << 20 };
 
@@ -134,6 +136,14 @@ static void test_the_same_index(void **state)
     close_same(w, engine);
 }
 
+// idle_turn is what happens when nothing is written for a while.
+static void idle_turn(ski_engine *engine)
+{
+    ski_mutex_lock(&engine->lock);
+    assert_true(ski_writer_idle(engine, true));
+    ski_mutex_unlock(&engine->lock);
+}
+
 static void test_an_idle_store_gives_its_memory_back(void **state)
 {
     world *w = *state;
@@ -162,6 +172,67 @@ static void test_an_idle_store_gives_its_memory_back(void **state)
     work_off(engine);
     assert_int_equal(engine->follow.segments, followed);
     assert_int_equal(engine->follow.no, 4);
+    close_same(w, engine);
+}
+
+// What comes back from the keeper once nothing happens any more is given back, too.
+static void test_pieces_that_come_back_later(void **state)
+{
+    world *w = *state;
+    ski_engine *engine = world_open(w, &small);
+    skald_store_state before = {0}, after = {0};
+    uint64_t n = 1;
+
+    for (; engine->segment_count < 3; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    work_off(engine);
+    for (; engine->segment_count < 4; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    idle_turn(engine);
+    assert_int_equal(engine->follow.no, 0);
+    assert_non_null(engine->follow.first); // of the full segment
+    assert_non_null(engine->follow.first->group);
+    assert_null(engine->kept);
+    ski_store_log.state(engine, &before);
+    work_off(engine);
+    assert_null(engine->follow.first);
+    assert_int_equal(engine->follow.held, 0);
+    assert_null(engine->kept);
+    assert_int_equal(engine->kept_bytes, 0);
+    assert_int_equal(engine->follow.keeper_bytes, 0);
+    ski_store_log.state(engine, &after);
+    assert_true(after.index_bytes < before.index_bytes);
+    close_same(w, engine);
+}
+
+// A few bytes of a full segment that cannot be sealed yet are no reason to keep them.
+static void test_few_pieces_of_a_full_segment(void **state)
+{
+    world *w = *state;
+    ski_engine *engine = world_open(w, &small);
+    char path[400];
+    uint64_t n = 1, bytes = engine->segment_bytes;
+
+    (void)snprintf(path, sizeof path, "%s/seg-00000002.0.idx.tmp", w->path);
+    for (; engine->segment_count < 2; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    work_off(engine);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (; engine->segment_count < 4; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    (void)ski_seal_next(engine);
+    assert_true(engine->seal_failing);
+    engine->segment_bytes = UINT64_C(64) * 1024 * 1024; // little, beside such segments
+    idle_turn(engine);
+    assert_non_null(engine->follow.first);
+    assert_true(engine->follow.first->no == 3 && !engine->follow.no && !engine->follow.made_no);
+    work_off(engine);
+    assert_null(engine->follow.first);
+    assert_null(engine->follow.made);
+    assert_null(engine->kept);
+    engine->segment_bytes = bytes;
+    assert_int_equal(rmdir(path), 0);
+    w->later_ns += UINT64_C(6) * 1000 * 1000 * 1000;
     close_same(w, engine);
 }
 
@@ -237,6 +308,130 @@ static void test_the_next_one_waits(void **state)
     work_off(engine);
     assert_int_equal(engine->follow.segments, followed + 1);
     close_same(w, engine);
+}
+
+// not_at_once appends when the keeper opens a segment to follow it, as writers do that are faster.
+static skald_err not_at_once(void *context, const char *path, unsigned flags, ski_file **ret_file,
+                             skald_error *reterr_error)
+{
+    world *w = context;
+    ski_engine *engine = w->mine;
+
+    if (engine && !flags) {
+        w->mine = NULL;
+        assert_int_equal(mixed_append(engine, 1000000, group_events), SKALD_OK);
+        assert_int_equal(mixed_append(engine, 1000100, 1), SKALD_OK);
+    }
+    return world_open_file(context, path, flags, ret_file, reterr_error);
+}
+
+// What is written meanwhile is gone over the next time: who seals a segment in between goes on.
+static void test_a_writer_that_is_faster(void **state)
+{
+    world *w = *state;
+    ski_engine *engine = world_open(w, &small);
+    uint64_t n = 1;
+
+    for (; engine->segment_count < 3; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
+    assert_true(engine->follow.first && engine->follow.no == 3 && engine->follow.made_no != 3);
+    w->mine = engine;
+    w->kernel.open = not_at_once;
+    ski_follow_step(engine);
+    w->kernel.open = world_open_file;
+    assert_null(w->mine);
+    assert_int_equal(engine->follow.made_no, 3);
+    assert_non_null(engine->follow.first);
+    assert_true(engine->follow.waiting > 0);
+    close_same(w, engine);
+}
+
+// read_damaged reads everything; how often it was told of damage.
+static unsigned read_damaged(void *driver)
+{
+    skald_read read = {.page_bytes_max = 64 * 1024};
+    unsigned count = 0;
+    bool end = false;
+
+    while (!end) {
+        skald_store_page page = {0};
+        skald_error error = {0};
+        skald_err err = ski_store_log.read(driver, &read, &page, &error);
+
+        if (err) assert_int_equal(err, SKALD_ECORRUPT);
+        count += err != SKALD_OK;
+        assert_true(page.position_next > read.after || page.end);
+        read.after = page.position_next;
+        end = page.end;
+        if (!err) ski_store_log.page_free(driver, &page);
+    }
+    return count;
+}
+
+static uint64_t damages_of(void *driver)
+{
+    skald_store_state found = {0};
+
+    ski_store_log.state(driver, &found);
+    return found.damages;
+}
+
+// damage_followed fills the newest segment, damages it on the disk before it is sealed, and seals
+// it from what was followed: nobody has looked at the disk then. Returns its slot.
+static uint32_t damage_followed(world *w, ski_engine *engine, uint64_t n)
+{
+    uint32_t slot = engine->segment_count;
+    uint64_t followed = 0, damages = damages_of(engine);
+    char name[SKI_SEGMENT_NAME];
+
+    for (; engine->segment_count < slot + 1; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
+    for (; engine->segment_count < slot + 2; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    followed = engine->follow.segments;
+    ski_segment_name(name, engine->segments[slot]->no, 0);
+    world_flip(w, name, 20000, 0x55);
+    while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
+    assert_int_equal(engine->follow.segments, followed + 1);
+    assert_int_equal(ski_sealed_info_of(engine->segments[slot]->indexed->sealed)->damaged, 0);
+    assert_int_equal(damages_of(engine), damages);
+    return slot;
+}
+
+// Damage on the disk of a segment that was followed is not seen when it is sealed; it is told by
+// whoever reads it: a read, verify, scrubbing. The index made again knows of it.
+static void test_damage_of_a_segment_that_was_followed(void **state)
+{
+    static const skald_store_options scrubbed = {.segment_bytes = 64 * 1024,
+                                                 .scrub_bytes_per_s = 1024 * 1024};
+    world *w = *state;
+    ski_engine *engine = world_open(w, &small);
+    skald_verified verified = {0};
+    uint32_t slot = damage_followed(w, engine, 1);
+
+    assert_int_equal(read_damaged(engine), 1);
+    assert_int_equal(damages_of(engine), 1);
+    ski_engine_suspect(engine, slot);
+    work_off(engine);
+    assert_int_equal(engine->rebuilds, 1);
+    assert_true(ski_sealed_info_of(engine->segments[slot]->indexed->sealed)->damaged > 0);
+    assert_int_equal(read_damaged(engine), 1);
+    (void)damage_followed(w, engine, 100000);
+    assert_int_equal(ski_store_log.verify(engine, NULL, &verified, NULL), SKALD_ECORRUPT);
+    assert_true(verified.damaged >= 2);
+    assert_int_equal(read_damaged(engine), 2);
+    ski_store_log.close(engine);
+    engine = world_open(w, &scrubbed);
+    slot = damage_followed(w, engine, 200000);
+    for (unsigned second = 0; second < 60; second++) {
+        w->later_ns += UINT64_C(1000000000);
+        work_off(engine);
+    }
+    assert_true(damages_of(engine) >= 3);
+    assert_int_equal(read_damaged(engine), 3);
+    ski_store_log.close(engine);
 }
 
 // What a failed write has left is written over by what follows; neither is in an index twice.
@@ -363,11 +558,13 @@ static void test_opened_again(void **state)
     close_same(w, engine);
 }
 
-enum { threads = 4, rounds = 40, batch_events = 100, data_bytes = 400 };
+enum { threads = 4, rounds = 40, batch_events = 150, data_bytes = 400 };
 
 typedef struct caller {
     void *driver;
     uint64_t first;
+    int rounds;
+    size_t data_len;
     skald_err told;
 } caller;
 
@@ -383,7 +580,7 @@ static void append_many(void *argument)
     char(*data)[data_bytes + 1] = ski_alloc(batch_events * sizeof *data);
     uint64_t n = mine->first;
 
-    for (int round = 0; round < rounds && !mine->told; round++) {
+    for (int round = 0; round < mine->rounds && !mine->told; round++) {
         skald_store_batch batch = {
             .events = events, .event_count = batch_events, .done = told_once, .context = mine};
 
@@ -395,7 +592,7 @@ static void append_many(void *argument)
                                       .correlation_id = SKALD_STR("corr"),
                                       .occurred_at = 1,
                                       .version = 1,
-                                      .data = world_data(n, data_bytes, data[i])};
+                                      .data = world_data(n, mine->data_len, data[i])};
         }
         assert_int_equal(ski_store_log.commit(mine->driver, &batch), SKALD_OK);
     }
@@ -411,6 +608,7 @@ static void threads_append(world *w, size_t held_max, bool settle)
     ski_engine *engine = NULL;
     ski_thread running[threads];
     caller callers[threads];
+    uint64_t followed = 0;
 
     w->kernel.spawn = ski_kernel_system.spawn;
     w->kernel.monotonic_ns = world_ns;
@@ -419,7 +617,10 @@ static void threads_append(world *w, size_t held_max, bool settle)
     if (held_max) engine->follow.held_max = held_max;
     ski_mutex_unlock(&engine->lock);
     for (unsigned i = 0; i < threads; i++) {
-        callers[i] = (caller){.driver = engine, .first = (uint64_t)(i + 1) << 32};
+        callers[i] = (caller){.driver = engine,
+                              .first = (uint64_t)(i + 1) << 32,
+                              .rounds = rounds,
+                              .data_len = data_bytes};
         assert_int_equal(ski_kernel_system.spawn(NULL, "append", append_many, &callers[i],
                                                  &running[i]),
                          SKALD_OK);
@@ -429,7 +630,11 @@ static void threads_append(world *w, size_t held_max, bool settle)
         assert_int_equal(callers[i].told, SKALD_OK);
     }
     assert_int_equal(ski_store_log.head(engine), threads * rounds * batch_events);
+    ski_mutex_lock(&engine->lock);
+    followed = engine->follow.segments;
+    ski_mutex_unlock(&engine->lock);
     if (settle) verify_clean(engine);
+    if (settle) assert_true(followed > 0);
     ski_store_log.close(engine);
     w->kernel.spawn = NULL;
     engine = world_open(w, &options);
@@ -446,15 +651,101 @@ static void test_threads_that_outrun_the_keeper(void **state)
     threads_append(*state, 256 * 1024, false);
 }
 
+static skald_err no_sync(void *context, ski_file *file)
+{
+    (void)context;
+    (void)file;
+    return SKALD_OK;
+}
+
+static uint64_t held_of(ski_engine *engine)
+{
+    uint64_t held = 0;
+
+    ski_mutex_lock(&engine->lock);
+    held = engine->follow.held;
+    ski_mutex_unlock(&engine->lock);
+    return held;
+}
+
+// While the keeper is far behind a writer waits for a moment, and then goes on all the same; when
+// it has caught up the writer goes on at once.
+static void test_the_writer_waits(void **state)
+{
+    static const skald_store_options options = {.segment_bytes = UINT64_C(64) * 1024 * 1024};
+    world *w = *state;
+    ski_engine *engine = NULL;
+    caller mine = {.first = 1, .rounds = 1, .data_len = data_bytes};
+    uint64_t from_ns = 0, limit = 0;
+
+    w->kernel.spawn = ski_kernel_system.spawn;
+    w->kernel.monotonic_ns = world_ns;
+    w->kernel.sync = no_sync; // it takes no time
+    mine.driver = engine = world_open(w, &options);
+    while (engine->tail.segment->no < 2) { // which has room for everything below
+        append_many(&mine);
+        mine.first += batch_events;
+    }
+    ski_mutex_lock(&engine->keeping);
+    ski_mutex_lock(&engine->lock);
+    limit = engine->follow.held_max = 1024 * 1024;
+    ski_mutex_unlock(&engine->lock);
+    while (held_of(engine) <= limit / 8 * 5) {
+        append_many(&mine);
+        mine.first += batch_events;
+        assert_true(mine.first < 100000);
+    }
+    from_ns = world_ns(w);
+    append_many(&mine);
+    assert_true(world_ns(w) - from_ns >= UINT64_C(20) * 1000 * 1000);
+    assert_int_equal(mine.told, SKALD_OK);
+    ski_mutex_unlock(&engine->keeping);
+    for (int i = 0; i < 200 && held_of(engine) > limit / 2; i++) {
+        mine.first += batch_events;
+        append_many(&mine);
+    }
+    assert_true(held_of(engine) <= limit);
+    assert_int_equal(mine.told, SKALD_OK);
+    verify_clean(engine);
+    ski_store_log.close(engine);
+}
+
+// A store that is only read keeps nothing for a next index.
+static void test_an_index_made_again_for_reading(void **state)
+{
+    static const skald_store_options options = {.segment_bytes = UINT64_C(4) * 1024 * 1024};
+    skald_store_options looking = options;
+    world *w = *state;
+    ski_engine *engine = world_open(w, &options);
+    caller mine = {.driver = engine, .first = 1, .rounds = 20, .data_len = 100};
+
+    for (; engine->segment_count < 3; mine.first += 20 * batch_events) append_many(&mine);
+    assert_true(engine->segments[2]->base_pos - engine->segments[1]->base_pos > 10000);
+    work_off(engine);
+    ski_store_log.close(engine);
+    looking.read_only = true;
+    engine = world_open(w, &looking);
+    ski_engine_suspect(engine, 1);
+    assert_true(ski_seal_again(engine));
+    assert_int_equal(engine->rebuilds, 1);
+    assert_int_equal(engine->follow.memory.count, 0);
+    assert_int_equal(read_damaged(engine), 0);
+    ski_store_log.close(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, frozen_setup, world_teardown)
         WITH_WORLD(test_the_same_index),
         WITH_WORLD(test_an_idle_store_gives_its_memory_back),
+        WITH_WORLD(test_pieces_that_come_back_later),
+        WITH_WORLD(test_few_pieces_of_a_full_segment),
         WITH_WORLD(test_small_groups_are_not_followed),
         WITH_WORLD(test_too_much_waits),
         WITH_WORLD(test_the_next_one_waits),
+        WITH_WORLD(test_a_writer_that_is_faster),
+        WITH_WORLD(test_damage_of_a_segment_that_was_followed),
         WITH_WORLD(test_writes_that_fail),
         WITH_WORLD(test_no_memory),
         WITH_WORLD(test_the_header_cannot_be_read),
@@ -462,6 +753,8 @@ int main(void)
         WITH_WORLD(test_opened_again),
         WITH_WORLD(test_threads),
         WITH_WORLD(test_threads_that_outrun_the_keeper),
+        WITH_WORLD(test_the_writer_waits),
+        WITH_WORLD(test_an_index_made_again_for_reading),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

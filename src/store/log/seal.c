@@ -94,7 +94,7 @@ static skald_err seal_build(sealing *job, ski_sealed **ret_sealed, skald_error *
                                 .generation = segment->generation,
                                 .events = segment_events(engine, job->slot),
                                 .uncached = segment->uncached,
-                                .memory = &engine->follow.memory,
+                                .memory = engine->read_only ? NULL : &engine->follow.memory,
                                 .interrupted = seal_interrupted,
                                 .damaged = seal_damaged,
                                 .context = job};

@@ -75,6 +75,7 @@ typedef struct ski_sealed_memory {
     uint32_t count;
 } ski_sealed_memory;
 void ski_sealed_memory_drop(ski_sealed_memory *memory);
+size_t ski_sealed_memory_bytes(const ski_sealed_memory *memory);
 
 typedef struct ski_sealed_source {
     const ski_kernel *kernel;
@@ -123,6 +124,8 @@ skald_err ski_sealed_follow(ski_sealed_follower *follower, uint64_t offset, cons
                             size_t len) SKALD_CHECK;
 // ski_sealed_followed: it has all of a segment whose frames end there, before so many positions.
 bool ski_sealed_followed(const ski_sealed_follower *follower, uint64_t end, uint64_t next_pos);
+// ski_sealed_follower_bytes gives about how much memory it has; NULL is allowed.
+size_t ski_sealed_follower_bytes(const ski_sealed_follower *follower);
 void ski_sealed_follow_end(ski_sealed_follower *follower); // NULL is allowed
 // ski_sealed_build_followed writes the index as ski_sealed_build does, and takes the follower, also
 // when it fails.

@@ -67,6 +67,16 @@ bool ski_sealed_followed(const ski_sealed_follower *follower, uint64_t end, uint
     return follower->scan.sealed && info->end == end && info->base_pos + info->count == next_pos;
 }
 
+size_t ski_sealed_follower_bytes(const ski_sealed_follower *follower)
+{
+    const ski_sealed_work *work = NULL;
+
+    if (!follower) return 0;
+    work = &follower->work;
+    return work->row_size * sizeof *work->rows + work->ladder_size * sizeof *work->ladder +
+           work->first_size * sizeof *work->first + work->text_size;
+}
+
 void ski_sealed_follow_end(ski_sealed_follower *follower)
 {
     if (!follower) return;

@@ -61,6 +61,14 @@ void ski_sealed_memory_drop(ski_sealed_memory *memory)
     while (memory->count) ski_free(memory->spares[--memory->count]);
 }
 
+size_t ski_sealed_memory_bytes(const ski_sealed_memory *memory)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < memory->count; i++) bytes += memory->bytes[i];
+    return bytes;
+}
+
 void *ski_sealed_room(void *array, size_t *size, size_t count, size_t item_bytes)
 {
     size_t more = *size ? *size * 2 : first_size;

@@ -8,7 +8,9 @@
 // wait behind a long flush, and named spare-<n>.log when it is whole. Making one is never urgent:
 // without it a segment grows as it is written. None is wanted before a store has shown that it
 // fills segments; and while appends come so fast that the device is busy with them none is made:
-// groups are large then, and a commit of the file system for each costs little.
+// groups are large then, and a commit of the file system for each costs little. Whoever is making
+// one waits for a second of that in all and then gives it up until later: it keeps everybody out
+// who needs a damaged index made again, and everything else that is to be done.
 #include "base/alloc.h"
 #include "store/log/engine.h"
 #include <assert.h>
@@ -18,6 +20,7 @@ enum {
     write_bytes = 1024 * 1024,
     look_ns = 10 * 1000 * 1000,
     fast_bytes = 512 * 1024, // appended in look_ns: 50 MiB a second
+    fast_max = 100,          // times of look_ns, for all of one spare
 };
 #define SPARE_RETRY_NS (UINT64_C(10) * 1000 * 1000 * 1000)
 
@@ -28,7 +31,7 @@ bool ski_spare_wanted(const ski_engine *engine)
     uint32_t wanted = 0;
 
     if (engine->read_only || engine->dead || engine->closing || engine->stopped) return false;
-    if (!engine->segment_count || engine->spare_making || engine->follow.no) return false;
+    if (!engine->segment_count || engine->spare_making) return false;
     last = engine->segments[engine->segment_count - 1];
     capacity = ski_roll_capacity(engine, last->no);
     wanted = (last->no > 1) + (last->end > capacity / 2);
@@ -58,17 +61,19 @@ static void spare_look(ski_engine *engine)
     }
 }
 
-// spare_turn waits until appends are slow enough for another piece; false: no more of it.
-static bool spare_turn(ski_engine *engine)
+// spare_turn waits until appends are slow enough for another piece; false: no more of it. *fast is
+// how often they were not.
+static bool spare_turn(ski_engine *engine, unsigned *fast)
 {
-    bool stop = false, fast = engine->opened && engine->kernel->spawn;
+    bool stop = false, look = engine->opened && engine->kernel->spawn;
 
     ski_mutex_lock(&engine->lock);
-    while (!(stop = engine->closing || engine->dead) && fast) {
+    while (!(stop = engine->closing || engine->dead || *fast > fast_max) && look) {
         uint64_t before = engine->bytes_written;
 
         spare_look(engine);
-        fast = engine->bytes_written - before >= fast_bytes || engine->follow.no;
+        look = engine->bytes_written - before >= fast_bytes;
+        *fast += look;
     }
     ski_mutex_unlock(&engine->lock);
     return !stop;
@@ -78,11 +83,12 @@ static skald_err spare_fill(ski_engine *engine, ski_file *file, const uint8_t *z
                             uint64_t bytes)
 {
     const ski_kernel *kernel = engine->kernel;
+    unsigned fast = 0;
 
     for (uint64_t at = 0; at < bytes;) {
         uint64_t end = at + piece_bytes < bytes ? at + piece_bytes : bytes;
 
-        if (!spare_turn(engine)) return SKALD_ECLOSED;
+        if (!spare_turn(engine, &fast)) return SKALD_ECLOSED;
         while (at < end) {
             size_t len = end - at < write_bytes ? (size_t)(end - at) : write_bytes;
 
