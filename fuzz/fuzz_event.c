@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door for JSON and for events. What must hold of any bytes:
 //
-//   the door and the slow reader behind it agree; walking a text and putting it together again
-//   gives the same text as taking its white space out; walking what the door refused stays inside
-//   it; an event that is read, written and read again is the same, in both forms, and passes the
-//   checks.
+//   the door and the slow reader behind it agree, and take all that is plain; walking a text and
+//   putting it together again gives the same text as taking its white space out; walking what the
+//   door refused stays inside it; an event that is read, written and read again is the same, in
+//   both forms, and passes the checks.
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/json_fault.h"
+#include "base/json_plain.h"
 #include "event/event_json.h"
 
 #include <stdlib.h>
@@ -82,6 +83,7 @@ static void text_holds(skald_str text, skald_arena *arena)
 
     if (ski_json_door_check(text, false, &error)) {
         must(error.text[0] != '\0');
+        must(!ski_json_plain(text));
         for (size_t steps = 0; ski_json_next(&walk, &item); steps++) {
             must(steps <= text.len && item.value.ptr + item.value.len <= text.ptr + text.len);
         }

@@ -8,6 +8,7 @@
 #include "api/api_parts.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_plain.h"
 #include "event/event_json.h"
 
 #include <string.h>
@@ -148,7 +149,7 @@ static skald_err read_body(body_reader *reader)
 
     if (ski_body_media(reader->request) == SKI_MEDIA_BINARY) {
         SKALD_TRY(ski_cloudevent_structured(reader->request, &body, reader->error));
-    } else {
+    } else if (!ski_json_plain(body)) { // most are short and plain
         SKALD_TRY(ski_json_door_check(body, true, reader->error));
     }
     switch (ski_json_kind_of(body)) {

@@ -48,6 +48,34 @@ static inline void sixteen_put(const uint8_t *bytes, char *ret_digits)
     _mm_storeu_si128((void *)ret_digits, first);
     _mm_storeu_si128((void *)(ret_digits + 16), last);
 }
+
+// halves_of gives what sixteen digits stand for, a half byte in each, and tells odd of what is
+// none: written again it would be another byte.
+static inline __m128i halves_of(const char *digits, __m128i *odd)
+{
+    const __m128i half = _mm_set1_epi8(15), nine = _mm_set1_epi8(9), zero = _mm_set1_epi8('0');
+    const __m128i letter = _mm_set1_epi8('a' - '0' - 10);
+    __m128i all = _mm_loadu_si128((const void *)digits);
+    __m128i over = _mm_and_si128(_mm_cmpgt_epi8(all, _mm_set1_epi8('9')), nine);
+    __m128i halves = _mm_and_si128(_mm_add_epi8(all, over), half);
+    __m128i again = _mm_add_epi8(_mm_add_epi8(halves, zero),
+                                 _mm_and_si128(_mm_cmpgt_epi8(halves, nine), letter));
+
+    *odd = _mm_or_si128(*odd, _mm_xor_si128(again, all));
+    return halves;
+}
+
+// sixteen_get reads the digits of sixteen bytes.
+static inline void sixteen_get(const char *digits, uint8_t *ret_bytes, __m128i *odd)
+{
+    const __m128i low = _mm_set1_epi16(255);
+    __m128i first = halves_of(digits, odd), last = halves_of(digits + 16, odd);
+
+    first = _mm_or_si128(_mm_slli_epi16(first, 4), _mm_srli_epi16(first, 8));
+    last = _mm_or_si128(_mm_slli_epi16(last, 4), _mm_srli_epi16(last, 8));
+    _mm_storeu_si128((void *)ret_bytes,
+                     _mm_packus_epi16(_mm_and_si128(first, low), _mm_and_si128(last, low)));
+}
 #endif
 
 void ski_hex_put(const uint8_t *bytes, size_t count, char *ret_digits)
@@ -69,9 +97,16 @@ void ski_hex_put(const uint8_t *bytes, size_t count, char *ret_digits)
 bool ski_hex_get(const char *digits, size_t count, uint8_t *ret_bytes)
 {
     uint64_t other = 0;
+    size_t i = 0;
 
     assert(count % 4 == 0);
-    for (size_t i = 0; i < count; i += 4) {
+#ifdef __SSE2__
+    __m128i odd = _mm_setzero_si128();
+
+    for (; count - i >= 16; i += 16) sixteen_get(digits + 2 * i, ret_bytes + i, &odd);
+    other = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(odd, _mm_setzero_si128())) ^ 0xffffu;
+#endif
+    for (; i < count; i += 4) {
         uint64_t eight = ski_be64_get((const uint8_t *)digits + 2 * i), word = word_of(eight);
 
         other |= digits_of(word) ^ eight;

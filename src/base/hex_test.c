@@ -43,6 +43,31 @@ static void test_no_digit(void **state)
     }
 }
 
+// What is read sixteen bytes at a time is read as what is read four at a time, whatever it is.
+static void test_long_as_short(void **state)
+{
+    static const char good[] = "00112233445566778899aabbccddeeff0123456789abcdeffedcba98";
+    char digits[sizeof good];
+    uint8_t all[28], some[4];
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t at = 0; at < sizeof good - 1; at++) {
+            bool right = true, same = true;
+
+            memcpy(digits, good, sizeof good);
+            digits[at] = (char)byte;
+            bool read = ski_hex_get(digits, sizeof all, all);
+            for (size_t i = 0; i < sizeof all; i += sizeof some) {
+                right &= ski_hex_get(digits + 2 * i, sizeof some, some);
+                same &= memcmp(some, all + i, sizeof some) == 0;
+            }
+            assert_int_equal(read, right);
+            assert_true(!read || same);
+        }
+    }
+}
+
 static void test_one_digit(void **state)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
@@ -70,9 +95,8 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_no_digit),
-        cmocka_unit_test(test_one_digit),
+        cmocka_unit_test(test_every_byte),    cmocka_unit_test(test_no_digit),
+        cmocka_unit_test(test_long_as_short), cmocka_unit_test(test_one_digit),
         cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ typedef struct ski_json_walk {
 typedef struct ski_json_item {
     skald_str key;    // of a member, without quotes, escapes not undone
     bool key_escaped; // there are some
+    bool text_plain;  // value is a string between two quotes, without escapes
     skald_str value;  // the value's exact text
     ski_json_kind kind;
 } ski_json_item;

@@ -200,6 +200,7 @@ bool ski_json_next(ski_json_walk *walk, ski_json_item *ret_item)
     item.kind = kind_by(*at);
     if (item.kind == SKI_JSON_STRING) {
         at = skip_string(at, end, &escaped);
+        item.text_plain = !escaped && at - value >= 2;
     } else if (item.kind == SKI_JSON_OBJECT || item.kind == SKI_JSON_ARRAY) {
         at = skip_nested(at, end);
     } else {

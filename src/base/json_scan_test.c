@@ -43,6 +43,8 @@ static void rebuild(char *to, size_t *len, skald_str value, ski_json_kind kind)
             print(to, len, item.key);
             print(to, len, SKALD_STR("\":"));
         }
+        assert_int_equal(item.text_plain, item.kind == SKI_JSON_STRING &&
+                                              !memchr(item.value.ptr, '\\', item.value.len));
         rebuild(to, len, item.value, item.kind);
     }
     assert_false(ski_json_next(&walk, &item)); // and stays at its end

@@ -27,10 +27,28 @@ static unsigned char byte_lower(char byte)
     return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte - 'A' + 'a') : (unsigned char)byte;
 }
 
+// word_lower folds the letters among eight bytes.
+static uint64_t word_lower(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t low = word & ~tops; // no sum of a byte reaches the next
+    uint64_t from_a = low + ones * (0x80 - 'A'), beyond_z = low + ones * (0x7f - 'Z');
+
+    return word | (from_a & ~beyond_z & ~word & tops) >> 2; // 0x80 becomes 0x20
+}
+
 bool ski_str_equal_nocase(skald_str a, skald_str b)
 {
+    uint64_t one, two;
+    size_t i = 0;
+
     if (a.len != b.len) return false;
-    for (size_t i = 0; i < a.len; i++) {
+    for (; a.len - i >= sizeof one; i += sizeof one) {
+        memcpy(&one, a.ptr + i, sizeof one);
+        memcpy(&two, b.ptr + i, sizeof two);
+        if (one != two && word_lower(one) != word_lower(two)) return false;
+    }
+    for (; i < a.len; i++) {
         if (a.ptr[i] != b.ptr[i] && byte_lower(a.ptr[i]) != byte_lower(b.ptr[i])) return false;
     }
     return true;

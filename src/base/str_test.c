@@ -55,6 +55,28 @@ static void case_is_folded_for_ascii_only(void **state)
     assert_true(ski_str_equal_nocase((skald_str){NULL, 0}, SKALD_STR("")));
 }
 
+// Every byte beside every other one, alone and among seven more: eight are folded at once.
+static void bytes_are_folded_alike_in_words(void **state)
+{
+    char one[] = "sEvenby?", two[] = "SeVENBY?";
+
+    (void)state;
+    for (int a = 0; a < 256; a++) {
+        for (int b = 0; b < 256; b++) {
+            size_t at = (size_t)(a + b) % 8;
+            char kept_one = one[at], kept_two = two[at];
+            char left = (char)a, right = (char)b;
+            bool alone = ski_str_equal_nocase((skald_str){&left, 1}, (skald_str){&right, 1});
+
+            one[at] = left;
+            two[at] = right;
+            assert_int_equal(ski_str_equal_nocase((skald_str){one, 8}, (skald_str){two, 8}), alone);
+            one[at] = kept_one;
+            two[at] = kept_two;
+        }
+    }
+}
+
 static void order_is_by_bytes_and_length(void **state)
 {
     (void)state;
@@ -233,6 +255,7 @@ int main(void)
         cmocka_unit_test(equality_is_bytewise),
         cmocka_unit_test(begins),
         cmocka_unit_test(case_is_folded_for_ascii_only),
+        cmocka_unit_test(bytes_are_folded_alike_in_words),
         cmocka_unit_test(order_is_by_bytes_and_length),
         cmocka_unit_test(trim_takes_spaces_and_tabs),
         cmocka_unit_test(cut_gives_part_by_part),

@@ -237,7 +237,6 @@ skald_err ski_event_check_names(const skald_event *event, size_t data_bytes_max,
 
 static skald_err json_check(const char *field, skald_json json, skald_error *reterr_error)
 {
-    // A program's own: what comes from strangers went through the parser, whatever its length.
     if (!json.ptr || ski_json_plain(json)) return SKALD_OK;
     skald_error inner = {0};
     skald_err err = ski_json_door_check(json, false, &inner);

@@ -67,7 +67,9 @@ skald_err ski_read_string(ski_reader *reader, const ski_member *member, const sk
         return ski_member_fails(reader, member, SKALD_EINVALID, "is far too long: %zu bytes",
                                 item->value.len);
     }
-    return ski_json_unescape(item->value, reader->arena, ret_text);
+    if (!item->text_plain) return ski_json_unescape(item->value, reader->arena, ret_text);
+    *ret_text = (skald_str){item->value.ptr + 1, item->value.len - 2};
+    return SKALD_OK;
 }
 
 skald_err ski_read_text(ski_reader *reader, const ski_member *member, const ski_json_item *item)

@@ -24,15 +24,21 @@ typedef struct llhttp_reading {
 
 bool ski_http_token(skald_str text)
 {
-    // A bit for each byte that a token may have: digits, letters and !#$%&'*+-.^_`|~
-    static const uint64_t allowed[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0};
-    uint64_t all = text.len > 0;
+    // What a token may have: digits, letters and !#$%&'*+-.^_`|~
+    static const bool allowed[256] = {
+        // clang-format off
+        [' '] = 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0,
+        ['0'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0,
+        ['@'] = 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        ['P'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1,
+        ['`'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        ['p'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0,
+        // clang-format on
+    };
+    bool all = text.len > 0;
 
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        all &= allowed[byte / 64] >> (byte % 64);
-    }
-    return all & 1;
+    for (size_t i = 0; i < text.len; i++) all &= allowed[(unsigned char)text.ptr[i]];
+    return all;
 }
 
 static skald_err fail_as(skald_error *error, skald_err err, const char *code, const char *text)

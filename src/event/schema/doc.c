@@ -26,6 +26,14 @@ static inline uint64_t load8(const char *at)
     return word;
 }
 
+static inline uint32_t load4(const char *at)
+{
+    uint32_t word;
+
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;
@@ -41,6 +49,8 @@ uint32_t ski_doc_name_hash(const char *key, size_t len)
     for (; len - at > 8; at += 8) hash = mix(hash ^ load8(key + at), 0xa0761d6478bd642fu);
     if (len >= 8)
         word = load8(key + len - 8);
+    else if (len >= 4)
+        word = (uint64_t)load4(key) << 32 | load4(key + len - 4);
     else
         for (; at < len; at++) word = word << 8 | (unsigned char)key[at];
     hash = mix(hash ^ word, 0xe7037ed1a0b428dbu);
