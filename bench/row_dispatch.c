@@ -235,7 +235,10 @@ static bool run(bool async, uint64_t count, bench_result *ret_result)
     double ours[rounds];
     double peer[rounds];
 
-    bench_note("one event a publish: %.0f/s", ours_once(async, events_single, 1));
+    double single = ours_once(async, events_single, 1);
+
+    bench_note("one event a publish: %.0f/s", single);
+    if (single < 0) return false;
     for (int i = 0; i < rounds; i++) {
         ours[i] = ours_once(async, count, batch_events);
         peer[i] = peer_once(async ? "later" : "now");

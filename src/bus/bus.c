@@ -19,6 +19,7 @@ enum {
     schedule_events_default = 10000,
     schedule_events_limit = 100000,
     free_timeout_ms = 10000,
+    save_wait_ms = 1000, // a stepped bus, for a store that has threads
 };
 
 uint64_t ski_bus_now_ns(const skald_bus *bus)
@@ -116,7 +117,7 @@ void ski_bus_leave(skald_bus *bus)
 }
 
 // watch_head wakes nobody while nobody is live: who goes live looks at the head after it has said
-// so. Nor while a worker is awake that is to look at it.
+// so. Nor while a worker looks at it in a moment.
 static void watch_head(void *context, uint64_t durable_position)
 {
     skald_bus *bus = context;
@@ -124,7 +125,7 @@ static void watch_head(void *context, uint64_t durable_position)
 
     while (head < durable_position)
         if (atomic_compare_exchange_weak(&bus->head, &head, durable_position)) {
-            if (atomic_load(&bus->live_count) && !atomic_load(&bus->lookers)) ski_bus_stir(bus);
+            if (atomic_load(&bus->live_count) && !ski_looked_after(bus)) ski_bus_stir(bus);
             return;
         }
 }
@@ -285,7 +286,7 @@ static void saves_end(skald_bus *bus)
         if (!bus->kernel->spawn)
             ski_store_step(bus->store);
         else
-            ski_bus_sleep(bus, 0, false);
+            ski_bus_sleep(bus, 0, save_wait_ms);
         ski_mutex_lock(&bus->lock);
     }
 }

@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workers that look for themselves: what they were to look for is found by others when they hang,
-// in a handler that was quick until then or in a hook.
+// in a handler that was quick until then or in a hook; they wait for events that come one by one.
 #include "bus/bus_hall.h"
 
+#include "base/alloc.h"
+
 enum {
-    many = 2000, // of one publish: a handler of these is known to be quick
+    many = 2000, // of one publish
+    tries = 1000,
 };
 
-// A handler that counts, and at one event hangs.
+// A handler that counts, and when told to hangs as soon as its worker is one that looks.
 typedef struct taker {
     hall *in;
-    uint32_t count, hangs_at; // 0: never
-    uint32_t inside;
+    _Atomic uint32_t count;
+    atomic_bool hangs, any; // any: whether its worker looks or not
+    uint32_t inside, ended;
     bool open;
 } taker;
+
+static void stay(taker *to)
+{
+    ski_mutex_lock(&to->in->lock);
+    to->inside++;
+    ski_cond_broadcast(&to->in->changed);
+    while (!to->open) ski_cond_wait(&to->in->changed, &to->in->lock);
+    ski_mutex_unlock(&to->in->lock);
+}
 
 static skald_outcome take(const skald_delivery *delivery)
 {
     taker *to = delivery->context;
 
-    ski_mutex_lock(&to->in->lock);
-    to->count++;
-    if (to->count == to->hangs_at) to->inside = 1;
-    ski_cond_broadcast(&to->in->changed);
-    while (to->inside && !to->open) ski_cond_wait(&to->in->changed, &to->in->lock);
-    ski_mutex_unlock(&to->in->lock);
+    atomic_fetch_add(&to->count, 1);
+    if (atomic_load(&to->hangs) && (atomic_load(&to->in->bus->lookers) || to->any) &&
+        atomic_exchange(&to->hangs, false))
+        stay(to);
     return SKALD_ACK;
 }
 
@@ -33,10 +44,18 @@ static void take_end(void *context)
     taker *to = context;
 
     ski_mutex_lock(&to->in->lock);
-    to->inside = 1;
+    to->ended = 1;
     ski_cond_broadcast(&to->in->changed);
-    while (!to->open) ski_cond_wait(&to->in->changed, &to->in->lock);
+    while (to->ended < 2) ski_cond_wait(&to->in->changed, &to->in->lock);
     ski_mutex_unlock(&to->in->lock);
+}
+
+static void tell(hall *in, uint32_t *what, uint32_t value)
+{
+    ski_mutex_lock(&in->lock);
+    *what = value;
+    ski_cond_broadcast(&in->changed);
+    ski_mutex_unlock(&in->lock);
 }
 
 static void let_go(taker *to)
@@ -47,98 +66,195 @@ static void let_go(taker *to)
     ski_mutex_unlock(&to->in->lock);
 }
 
-static void publish_count(hall *in, uint32_t count)
+// wait_for gives true once so many were taken, false when its handler hangs before that.
+static bool wait_for(taker *to, uint32_t least)
+{
+    uint64_t since = ski_kernel_system.monotonic_ns(NULL);
+    bool inside = false;
+
+    ski_mutex_lock(&to->in->lock);
+    while (atomic_load(&to->count) < least && !inside) {
+        (void)ski_cond_wait_ns(&to->in->changed, &to->in->lock, SKI_NS_PER_MS / 4);
+        inside = to->inside && !to->open;
+        if (ski_kernel_system.monotonic_ns(NULL) - since > hall_wait_s * UINT64_C(1000000000))
+            fail_msg("waited in vain: %u of %u", atomic_load(&to->count), least);
+    }
+    ski_mutex_unlock(&to->in->lock);
+    return !inside;
+}
+
+static void publish_count(hall *in, uint32_t count, const char *type)
 {
     static skald_event events[many];
 
     for (uint32_t i = 0; i < count; i++)
-        events[i] = (skald_event){.type = SKALD_STR("a.made"), .stream = SKALD_STR("s")};
+        events[i] = (skald_event){.type = skald_str_of(type), .stream = SKALD_STR("s")};
     assert_int_equal(skald_publish_all(in->bus, events, count, NULL, NULL), SKALD_OK);
 }
 
-// Both are quick; then one hangs in the middle of a page. The other gets the rest of it, and what
-// is published when nobody is awake but the one that hangs.
+// hang_one publishes until the handler hangs, called by a worker that looks: then gives how many
+// there were.
+static uint32_t hang_one(taker *to)
+{
+    uint32_t published = 0;
+
+    atomic_store(&to->hangs, true);
+    do {
+        assert_true(published < tries * many);
+        publish_count(to->in, many, "a.made");
+        published += many;
+    } while (wait_for(to, published));
+    return published;
+}
+
+static skald_time noon(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+// A clock that stands still: each call seems to take no time, and never too much.
+static uint64_t still(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+static const skald_clock still_clock = {noon, still, NULL};
+
+static void subscribe(taker *to, skald_subscription_options options)
+{
+    options.handler = (skald_handler){.fn = take, .context = to, .end = options.handler.end};
+    hall_subscribe(to->in, options);
+}
+
+// It is quick until it hangs, in the middle of a page. Another gets the rest of it, and what comes
+// then. By the bus's clock the call takes no time: that the worker is late in looking is noticed.
 static void one_that_hangs_is_not_waited_for(void **state)
 {
-    taker hangs = {.hangs_at = 2 * many + many / 2}, other = {0};
+    const skald_bus_options options = {.clock = &still_clock};
+    taker hangs = {0}, other = {0};
+    uint32_t published;
     hall in;
 
     (void)state;
-    hall_open(&in, NULL);
+    hall_open(&in, &options);
     hangs.in = other.in = &in;
-    hall_subscribe(&in, (skald_subscription_options){.handler = {.fn = take, .context = &hangs}});
-    hall_subscribe(&in, (skald_subscription_options){.handler = {.fn = take, .context = &other}});
-    for (uint32_t i = 1; i <= 2; i++) {
-        publish_count(&in, many);
-        hall_wait(&in, &hangs.count, i * many);
-        hall_wait(&in, &other.count, i * many);
-    }
-    publish_count(&in, many);
-    hall_wait(&in, &hangs.inside, 1);
-    hall_wait(&in, &other.count, 3 * many);
+    subscribe(&hangs, (skald_subscription_options){0});
+    subscribe(&other, (skald_subscription_options){0});
+    published = hang_one(&hangs);
+    assert_true(wait_for(&other, published));
     for (uint32_t i = 1; i <= 20; i++) {
-        publish_count(&in, 1);
-        hall_wait(&in, &other.count, 3 * many + i);
+        publish_count(&in, 1, "a.made");
+        assert_true(wait_for(&other, ++published));
     }
-    publish_count(&in, many);
-    hall_wait(&in, &other.count, 4 * many + 20);
+    publish_count(&in, many, "a.made");
+    published += many;
+    assert_true(wait_for(&other, published));
     let_go(&hangs);
-    hall_wait(&in, &hangs.count, 4 * many + 20);
+    assert_true(wait_for(&hangs, published));
     hall_close(&in);
 }
 
 // The same of one that comes later and has all to catch up with.
 static void one_that_lags_is_read_for(void **state)
 {
-    taker hangs = {.hangs_at = many + 1}, late = {0};
+    const skald_bus_options options = {.clock = &still_clock};
+    taker hangs = {0}, late = {0};
+    uint32_t published;
     hall in;
 
     (void)state;
-    hall_open(&in, NULL);
+    hall_open(&in, &options);
     hangs.in = late.in = &in;
-    hall_subscribe(&in, (skald_subscription_options){.handler = {.fn = take, .context = &hangs}});
-    publish_count(&in, many);
-    hall_wait(&in, &hangs.count, many);
-    publish_count(&in, many);
-    hall_wait(&in, &hangs.inside, 1);
-    hall_subscribe(&in, (skald_subscription_options){.from = SKALD_FROM_START,
-                                                     .handler = {.fn = take, .context = &late}});
-    hall_wait(&in, &late.count, 2 * many);
+    subscribe(&hangs, (skald_subscription_options){0});
+    published = hang_one(&hangs);
+    subscribe(&late, (skald_subscription_options){.from = SKALD_FROM_START});
+    assert_true(wait_for(&late, published));
     let_go(&hangs);
-    hall_wait(&in, &hangs.count, 2 * many);
+    assert_true(wait_for(&hangs, published));
     hall_close(&in);
 }
 
-// A worker that is to look is kept by the hook of a subscription that has ended meanwhile.
+// The only worker there is is kept by the hook of a subscription that has ended.
 static void a_hook_that_hangs_is_not_waited_for(void **state)
 {
-    taker ends = {.hangs_at = many / 2}, other = {0};
+    taker ends = {.any = true}, other = {0};
+    skald_subscription made;
     hall in;
 
     (void)state;
     hall_open(&in, NULL);
     ends.in = other.in = &in;
-    hall_subscribe(&in, (skald_subscription_options){.handler = {.fn = take, .context = &other}});
-    publish_count(&in, many);
-    hall_wait(&in, &other.count, many);
-    skald_subscription made =
-        hall_subscribe(&in, (skald_subscription_options){
-                                .handler = {.fn = take, .context = &ends, .end = take_end}});
-
-    publish_count(&in, many);
-    hall_wait(&in, &ends.inside, 1);
+    made = hall_subscribe(&in, (skald_subscription_options){
+                                   .handler = {.fn = take, .context = &ends, .end = take_end}});
+    (void)hang_one(&ends);
     assert_int_equal(skald_unsubscribe(in.bus, made, false), SKALD_OK);
-    ski_mutex_lock(&in.lock);
-    ends.inside = 0; // its call returns, and its worker tells the end
-    ski_cond_broadcast(&in.changed);
-    ski_mutex_unlock(&in.lock);
-    hall_wait(&in, &ends.inside, 1);
-    hall_wait(&in, &other.count, 2 * many);
+    let_go(&ends); // its call returns, and its worker tells the end
+    hall_wait(&in, &ends.ended, 1);
+    subscribe(&other, (skald_subscription_options){0});
     for (uint32_t i = 1; i <= 20; i++) {
-        publish_count(&in, 1);
-        hall_wait(&in, &other.count, 2 * many + i);
+        publish_count(&in, 1, "a.made");
+        assert_true(wait_for(&other, i));
     }
-    let_go(&ends);
+    tell(&in, &ends.ended, 2);
+    hall_close(&in);
+}
+
+// One by one: a worker waits for some of them. Whoever stops the bus meanwhile does not wait for
+// more than that.
+static void what_comes_one_by_one_is_taken(void **state)
+{
+    const skald_bus_options options = {.clock = &still_clock};
+
+    (void)state;
+    for (uint32_t round = 0; round < 20; round++) {
+        taker takes = {0}, beside = {0};
+        uint32_t published = 0;
+        hall in;
+
+        hall_open(&in, &options);
+        takes.in = beside.in = &in;
+        subscribe(&takes, (skald_subscription_options){0});
+        subscribe(&beside, (skald_subscription_options){0});
+        for (; published < many / 10 * (round + 1) / 2; published++)
+            publish_count(&in, 1, "a.made");
+        if (round % 2) {
+            assert_true(wait_for(&takes, published));
+            assert_true(wait_for(&beside, published));
+        }
+        hall_close(&in);
+        assert_true(atomic_load(&takes.count) <= published);
+    }
+}
+
+// Whatever a worker needs memory for when it reads a page: refused once, it comes later.
+static void memory_refused_costs_time_only(void **state)
+{
+    taker takes = {.any = true};
+    uint32_t published;
+    hall in;
+
+    (void)state;
+    hall_open(&in, NULL);
+    takes.in = &in;
+    subscribe(&takes, (skald_subscription_options){0});
+    published = hang_one(&takes);
+    for (uint64_t n = 1; n <= 16; n++) {
+        publish_count(&in, many, "a.made"); // waits in the log behind the call that hangs
+        published += many;
+        ski_alloc_fail_at(n);
+        let_go(&takes); // its worker looks, and reads on
+        assert_true(wait_for(&takes, published));
+        ski_alloc_fail_at(0);
+        atomic_store(&takes.count, 0);
+        ski_mutex_lock(&in.lock);
+        takes.open = false;
+        takes.inside = 0;
+        ski_mutex_unlock(&in.lock);
+        published = hang_one(&takes);
+    }
+    let_go(&takes);
     hall_close(&in);
 }
 
@@ -148,6 +264,8 @@ int main(void)
         cmocka_unit_test(one_that_hangs_is_not_waited_for),
         cmocka_unit_test(one_that_lags_is_read_for),
         cmocka_unit_test(a_hook_that_hangs_is_not_waited_for),
+        cmocka_unit_test(what_comes_one_by_one_is_taken),
+        cmocka_unit_test(memory_refused_costs_time_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

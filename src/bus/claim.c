@@ -3,7 +3,8 @@
 //
 // Of a subscription whose handler is quick a worker takes several deliveries under one hold of the
 // lock, calls the handler for each, and tells how all of them ended under the next. How many is
-// found out: burst doubles while that many took no more than quick_ns, and falls when they did.
+// found out: burst doubles while SKI_CLAIMS_MAX, or as many as it is, took no more than quick_ns,
+// and falls when they did.
 // What was claimed and does not run can be had back at any moment, by a subscription that stops,
 // and by the dispatcher when a call takes long (workers_look): what has not begun is ready again,
 // what is done is ended. So a handler that sticks holds up nothing but its own delivery.
@@ -67,7 +68,8 @@ static void burst_set(ski_subscription *sub, uint32_t count, uint64_t took_ns)
         sub->burst = 1;
     else if (took_ns > quick_ns)
         sub->burst = (count + 1) / 2;
-    else if (count >= sub->burst && sub->burst < SKI_CLAIMS_MAX)
+    else if ((count >= sub->burst || took_ns * SKI_CLAIMS_MAX <= count * (uint64_t)quick_ns) &&
+             sub->burst < SKI_CLAIMS_MAX)
         sub->burst = sub->burst ? sub->burst * 2 : 2;
     if (sub->burst > SKI_CLAIMS_MAX) sub->burst = SKI_CLAIMS_MAX;
 }

@@ -4,8 +4,10 @@
 // To hand something over to a thread that sleeps takes longer than most handlers do. So a worker
 // that is at something quick looks itself, before it sleeps, for what the dispatcher and the reader
 // are woken for else: the next page of the tail, and of one that lags (lookers). And what is done
-// sooner than a thread is awake waits for it (brief). The dispatcher looks every look_ms, so what a
-// worker keeps waiting that turns out not to be quick it keeps no longer than that.
+// sooner than a thread is awake waits for it (brief). That holds for look_within_ns from when it
+// began its calls: who comes later wakes others, whatever it is at; and who came before is found by
+// the dispatcher, which looks every look_soon_ms while there is such a worker and then counts on
+// one that is late no more. While events come one by one, such a worker waits for some (lingers).
 //
 // The rule of the threads. Subscriptions take turns. One may start another call only while it has
 // fewer calls running than threads are free: so one alone gets at most half of them, the next half
@@ -20,6 +22,7 @@
 //      calls the next. Or it is quick, and each processor has a thread at something quick, which
 //      takes it next; or it is brief, and a worker that looks takes it next. One that proves slow
 //      is not counted on, nor one that has not come in time (workers_look).
+//   3. The dispatcher sleeps for look_soon_ms at most while a worker looks.
 #include "bus/engine.h"
 
 #include "base/alloc.h"
@@ -33,12 +36,17 @@
 enum {
     stuck_ms = 1000,
     look_ms = 25,         // how often the dispatcher looks at the workers while some are busy
+    look_soon_ms = 1,     // and while some look for others
     slow_ms = 10,         // a call that takes so long keeps no others waiting behind it
     tick_ms = 1000,       // how often it looks over the subscriptions while all is quiet
     timers_at_once = 256, // then others get the lock
     brief_ns = 100000,    // sooner than this no other thread is of help
     brief_least_ns = 500, // whatever was last measured
     brief_lag = 4096,     // events; who is further behind is not through at once
+    look_within_ns = 200000,
+    linger_ns = 50000, // and the time a thread needs to be awake again
+    dense_events = 4,  // came since it last looked: more will in a moment
+    page_events = 256, // so many are worth a look now
 };
 
 static bool runnable(const ski_subscription *sub)
@@ -105,7 +113,7 @@ static void worker_call(skald_bus *bus, const ski_subscription *sub)
     if (bus->idle_workers) {
         if (!bus->called) ski_cond_signal(&bus->work);
         bus->called = true; // one is enough: it calls the next
-    } else if (bus->worker_count < bus->allowed && bus->worker_count == bus->busy) {
+    } else if (bus->worker_count < bus->allowed && bus->worker_count <= bus->busy + bus->held_up) {
         worker_start(bus);
     }
 }
@@ -113,7 +121,7 @@ static void worker_call(skald_bus *bus, const ski_subscription *sub)
 // worker_ask is worker_call, but what is brief waits for a worker that is about to look.
 static void worker_ask(skald_bus *bus, const ski_subscription *sub)
 {
-    if (atomic_load_explicit(&bus->lookers, memory_order_relaxed) > bus->away && brief(bus)) return;
+    if (atomic_load(&bus->lookers) > bus->away && ski_looked_after(bus) && brief(bus)) return;
     worker_call(bus, sub);
 }
 
@@ -170,6 +178,23 @@ void ski_worker_quick(ski_worker *worker, bool quick)
     worker->quick = quick;
 }
 
+static uint64_t kernel_ns(const skald_bus *bus)
+{
+    return bus->kernel->monotonic_ns(bus->kernel->context);
+}
+
+bool ski_looked_after(const skald_bus *bus)
+{
+    return atomic_load(&bus->lookers) && kernel_ns(bus) < atomic_load(&bus->look_by_ns);
+}
+
+// worker_promises that it looks in a moment.
+static void worker_promises(ski_worker *worker)
+{
+    worker->look_by_ns = kernel_ns(worker->bus) + look_within_ns;
+    atomic_store(&worker->bus->look_by_ns, worker->look_by_ns);
+}
+
 // worker_looks: does it look at the head, and for those that lag, before it sleeps? Should that
 // take long the dispatcher does, which must not be asleep for long then; and what came before
 // others saw that it does not look any more, others are told of.
@@ -180,6 +205,8 @@ static void worker_looks(ski_worker *worker, bool looks)
     if (looks == worker->looks) return;
     worker->looks = looks;
     if (looks) {
+        worker->head_seen = atomic_load(&bus->head);
+        worker->dense = worker->lingered = false;
         atomic_fetch_add(&bus->lookers, 1);
         if (bus->dozes) ski_bus_stir(bus);
         bus->dozes = false;
@@ -199,6 +226,7 @@ static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delive
     worker->busy_since_ns = ski_bus_now_ns(bus);
     worker->reported = false;
     ski_worker_quick(worker, sub->burst >= SKI_CLAIMS_QUICK);
+    if (worker->quick) worker_promises(worker);
     worker_looks(worker, worker->quick);
     bus->busy++;
     ski_subscription *next = runnable_first(bus);
@@ -213,6 +241,40 @@ static void worker_deliver(ski_worker *worker, ski_subscription *sub, ski_delive
     worker->busy_with = NULL;
 }
 
+// worker_lingers: while events come one by one, one soon after the other, it waits for some of
+// them. A look costs more than most handlers take, for whoever publishes, too; and with nobody to
+// look the next event would wake the dispatcher. Once, then it looks.
+static bool worker_lingers(ski_worker *worker)
+{
+    skald_bus *bus = worker->bus;
+
+    if (!worker->looks) return false;
+    worker_promises(worker);
+    uint64_t head = atomic_load(&bus->head), came = head - worker->head_seen;
+    bool dense = came >= dense_events || (worker->dense && !worker->lingered);
+
+    worker->head_seen = head;
+    worker->dense = dense;
+    worker->lingered = !worker->lingered && dense && came < page_events && !bus->closing &&
+                       atomic_load(&bus->lookers) == 1;
+    return worker->lingered;
+}
+
+// worker_rests until it is called, or for_ns, if that is not 0, are over.
+static void worker_rests(skald_bus *bus, uint64_t for_ns)
+{
+    bus->idle_workers++;
+    if (for_ns) {
+        bus->away++;
+        (void)ski_cond_wait_ns(&bus->work, &bus->lock, for_ns);
+        bus->away--;
+    } else {
+        ski_cond_wait(&bus->work, &bus->lock);
+    }
+    bus->idle_workers--;
+    bus->called = false;
+}
+
 // worker_reads the next page of the tail, or for one that lags, before it sleeps: for nobody else
 // was woken for that.
 static bool worker_reads(ski_worker *worker)
@@ -223,6 +285,16 @@ static bool worker_reads(ski_worker *worker)
     if (ski_tail_step(bus, worker) || ski_catch_up_step(bus, worker)) return true;
     worker_looks(worker, false);
     return false;
+}
+
+// worker_errands may take as long as a hook does.
+static void worker_errands(ski_worker *worker)
+{
+    worker->kept = true;
+    worker->bus->kept++;
+    ski_bus_errands(worker->bus);
+    worker->bus->kept--;
+    worker->kept = false;
 }
 
 static void worker_run(void *argument)
@@ -237,17 +309,14 @@ static void worker_run(void *argument)
 
         if (sub) {
             worker_deliver(worker, sub, delivery);
-            ski_bus_errands(bus);
-            continue;
+            worker_errands(worker);
+        } else if (worker_lingers(worker)) {
+            worker_rests(bus, linger_ns);
+        } else if (worker_reads(worker)) {
+            worker_errands(worker);
+        } else {
+            worker_rests(bus, 0);
         }
-        if (worker_reads(worker)) {
-            ski_bus_errands(bus);
-            continue;
-        }
-        bus->idle_workers++;
-        ski_cond_wait(&bus->work, &bus->lock);
-        bus->idle_workers--;
-        bus->called = false;
     }
     ski_bus_leave(bus);
 }
@@ -280,31 +349,43 @@ static void call_is_slow(ski_worker *worker)
     if (first || returned) ski_calls_after(sub);
 }
 
+// lookers_late are not counted on: others are told of what they were to look for.
+static void lookers_late(skald_bus *bus)
+{
+    if (!atomic_load(&bus->lookers)) return;
+    uint64_t now = kernel_ns(bus);
+
+    for (uint32_t i = 0; i < bus->worker_count; i++)
+        if (bus->workers[i].look_by_ns < now) worker_looks(&bus->workers[i], false);
+}
+
 // workers_look counts those that are stuck and lets others stand in for them.
 static void workers_look(skald_bus *bus)
 {
     uint64_t now = ski_bus_now_ns(bus);
-    uint32_t stuck = 0;
+    uint32_t stuck = 0, held_up = 0;
 
-    for (uint32_t i = 0; i < bus->worker_count && bus->busy; i++) {
+    lookers_late(bus);
+    for (uint32_t i = 0; i < bus->worker_count && (bus->busy || bus->kept); i++) {
         ski_worker *worker = &bus->workers[i];
 
-        if (!worker->busy_with || now <= worker->busy_since_ns) continue;
-        if (now - worker->busy_since_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
-        if (now - worker->busy_since_ns >= slow_ms * SKI_NS_PER_MS) call_is_slow(worker);
-        overrun_report(bus, worker, now - worker->busy_since_ns);
+        if ((!worker->busy_with && !worker->kept) || now <= worker->busy_since_ns) continue;
+        uint64_t ran_ns = now - worker->busy_since_ns;
+
+        if (ran_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
+        if (worker->kept) {
+            held_up += ran_ns >= slow_ms * SKI_NS_PER_MS;
+            continue;
+        }
+        if (ran_ns >= slow_ms * SKI_NS_PER_MS) call_is_slow(worker);
+        overrun_report(bus, worker, ran_ns);
     }
+    bus->held_up = held_up;
     bus->allowed = bus->threads_max + stuck;
     if (bus->allowed > bus->workers_limit) bus->allowed = bus->workers_limit;
     const ski_subscription *next = runnable_first(bus);
 
-    bool waited = now - bus->looked_ns >= look_ms * SKI_NS_PER_MS;
-
-    if (next && !waited) worker_ask(bus, next);
-    if (!waited) return;
-    bus->looked_ns = now; // whoever was to look by itself has not, or is not through
-    if (next) worker_call(bus, next);
-    if (!ski_link_alone(&bus->catching)) ski_cond_signal(&bus->read);
+    if (next) worker_ask(bus, next);
 }
 
 static void subscription_due(ski_subscription *sub)
@@ -347,10 +428,18 @@ bool ski_bus_turn(skald_bus *bus)
     return more;
 }
 
-// ski_bus_sleep until something stirs the bus or is due; busy: not for long.
-void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy)
+// sleep_ms gives for how long it may sleep. Who begins to look while that is long stirs it.
+static uint32_t sleep_ms(skald_bus *bus)
 {
-    uint64_t now = ski_bus_now_ns(bus), most = (busy ? look_ms : tick_ms) * SKI_NS_PER_MS;
+    bus->dozes = !atomic_load(&bus->lookers) && !runnable_first(bus);
+    if (!bus->dozes) return look_soon_ms;
+    return bus->busy || bus->kept || !ski_link_alone(&bus->runnable) ? look_ms : tick_ms;
+}
+
+// ski_bus_sleep until something stirs the bus or is due, or for most_ms.
+void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, uint32_t most_ms)
+{
+    uint64_t now = ski_bus_now_ns(bus), most = most_ms * SKI_NS_PER_MS;
     uint64_t for_ns = !due_ns ? most : due_ns > now ? due_ns - now : 1;
 
     if (for_ns > most) for_ns = most;
@@ -373,12 +462,11 @@ static void dispatcher_run(void *argument)
         workers_look(bus);
         ski_bus_errands(bus);
         uint64_t due_ns = ski_timers_next(&bus->timers);
-        bool busy = bus->busy || !ski_link_alone(&bus->runnable) || atomic_load(&bus->lookers);
+        uint32_t most_ms = sleep_ms(bus);
 
-        bus->dozes = !busy;
         ski_bus_leave(bus);
         if (quit) return;
-        if (!more) ski_bus_sleep(bus, due_ns, busy);
+        if (!more) ski_bus_sleep(bus, due_ns, most_ms);
     }
 }
 

@@ -7,11 +7,11 @@
 // disk, never in memory. It joins again when its cursor is not behind the tail's.
 //
 // Threads. The dispatcher reads the tail, keeps the timers and writes checkpoints; the reader
-// fetches pages for those that lag; workers call handlers. A stepped bus has none: skald_bus_run
-// does a turn of each. The engine lock guards everything below but what says otherwise; no handler,
-// hook of a handler, or page read runs under it. Under it the store may be given a batch (never
-// waits). The wake lock is a leaf: whoever holds it takes no other, so the store may call back at
-// any time.
+// fetches pages for those that lag; workers call handlers, and read both kinds of pages themselves
+// while they are at something quick. A stepped bus has none: skald_bus_run does a turn of each. The
+// engine lock guards everything below but what says otherwise; no handler, hook of a handler, or
+// page read runs under it. Under it the store may be given a batch (never waits). The wake lock is
+// a leaf: whoever holds it takes no other, so the store may call back at any time.
 #ifndef SKI_BUS_ENGINE_H
 #define SKI_BUS_ENGINE_H
 
@@ -261,7 +261,7 @@ struct ski_subscription {
     skald_time active_at; // the same, as last written
     bool lagging, stale;  // as reported
     bool held;            // the store was told how much of the log it needs
-    uint64_t held_floor;
+    uint64_t held_floor, held_read;
     bool faulted_told; // system.handler.faulted was published: recovered follows
     uint64_t taken, expired, dropped;
     ski_sample samples[2]; // the older first
@@ -359,9 +359,14 @@ typedef struct ski_worker {
     uint32_t keys[SKI_KEY_PLACES]; // of the run
     ski_subscription *busy_with;   // its handler runs
     uint64_t busy_since_ns;
-    bool slow;     // is counted in slow of its subscription
-    bool quick;    // is counted in quick of the bus
-    bool looks;    // is counted in lookers of the bus
+    bool slow;  // is counted in slow of its subscription
+    bool quick; // is counted in quick of the bus
+    bool looks; // is counted in lookers of the bus
+    bool kept;  // by errands
+    // Of one that looks: until when it will have, on the kernel's clock; the head when it last did;
+    // much had come by then; it waited before that.
+    uint64_t look_by_ns, head_seen;
+    bool dense, lingered;
     bool reported; // that it runs longer than it should
 } ski_worker;
 
@@ -387,8 +392,9 @@ struct skald_bus {
     _Atomic uint64_t head; // of the store, as told
     atomic_bool stirred;   // the dispatcher has something to look at
     // Workers that look at the head, and for those that lag, before they sleep: while there is one,
-    // nobody is woken for that. Changed under the lock.
+    // and until then, nobody is woken for that. Changed under the lock.
     _Atomic uint32_t lookers;
+    _Atomic uint64_t look_by_ns; // on the kernel's clock
     _Atomic uint64_t published, publish_failed, delivered, acked, retried, rejected, timed_out;
     _Atomic uint64_t parked, dead, expired, transient_published, transient_dropped;
     _Atomic uint64_t notices_dropped;
@@ -426,11 +432,10 @@ struct skald_bus {
     uint64_t tail_epoch;     // changes when tail was set anew
     uint64_t tail_checked;   // the head at which nothing more was found
     uint64_t tail_swept;     // when checkpoints were last looked through
-    uint32_t away;           // lookers that read a page just now
+    uint32_t away;           // lookers that read a page just now, or wait
     bool tail_read;          // somebody is at it, and looks again
     bool lag_read;           // the same, for one that lags
     bool dozes;              // the dispatcher sleeps for long
-    uint64_t looked_ns;      // when it last looked after what waits for a worker that is awake
     uint32_t reserved_names; // subscriptions that name what is the store's own: then pages have it
     ski_kept tail_pages;     // that the tail read: those who lag do not take their place
     ski_kept read_pages;     // that were read for one that lags and wants all
@@ -455,7 +460,9 @@ struct skald_bus {
     ski_worker *workers;
     uint32_t worker_count, workers_limit, allowed, idle_workers, busy;
     uint32_t processors;
-    uint32_t quick;  // workers busy with quick handlers, which come back soon
+    uint32_t quick; // workers busy with quick handlers, which come back soon
+    uint32_t kept;  // workers at errands; held_up: for long, when last looked at
+    uint32_t held_up;
     bool called;     // a worker has been woken and has not looked yet
     uint32_t active; // deliveries running or pending, runs
     uint64_t runs;   // that have been made; for tests
@@ -759,8 +766,10 @@ void ski_runnable_look(ski_subscription *sub); // has something changed that let
 // ski_runnable_next gives whose turn it is, or NULL, and its delivery; no delivery: it runs a page.
 ski_subscription *ski_runnable_next(skald_bus *bus, ski_delivery **ret_delivery);
 bool ski_bus_turn(skald_bus *bus); // timers, tail, checkpoints: true: there may be more
-void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, bool busy);
+void ski_bus_sleep(skald_bus *bus, uint64_t due_ns, uint32_t most_ms);
 void ski_worker_quick(ski_worker *worker, bool quick); // is it?
+// ski_looked_after: a worker looks in a moment at the head, and for those that lag. Any thread.
+bool ski_looked_after(const skald_bus *bus);
 skald_err ski_threads_start(skald_bus *bus);
 void ski_threads_join(skald_bus *bus); // waits for handlers that still run
 

@@ -131,7 +131,7 @@ static bool live_join(ski_subscription *sub)
     ski_link_leave(&sub->catching);
     sub->live = true;
     bus->live_count++;
-    if (!atomic_load(&bus->lookers)) ski_bus_stir(bus);
+    if (!ski_looked_after(bus)) ski_bus_stir(bus);
     return true;
 }
 
@@ -220,7 +220,7 @@ void ski_feed(ski_subscription *sub)
         if (sub->source) continue;
         if (!ski_window_open(sub) || sub->timer.place) return;
         ski_link_append(&bus->catching, &sub->catching);
-        if (!atomic_load(&bus->lookers)) ski_cond_signal(&bus->read);
+        if (!ski_looked_after(bus)) ski_cond_signal(&bus->read);
         return;
     }
 }
