@@ -65,6 +65,11 @@ static bool may_run(const ski_subscription *sub)
 
 static void worker_run(void *argument);
 
+static uint64_t kernel_ns(const skald_bus *bus)
+{
+    return bus->kernel->monotonic_ns(bus->kernel->context);
+}
+
 static void worker_start(skald_bus *bus)
 {
     ski_worker *worker = &bus->workers[bus->worker_count];
@@ -80,11 +85,16 @@ static void worker_start(skald_bus *bus)
         err = bus->kernel->spawn(bus->kernel->context, name, worker_run, worker, &worker->thread);
     if (!err) {
         bus->worker_count++;
+        bus->start_after_ns = 0;
         return;
     }
     skald_arena_free(worker->scratch);
     ski_free(worker->claims);
-    // The dispatcher looks again; until then the others do what there is.
+    // The dispatcher looks again; until then the others do what there is. Said once.
+    bool said = bus->start_after_ns != 0;
+
+    bus->start_after_ns = kernel_ns(bus) + look_ms * SKI_NS_PER_MS;
+    if (said) return;
     ski_log_line(bus->log, SKALD_WARN, "a worker thread could not be started", "error",
                  skald_err_name(err), NULL);
 }
@@ -114,7 +124,7 @@ static void worker_call(skald_bus *bus, const ski_subscription *sub)
         if (!bus->called) ski_cond_signal(&bus->work);
         bus->called = true; // one is enough: it calls the next
     } else if (bus->worker_count < bus->allowed && bus->worker_count <= bus->busy + bus->held_up) {
-        worker_start(bus);
+        if (!bus->start_after_ns || kernel_ns(bus) >= bus->start_after_ns) worker_start(bus);
     }
 }
 
@@ -178,11 +188,6 @@ void ski_worker_quick(ski_worker *worker, bool quick)
     worker->quick = quick;
 }
 
-static uint64_t kernel_ns(const skald_bus *bus)
-{
-    return bus->kernel->monotonic_ns(bus->kernel->context);
-}
-
 bool ski_looked_after(const skald_bus *bus)
 {
     return atomic_load(&bus->lookers) && kernel_ns(bus) < atomic_load(&bus->look_by_ns);
@@ -193,6 +198,13 @@ static void worker_promises(ski_worker *worker)
 {
     worker->look_by_ns = kernel_ns(worker->bus) + look_within_ns;
     atomic_store(&worker->bus->look_by_ns, worker->look_by_ns);
+}
+
+// others_look for what nobody was woken for.
+static void others_look(skald_bus *bus)
+{
+    if (ski_tail_wanted(bus)) ski_bus_stir(bus);
+    if (!ski_link_alone(&bus->catching)) ski_cond_signal(&bus->read);
 }
 
 // worker_looks: does it look at the head, and for those that lag, before it sleeps? Should that
@@ -212,9 +224,7 @@ static void worker_looks(ski_worker *worker, bool looks)
         bus->dozes = false;
         return;
     }
-    if (atomic_fetch_sub(&bus->lookers, 1) > 1) return;
-    if (ski_tail_wanted(bus)) ski_bus_stir(bus);
-    if (!ski_link_alone(&bus->catching)) ski_cond_signal(&bus->read);
+    if (atomic_fetch_sub(&bus->lookers, 1) == 1) others_look(bus);
 }
 
 // worker_deliver makes some deliveries; another thread is called for what may run beside them.
@@ -249,7 +259,6 @@ static bool worker_lingers(ski_worker *worker)
     skald_bus *bus = worker->bus;
 
     if (!worker->looks) return false;
-    worker_promises(worker);
     uint64_t head = atomic_load(&bus->head), came = head - worker->head_seen;
     bool dense = came >= dense_events || (worker->dense && !worker->lingered);
 
@@ -282,14 +291,22 @@ static bool worker_reads(ski_worker *worker)
     skald_bus *bus = worker->bus;
 
     if (!worker->looks) return false;
-    if (ski_tail_step(bus, worker) || ski_catch_up_step(bus, worker)) return true;
-    worker_looks(worker, false);
-    return false;
+    worker->reads = true;
+    worker->busy_since_ns = ski_bus_now_ns(bus);
+    bool read = ski_tail_step(bus, worker) || ski_catch_up_step(bus, worker);
+
+    worker->reads = false;
+    if (!read)
+        worker_looks(worker, false);
+    else if (!worker->looks)
+        others_look(bus); // it was late: who was told meanwhile found it still reading
+    return read;
 }
 
 // worker_errands may take as long as a hook does.
 static void worker_errands(ski_worker *worker)
 {
+    worker->busy_since_ns = ski_bus_now_ns(worker->bus);
     worker->kept = true;
     worker->bus->kept++;
     ski_bus_errands(worker->bus);
@@ -307,6 +324,7 @@ static void worker_run(void *argument)
         ski_delivery *delivery;
         ski_subscription *sub = ski_runnable_next(bus, &delivery);
 
+        if (!sub && worker->looks) worker_promises(worker);
         if (sub) {
             worker_deliver(worker, sub, delivery);
             worker_errands(worker);
@@ -369,14 +387,13 @@ static void workers_look(skald_bus *bus)
     for (uint32_t i = 0; i < bus->worker_count && (bus->busy || bus->kept); i++) {
         ski_worker *worker = &bus->workers[i];
 
-        if ((!worker->busy_with && !worker->kept) || now <= worker->busy_since_ns) continue;
+        if (!worker->busy_with && !worker->kept && !worker->reads) continue;
+        if (now <= worker->busy_since_ns) continue;
         uint64_t ran_ns = now - worker->busy_since_ns;
 
         if (ran_ns >= stuck_ms * SKI_NS_PER_MS) stuck++;
-        if (worker->kept) {
-            held_up += ran_ns >= slow_ms * SKI_NS_PER_MS;
-            continue;
-        }
+        if (worker->kept && ran_ns >= slow_ms * SKI_NS_PER_MS) held_up++;
+        if (!worker->busy_with) continue;
         if (ran_ns >= slow_ms * SKI_NS_PER_MS) call_is_slow(worker);
         overrun_report(bus, worker, ran_ns);
     }

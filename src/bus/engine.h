@@ -363,6 +363,7 @@ typedef struct ski_worker {
     bool quick; // is counted in quick of the bus
     bool looks; // is counted in lookers of the bus
     bool kept;  // by errands
+    bool reads; // a page
     // Of one that looks: until when it will have, on the kernel's clock; the head when it last did;
     // much had come by then; it waited before that.
     uint64_t look_by_ns, head_seen;
@@ -436,6 +437,7 @@ struct skald_bus {
     bool tail_read;          // somebody is at it, and looks again
     bool lag_read;           // the same, for one that lags
     bool dozes;              // the dispatcher sleeps for long
+    uint64_t start_after_ns; // no worker before that, by the kernel; 0: the last one did start
     uint32_t reserved_names; // subscriptions that name what is the store's own: then pages have it
     ski_kept tail_pages;     // that the tail read: those who lag do not take their place
     ski_kept read_pages;     // that were read for one that lags and wants all
