@@ -62,17 +62,18 @@ static void spare_look(ski_engine *engine)
 }
 
 // spare_turn waits until appends are slow enough for another piece; false: no more of it. *fast is
-// how often they were not.
-static bool spare_turn(ski_engine *engine, unsigned *fast)
+// how often they were not: beyond fast_max it waits no more. Then a spare that has hardly begun is
+// given up; another is written to its end, for its zeros are there already.
+static bool spare_turn(ski_engine *engine, bool begun, unsigned *fast)
 {
     bool stop = false, look = engine->opened && engine->kernel->spawn;
 
     ski_mutex_lock(&engine->lock);
-    while (!(stop = engine->closing || engine->dead || *fast > fast_max) && look) {
+    while (!(stop = engine->closing || engine->dead || (!begun && *fast > fast_max)) && look) {
         uint64_t before = engine->bytes_written;
 
         spare_look(engine);
-        look = engine->bytes_written - before >= fast_bytes;
+        look = engine->bytes_written - before >= fast_bytes && *fast <= fast_max;
         *fast += look;
     }
     ski_mutex_unlock(&engine->lock);
@@ -88,7 +89,7 @@ static skald_err spare_fill(ski_engine *engine, ski_file *file, const uint8_t *z
     for (uint64_t at = 0; at < bytes;) {
         uint64_t end = at + piece_bytes < bytes ? at + piece_bytes : bytes;
 
-        if (!spare_turn(engine, &fast)) return SKALD_ECLOSED;
+        if (!spare_turn(engine, at >= bytes / 4, &fast)) return SKALD_ECLOSED;
         while (at < end) {
             size_t len = end - at < write_bytes ? (size_t)(end - at) : write_bytes;
 
