@@ -103,7 +103,7 @@ test_server() {
     said "skald: version: 'a.made' has no schema of that version (404)"
     ended 2 "$SKALD" schema put a.made three v1.json "${server[@]}"
     ended 2 "$SKALD" schema put a.made 3 broken.json "${server[@]}"
-    said "skald: schema: the schema is not JSON: line *"
+    said "skald: the schema is not JSON: line *"
     ended 2 "$SKALD" schema put a.made 3 v1.json --mode most "${server[@]}"
     ended 3 "$SKALD" schema put a.made 3 none.json "${server[@]}"
     ended 2 "$SKALD" schema put a.made 3 "${server[@]}"
