@@ -2,8 +2,9 @@
 // base/json.h - JSON: the door, walking what the door accepted, and writing.
 //
 // All JSON from outside passes the door (simdjson, json_door.cc), which validates the whole text
-// (RFC 8259, UTF-8, depth) and keeps nothing. What it accepted is then walked as text, so that a
-// value can be spliced into a file or a reply byte for byte as it came.
+// (RFC 8259, UTF-8, depth) and keeps nothing, or, short and plain, ski_json_plain, which accepts
+// nothing that the door would not. What was accepted is then walked as text, so that a value can be
+// spliced into a file or a reply byte for byte as it came.
 #ifndef SKI_BASE_JSON_H
 #define SKI_BASE_JSON_H
 

@@ -7,7 +7,8 @@
 //      It is searched for again only when the event behind it has become too old as well.
 //   2. With SKALD_RETAIN_ACKED the floor is never above the lowest hold.
 //   3. With SKALD_RETAIN_LIMIT each position that the floor passes before a subscription has read
-//      it is counted once for its hold; what the floor had passed when the hold came is not.
+//      it is counted once for its hold. What the floor had passed when the hold came is not where a
+//      new subscription begins, which has read nothing; it is where one comes back.
 #include "store/handle.h"
 
 #include "base/alloc.h"
@@ -53,7 +54,8 @@ static ski_hold *hold_find(const ski_retention *retention, skald_str name)
     return NULL;
 }
 
-static skald_err hold_add(ski_retention *retention, skald_str name, ski_hold **ret_hold)
+static skald_err hold_add(ski_retention *retention, skald_str name, uint64_t lost_to,
+                          ski_hold **ret_hold)
 {
     ski_hold *hold;
     char *copy;
@@ -71,7 +73,7 @@ static skald_err hold_add(ski_retention *retention, skald_str name, ski_hold **r
     if (!copy) return SKALD_ENOMEM;
     memcpy(copy, name.ptr, name.len);
     hold = &retention->holds[retention->count++];
-    *hold = (ski_hold){.name = copy, .len = name.len, .lost_to = retention->limit_floor};
+    *hold = (ski_hold){.name = copy, .len = name.len, .lost_to = lost_to};
     *ret_hold = hold;
     return SKALD_OK;
 }
@@ -94,15 +96,19 @@ skald_err ski_store_hold(skald_store *store, skald_str name, uint64_t position, 
 {
     ski_retention *retention = &store->retention;
     skald_err err = SKALD_OK;
+    uint64_t lost_to = 0;
     ski_hold *hold;
 
     if (!name.len || name.len > SKI_STORE_VALUE_NAME_BYTES_MAX) return SKALD_EINVALID;
     ski_mutex_lock(&retention->mutex);
     hold = hold_find(retention, name);
-    // Before the first floor it is one from before the store was opened: what it lost is told.
-    if (!hold && retention->limit_floor && retention->set.policy == SKALD_RETAIN_LIMIT)
-        limit_floor_rise(retention, count_floor(store, &retention->set));
-    if (!hold) err = hold_add(retention, name, &hold);
+    // Until all known ones hold it is one from before the store was opened: what it lost is told.
+    if (!hold && !read && retention->declared) {
+        if (retention->set.policy == SKALD_RETAIN_LIMIT)
+            limit_floor_rise(retention, count_floor(store, &retention->set));
+        lost_to = retention->limit_floor;
+    }
+    if (!hold) err = hold_add(retention, name, lost_to, &hold);
     if (!err) hold->position = position;
     if (!err) hold->read = read;
     if (!err && ret_lost) *ret_lost = hold->lost;

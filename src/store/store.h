@@ -62,7 +62,8 @@ skald_err ski_store_value_each(skald_store *store, skald_str prefix,
 // ski_store_hold says that everything above position is still needed by the durable subscription
 // of that name, which has read up to read, and replaces what it said before: retention under
 // SKALD_RETAIN_ACKED hides nothing of it. *ret_lost, which may be NULL, is how many positions
-// SKALD_RETAIN_LIMIT has hidden from it before it read them, from the first hold on.
+// SKALD_RETAIN_LIMIT has hidden from it before it read them: of a new one, which has read nothing,
+// from this hold on.
 // ski_store_release ends it: the subscription is removed, or so far behind that nobody waits for
 // it any more. Nothing of this is kept over closing; ski_store_holds_declare says that every
 // durable subscription the store knows holds now, and before it has been said SKALD_RETAIN_ACKED

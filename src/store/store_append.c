@@ -302,6 +302,30 @@ static skald_err batch_prepare(skald_store *store, skald_store_batch *batch, boo
     return batch_swap(store, batch, ret_swapped);
 }
 
+// batch_give hands a batch to the driver, with give, and again as long as more may go of a store
+// that is full than when it was asked: by what is found here, or by what another append has told
+// the driver meanwhile. So each time others have stored something.
+static skald_err batch_give(skald_store *store, skald_store_batch *batch,
+                            skald_err (*give)(skald_store *store, skald_store_batch *batch))
+{
+    ski_retention *retention = &store->retention;
+    skald_err err;
+    uint64_t told;
+
+    (void)ski_retention_forget(store, false);
+    do {
+        told = atomic_load(&retention->told);
+        err = give(store, batch);
+    } while (err == SKALD_EFULL &&
+             (ski_retention_forget(store, true) || atomic_load(&retention->told) != told));
+    return err;
+}
+
+static skald_err driver_submit(skald_store *store, skald_store_batch *batch)
+{
+    return store->driver->submit(store->instance, batch);
+}
+
 skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
 {
     bool swapped = false;
@@ -310,10 +334,7 @@ skald_err ski_store_submit(skald_store *store, skald_store_batch *batch)
     SKALD_TRY(ski_store_enter(store));
     err = batch_prepare(store, batch, false, &swapped);
     if (!err) {
-        (void)ski_retention_forget(store, false);
-        err = store->driver->submit(store->instance, batch);
-        if (err == SKALD_EFULL && ski_retention_forget(store, true)) // there may be room now
-            err = store->driver->submit(store->instance, batch);
+        err = batch_give(store, batch, driver_submit);
         if (err && swapped) swap_undo(batch);
     }
     ski_store_leave(store);
@@ -397,10 +418,7 @@ static skald_err batch_commit(skald_store *store, skald_store_batch *batch, bool
     SKALD_TRY(ski_store_enter(store));
     err = batch_prepare(store, batch, reserved, &swapped);
     if (!err) {
-        (void)ski_retention_forget(store, false);
-        err = driver_commit(store, batch);
-        if (err == SKALD_EFULL && ski_retention_forget(store, true))
-            err = driver_commit(store, batch);
+        err = batch_give(store, batch, driver_commit);
         if (err && swapped) swap_undo(batch);
     }
     ski_store_leave(store);

@@ -21,11 +21,19 @@ static struct faulty {
     uint64_t damaged; // a read that begins before this position fails once, and goes on behind it
     uint64_t version_lie;
     unsigned reads, versions, compacts;
-    skald_str value; // of a stream's metadata, found when opening
+    skald_str value;        // of a stream's metadata, found when opening
+    skald_store *overtaken; // it is full once, and somebody else tells the driver what may go
+    unsigned submits;
 } faulty;
 
 static skald_err faulty_submit(void *driver, skald_store_batch *batch)
 {
+    skald_store *store = faulty.overtaken;
+
+    faulty.submits++;
+    faulty.overtaken = NULL;
+    if (store) assert_true(ski_retention_forget(store, true));
+    if (store) return SKALD_EFULL;
     return faulty.submit_err ? faulty.submit_err : ski_store_memory.submit(driver, batch);
 }
 
@@ -236,6 +244,33 @@ static void deleting_gives_up(void **state)
 static void note_done(skald_store_batch *batch, skald_err err)
 {
     *(skald_err *)batch->context = err;
+}
+
+// A store that is full is asked again as long as more may go, whoever found that.
+static void full_is_asked_again(void **state)
+{
+    skald_store *store = *state;
+    const skald_retention newest = {.max_events = 2, .policy = SKALD_RETAIN_LIMIT};
+    skald_event event = {.type = SKALD_STR("t.x")};
+    skald_err told = SKALD_EFULL;
+    skald_store_batch batch = {
+        .events = &event, .event_count = 1, .done = note_done, .context = &told};
+
+    append_many(store, "a-1", 5);
+    assert_int_equal(skald_retention_set(store, &newest, NULL), SKALD_OK);
+    append_many(store, "a-1", 5);
+    faulty.overtaken = store;
+    append_many(store, "a-1", 5);
+    faulty.overtaken = store;
+    assert_int_equal(ski_store_submit(store, &batch), SKALD_OK);
+    assert_int_equal(told, SKALD_OK);
+    assert_int_equal(count_all(store), 2);
+    assert_false(ski_retention_forget(store, true) && ski_retention_forget(store, true));
+    faulty.submit_err = SKALD_EFULL; // nothing more may go: that was all
+    faulty.submits = 0;
+    event.id = (skald_uuid){{0}};
+    assert_int_equal(ski_store_submit(store, &batch), SKALD_EFULL);
+    assert_int_equal(faulty.submits, 1);
 }
 
 // Expectations of deleted streams are said otherwise to the driver; whoever gave them sees his own.
@@ -538,6 +573,7 @@ int main(void)
         ROW(a_read_that_cannot_decide_fails),
         ROW(ages_are_searched_once),
         ROW(deleting_gives_up),
+        ROW(full_is_asked_again),
         ROW(expectations_come_back),
         ROW(bad_values_are_not_opened),
         ROW(one_compaction_runs),

@@ -2,7 +2,8 @@
 // A JSON text as a flat array of values.
 //
 // Invariants:
-//   1. The text has passed the door or the slow reader, so its form is trusted; bounds are not.
+//   1. The text has passed the door, ski_json_plain or the slow reader, so its form is trusted;
+//      bounds are not.
 //   2. Depth is at most SKI_JSON_DEPTH_MAX, which bounds every recursion over a document.
 //   3. Text with escapes lives in doc->texts, everything else in the caller's text.
 #include "event/schema/doc.h"

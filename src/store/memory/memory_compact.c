@@ -186,6 +186,21 @@ static skald_err marks_erase(ski_memory *memory, skald_store_compact_job *job, j
     return err;
 }
 
+static void texts_clean(ski_memory *memory)
+{
+    ski_memory_texts *idle;
+    bool more = true;
+
+    ski_mutex_lock(&memory->data);
+    idle = ski_memory_texts_clean_begin(memory);
+    ski_mutex_unlock(&memory->data);
+    while (more) {
+        ski_mutex_lock(&memory->data);
+        more = ski_memory_texts_clean(memory, &idle);
+        ski_mutex_unlock(&memory->data);
+    }
+}
+
 skald_err ski_memory_compact(void *driver, skald_store_compact_job *job, skald_error *reterr_error)
 {
     ski_memory *memory = driver;
@@ -202,10 +217,6 @@ skald_err ski_memory_compact(void *driver, skald_store_compact_job *job, skald_e
         err = marks_erase(memory, job, &some);
     }
     if (job->events_erased != erased) erased_sweep(memory);
-    for (bool more = !err && job->erase; more;) {
-        ski_mutex_lock(&memory->data);
-        more = ski_memory_texts_clean(memory);
-        ski_mutex_unlock(&memory->data);
-    }
+    if (!err && job->erase) texts_clean(memory);
     return err ? skald_fail(reterr_error, err, "%s", skald_err_text(err)) : SKALD_OK;
 }

@@ -80,20 +80,21 @@ bool ski_memory_sweep_some(ski_memory *memory)
         ski_mutex_unlock(&memory->index);
     }
     if (!more) return false;
-    ski_mutex_unlock(&memory->data); // who reads has a turn
+    ski_mutex_unlock(&memory->data); // who reads may come in between, but is not waited for
     ski_mutex_lock(&memory->data);
     return true;
 }
 
 void ski_memory_sweep(ski_memory *memory)
 {
-    uint64_t begin, left, there;
+    uint64_t begin, left, there, swept = memory->types.swept;
 
     ski_mutex_lock(&memory->data);
     begin = ski_memory_begin(memory);
     there = memory->count + 1 - begin;
     ski_mutex_unlock(&memory->data);
-    left = begin - 1 - memory->types.swept;
+    if (memory->correlations.swept < swept) swept = memory->correlations.swept;
+    left = begin - 1 - swept;
     if (left < swept_at_least || left < there) return;
     while (ski_memory_postings_round(&memory->types, begin, UINT32_MAX)) {
     }

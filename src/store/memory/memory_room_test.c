@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "store/handle.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,6 +139,36 @@ static void rounds_begin_when_they_are_worth_it(void **state)
     ski_memory_postings_fini(&postings);
 }
 
+static bool keeps_none(void *context, uint64_t position)
+{
+    (void)context;
+    (void)position;
+    return false;
+}
+
+// A list that takes the place of one that an erasing took out is not passed over by a round.
+static void rounds_see_who_changes_places(void **state)
+{
+    ski_memory_postings postings = {.seed = 1, .loses = SKI_MEMORY_ITSELF};
+
+    (void)state;
+    for (uint64_t i = 0; i <= 10; i++) {
+        char name[24];
+
+        (void)snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
+        assert_non_null(ski_memory_postings_add(&postings, SKALD_STR(""), skald_str_of(name),
+                                                i < 10 ? 1000 : 5, 1));
+    }
+    assert_true(ski_memory_postings_round(&postings, 100, 5));
+    assert_true(ski_memory_postings_sweep(&postings, 0, keeps_none, NULL, true));
+    assert_true(ski_memory_postings_round(&postings, 100, UINT32_MAX));
+    assert_int_equal(postings.swept, 99);
+    assert_int_equal(postings.count, 9);
+    for (uint32_t i = 0; i < postings.count; i++)
+        assert_int_equal(postings.lists[i].positions[0], 1000);
+    ski_memory_postings_fini(&postings);
+}
+
 // Somebody makes the indexes of types and correlations: an append that needs their room does not
 // wait for it.
 static void nobody_waits_for_an_index(void **state)
@@ -192,6 +223,18 @@ static void all_that_left_is_swept(void **state)
     assert_int_equal(count, 0);
     assert_int_equal(memory->correlations.count, 0);
     assert_int_equal(memory->types.lists[0].count, 0);
+    // Where there was no room, types are swept, and correlations in part.
+    append_to(store, 15000, 0);
+    ask(store);
+    ski_memory_forget(memory, 15000);
+    ski_mutex_lock(&memory->data);
+    assert_true(ski_memory_drop(memory, UINT64_MAX));
+    assert_true(ski_memory_sweep_some(memory));
+    ski_mutex_unlock(&memory->data);
+    assert_int_equal(memory->types.swept, 15000);
+    assert_true(memory->correlations.count > 0);
+    ask(store);
+    assert_int_equal(memory->correlations.count, 0);
     skald_arena_free(arena);
     skald_store_close(store);
 }
@@ -264,6 +307,7 @@ static void only_what_was_lost_is_counted(void **state)
 
     (void)state;
     append_to(store, 5003, 7);
+    ski_store_holds_declare(store);
     assert_int_equal(ski_store_hold(store, name, 0, 0, NULL), SKALD_OK);
     assert_int_equal(lost(store), 0);
     append_to(store, 5103, 7);
@@ -281,7 +325,28 @@ static void only_what_was_lost_is_counted(void **state)
     assert_int_equal(lost(store), 130);
     append_to(store, 7000, 7);
     assert_int_equal(lost(store), 130 + 7000 - 1000 - 5233);
+    // One that nobody waited for comes back.
+    uint64_t before = lost(store);
+
+    ski_store_release(store, parks);
+    assert_int_equal(ski_store_hold(store, SKALD_STR("stale"), 100, 100, NULL), SKALD_OK);
+    assert_int_equal(lost(store), before + 7000 - 1000 - 100);
     skald_store_close(store);
+}
+
+// Before all known subscriptions hold, each is one from before: whoever reads first.
+static void known_ones_are_told_all(void **state)
+{
+    (void)state;
+    for (int reads = 0; reads < 2; reads++) {
+        skald_store *store = store_open("memory:?events_max=1000");
+
+        append_to(store, 5000, 7);
+        if (reads) assert_int_equal(first_read(store), 4001);
+        assert_int_equal(ski_store_hold(store, SKALD_STR("known"), 0, 0, NULL), SKALD_OK);
+        assert_int_equal(lost(store), 4000);
+        skald_store_close(store);
+    }
 }
 
 // A driver that is full is asked again only if more may go than before.
@@ -297,6 +362,48 @@ static void forgetting_says_whether_there_is_more(void **state)
     assert_false(ski_retention_forget(store, true));
     assert_int_equal(first_read(store), 51);
     skald_store_close(store);
+}
+
+typedef struct appender {
+    skald_store *store;
+    skald_err err;
+} appender;
+
+static void *appender_run(void *context)
+{
+    appender *one = context;
+    char data[4096];
+
+    memset(data, 'x', sizeof(data));
+    data[0] = data[sizeof(data) - 1] = '"';
+    for (int i = 0; i < 2000 && !one->err; i++) {
+        const skald_event event = {.type = SKALD_STR("t.x"), .data = {data, sizeof(data)}};
+
+        one->err = skald_store_append(one->store, &event, 1, NULL, NULL, NULL);
+    }
+    return NULL;
+}
+
+// Where one appender always finds room, several do: what one of them has told the driver may go
+// makes room for the others.
+static void appenders_find_room_together(void **state)
+{
+    (void)state;
+    for (int count = 1; count <= 3; count += 2) {
+        skald_store *store = store_open("memory:?events_max=20&bytes_max=160000");
+        appender appenders[3];
+        pthread_t threads[3];
+
+        for (int i = 0; i < count; i++) {
+            appenders[i] = (appender){store, SKALD_OK};
+            assert_int_equal(pthread_create(&threads[i], NULL, appender_run, &appenders[i]), 0);
+        }
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+            assert_int_equal(appenders[i].err, SKALD_OK);
+        }
+        skald_store_close(store);
+    }
 }
 
 static bool has_secret(const char *bytes, size_t len)
@@ -338,6 +445,48 @@ static void nothing_stays_of_what_is_erased(void **state)
     assert_int_equal(first_read(store), 5101);
     append_to(store, 9000, 7);
     assert_int_equal(first_read(store), 8001);
+    skald_store_close(store);
+}
+
+static size_t blocks_of(const ski_memory_texts *block)
+{
+    size_t count = 0;
+
+    for (; block; block = block->next) count++;
+    return count;
+}
+
+// A cleaning comes to an end while appends make more to clean, and what was dead before is gone.
+static void cleaning_has_an_end(void **state)
+{
+    skald_store *store = store_open("memory:?events_max=1000");
+    ski_memory *memory = store->instance;
+    const skald_event plain = {.type = SKALD_STR("t.x"), .data = SKALD_STR("1")};
+    size_t blocks, steps = 0;
+    ski_memory_texts *idle;
+
+    (void)state;
+    append_to(store, 5000, 7);
+    assert_true(secrets_behind(memory) > 0);
+    for (int i = 0; i < 900; i++)
+        assert_int_equal(skald_store_append(store, &plain, 1, NULL, NULL, NULL), SKALD_OK);
+    ski_mutex_lock(&memory->data);
+    blocks = blocks_of(memory->texts) + blocks_of(memory->texts_idle);
+    idle = ski_memory_texts_clean_begin(memory);
+    while (ski_memory_texts_clean(memory, &idle)) {
+        ski_mutex_unlock(&memory->data);
+        assert_true(++steps <= blocks);
+        for (int i = 0; i < 400; i++)
+            assert_int_equal(skald_store_append(store, &plain, 1, NULL, NULL, NULL), SKALD_OK);
+        ski_mutex_lock(&memory->data);
+    }
+    ski_mutex_unlock(&memory->data);
+    assert_true(steps > 1);
+    assert_null(idle);
+    for (const ski_memory_texts *block = memory->texts; block; block = block->next)
+        assert_false(has_secret(block->bytes, block->size));
+    for (const ski_memory_texts *block = memory->texts_idle; block; block = block->next)
+        assert_false(has_secret(block->bytes, block->size));
     skald_store_close(store);
 }
 
@@ -414,12 +563,16 @@ int main(void)
         cmocka_unit_test(dead_places_make_nothing_full),
         cmocka_unit_test(room_is_made_some_lists_at_a_time),
         cmocka_unit_test(rounds_begin_when_they_are_worth_it),
+        cmocka_unit_test(rounds_see_who_changes_places),
         cmocka_unit_test(nobody_waits_for_an_index),
         cmocka_unit_test(all_that_left_is_swept),
         cmocka_unit_test(what_was_told_dead_is_dead),
         cmocka_unit_test(only_what_was_lost_is_counted),
+        cmocka_unit_test(known_ones_are_told_all),
         cmocka_unit_test(forgetting_says_whether_there_is_more),
+        cmocka_unit_test(appenders_find_room_together),
         cmocka_unit_test(nothing_stays_of_what_is_erased),
+        cmocka_unit_test(cleaning_has_an_end),
         cmocka_unit_test(the_heap_has_nothing_back),
     };
 

@@ -69,9 +69,10 @@ typedef struct ski_memory {
     ski_memory_texts *texts, *filling; // the newest; the one with room, if there is one
     ski_memory_texts *texts_idle;      // that wait for the next texts
     uint64_t texts_idle_bytes;
-    uint64_t texts_waiting; // blocks without life that somebody borrows from
-    uint64_t texts_bytes;   // that are some event's
-    uint64_t texts_used;    // of the blocks: those, their heads, and what is dead
+    ski_memory_texts *cleaning; // the block that a cleaning comes to next
+    uint64_t texts_waiting;     // blocks without life that somebody borrows from
+    uint64_t texts_bytes;       // that are some event's
+    uint64_t texts_used;        // of the blocks: those, their heads, and what is dead
     skald_time recorded_last;
     ski_memory_postings streams;
     // Under index, up to the position indexed, which only who asks by type or correlation moves on,

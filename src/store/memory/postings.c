@@ -216,6 +216,8 @@ static void list_leave(ski_memory_postings *postings, uint32_t slot)
         *list = postings->lists[last];
         // Two were taken out, one is put in: the map does not grow and cannot fail.
         err = ski_map_put(&postings->map, list->hash, slot, list_hash, postings);
+        // A round that is past this slot has not looked at the list that is in it now.
+        if (postings->round && slot < postings->round_slot) postings->round_slot = slot;
     }
     assert(!err);
     postings->count--;

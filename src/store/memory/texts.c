@@ -75,6 +75,7 @@ static void block_unlink(ski_memory *memory, ski_memory_texts *block)
         memory->texts = block->next;
     if (block->next) block->next->before = block->before;
     if (memory->filling == block) memory->filling = NULL;
+    if (memory->cleaning == block) memory->cleaning = block->next;
     memory->texts_used -= block->used;
     if (block->written < block->used) block->written = block->used;
 }
@@ -120,9 +121,10 @@ static ski_memory_texts *block_for(ski_memory *memory, size_t bytes)
 static void block_end(ski_memory *memory, ski_memory_texts *block)
 {
     uint64_t bytes = sizeof(*block) + block->size;
+    bool cleaning = memory->cleaning != NULL; // it may not have come to this one
 
     block_unlink(memory, block);
-    if (bytes <= block_bytes_max && bytes >= usual_bytes(memory) &&
+    if (!cleaning && bytes <= block_bytes_max && bytes >= usual_bytes(memory) &&
         memory->texts_idle_bytes <= memory->texts_bytes / room_part) {
         block->next = memory->texts_idle;
         memory->texts_idle = block;
@@ -272,17 +274,28 @@ static void block_clean(ski_memory *memory, ski_memory_texts *block)
     block->left = false;
 }
 
-bool ski_memory_texts_clean(ski_memory *memory)
+ski_memory_texts *ski_memory_texts_clean_begin(ski_memory *memory)
 {
-    ski_memory_texts *block = memory->texts_idle;
+    ski_memory_texts *idle = memory->texts_idle;
+
+    memory->texts_idle = NULL;
+    memory->texts_idle_bytes = 0;
+    memory->cleaning = memory->texts;
+    return idle;
+}
+
+bool ski_memory_texts_clean(ski_memory *memory, ski_memory_texts **idle)
+{
+    ski_memory_texts *block = *idle;
 
     if (block) {
-        memory->texts_idle = block->next;
-        memory->texts_idle_bytes -= block->size;
+        *idle = block->next;
         block_give_back(block);
         return true;
     }
-    for (block = memory->texts; block && !memory->holders; block = block->next) {
+    if (memory->holders) memory->cleaning = NULL;
+    while ((block = memory->cleaning)) {
+        memory->cleaning = block->next;
         if (!block->left || block->pins) continue;
         block_clean(memory, block);
         return true;

@@ -37,9 +37,12 @@ void ski_memory_texts_leave(struct ski_memory *memory, ski_memory_texts *block, 
 void ski_memory_texts_unpin(struct ski_memory *memory, ski_memory_texts *block);
 // ski_memory_texts_unhold: nobody holds all texts any more.
 void ski_memory_texts_unhold(struct ski_memory *memory);
+// ski_memory_texts_clean_begin begins a cleaning, one at a time, and gives the blocks that are idle
+// to it. It comes once to each block there is now, and ends: later ones hold nothing of before.
+ski_memory_texts *ski_memory_texts_clean_begin(struct ski_memory *memory) SKALD_CHECK;
 // ski_memory_texts_clean fills with zeros what left and is still there, a block at a time, but
-// where somebody borrows from. False: that was all.
-bool ski_memory_texts_clean(struct ski_memory *memory);
+// where somebody borrows from. False: that was all, and nothing is idle of what began it.
+bool ski_memory_texts_clean(struct ski_memory *memory, ski_memory_texts **idle);
 void ski_memory_texts_fini(struct ski_memory *memory);
 
 #endif
