@@ -119,19 +119,6 @@ skald_err ski_place_time(skald_store *store, skald_time time, uint64_t *ret_afte
     return SKALD_OK;
 }
 
-// types_check refuses a filter that can mean no event: it would be deaf without a word. One that
-// has a position was taken once, and stays.
-static skald_err types_check(skald_texts types, skald_error *reterr_error)
-{
-    for (size_t i = 0; i < types.count; i++) {
-        skald_error error = {0};
-
-        if (ski_type_filter_check(types.items[i], &error))
-            return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.types", "%s", error.text);
-    }
-    return SKALD_OK;
-}
-
 static skald_err place_find(ski_subscription *sub, const skald_subscription_options *options,
                             bool *ret_found, skald_error *reterr_error)
 {
@@ -141,8 +128,8 @@ static skald_err place_find(ski_subscription *sub, const skald_subscription_opti
 
     *ret_found = false;
     if (sub->durable) SKALD_TRY(place_stored(sub, ret_found, reterr_error));
-    if (*ret_found) return SKALD_OK;
-    SKALD_TRY(types_check(options->filter.types, reterr_error));
+    if (*ret_found) return SKALD_OK; // it was taken once, with whatever filter, and stays
+    SKALD_TRY(ski_filter_types_check(options->filter.types, reterr_error));
     if (options->after > head)
         return skald_fail_at(reterr_error, SKALD_EINVALID, "after",
                              "position %llu is behind the end of the log, %llu",

@@ -50,6 +50,17 @@ bool ski_filter_is_open(const skald_filter *filter)
            !filter->correlation_id.len && filter->priority_min <= SKALD_NORMAL;
 }
 
+skald_err ski_filter_types_check(skald_texts types, skald_error *reterr_error)
+{
+    for (size_t i = 0; i < types.count; i++) {
+        skald_error error = {0};
+
+        if (ski_type_filter_check(types.items[i], &error))
+            return skald_fail_at(reterr_error, SKALD_EINVALID, "filter.types", "%s", error.text);
+    }
+    return SKALD_OK;
+}
+
 bool skald_filter_matches(const skald_filter *filter, const skald_event *event)
 {
     if (filter->tenant.ptr && !skald_str_equal(filter->tenant, event->tenant)) return false;

@@ -12,5 +12,9 @@ bool ski_filter_is_open(const skald_filter *filter);
 // ski_type_filter_check says whether any event may be of what a filter asks for: a name, a prefix
 // as "invoice.*", or "*". Fails: INVALID (field "type").
 skald_err ski_type_filter_check(skald_str type, skald_error *reterr_error);
+// ski_filter_types_check says so of all types of a filter: one that can mean no event would be a
+// read that finds nothing, and a subscription that is deaf, without a word. Fails: INVALID (field
+// "filter.types").
+skald_err ski_filter_types_check(skald_texts types, skald_error *reterr_error) SKALD_CHECK;
 
 #endif

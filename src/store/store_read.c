@@ -208,13 +208,6 @@ static skald_err filter_copy(const skald_filter *filter, skald_filter *ret_filte
     return SKALD_OK;
 }
 
-// types_check: a type that can mean no event would be a read that finds nothing, without a word.
-static skald_err types_check(skald_texts types)
-{
-    for (size_t i = 0; i < types.count; i++) SKALD_TRY(ski_type_filter_check(types.items[i], NULL));
-    return SKALD_OK;
-}
-
 skald_err skald_cursor_open(skald_store *store, const skald_read *read, skald_cursor **ret_cursor)
 {
     static const skald_read everything;
@@ -222,7 +215,7 @@ skald_err skald_cursor_open(skald_store *store, const skald_read *read, skald_cu
 
     if (!read) read = &everything;
     SKALD_TRY(read_check(read, NULL));
-    SKALD_TRY(types_check(read->filter.types));
+    SKALD_TRY(ski_filter_types_check(read->filter.types, NULL));
     cursor = ski_alloc_zeroed(1, sizeof(*cursor));
     if (!cursor) return SKALD_ENOMEM;
     cursor->store = store;
