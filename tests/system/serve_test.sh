@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The server as an operator sees it: it stops in order while it is busy, tells of its start and end in
-# the log, and when the disk is full it refuses to write, goes on reading, and recovers by itself.
+# the log, and when the disk is full it refuses to write, goes on reading, and recovers by itself. A
+# port that is not for it it names.
 set -euo pipefail
 # The small disk is mounted where nobody else sees it, and is gone with us.
 if [ -z "${SKALD_PRIVATE_MOUNTS:-}" ] && unshare --mount true 2> /dev/null; then
@@ -125,9 +126,29 @@ test_full_disk() {
     ended 0 "$SKALD" verify --data "$DATA"
 }
 
+# A port that only the system's own programs may have.
+test_port_of_others() {
+    local may_not=() first
+    first=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2> /dev/null || echo 1024)
+    if [ "$(id -u)" = 0 ]; then
+        may_not=(setpriv --inh-caps=-net_bind_service --bounding-set=-net_bind_service)
+    fi
+    if [ "$first" -le 1 ] || ! "${may_not[@]}" true 2> /dev/null; then
+        echo "SKIPPED: the port of others: here this user may listen on all"
+        return
+    fi
+    ended 3 "${may_not[@]}" timeout 60 "$SKALD" serve --data "$WORK/nothing" --port 1
+    said 'skald: cannot listen on 127.0.0.1 port 1: permission denied. Choose another port; 0 is any free one'
+    printf 'listen: 127.0.0.1\nport: 1\n' > "$WORK/skald.yaml"
+    ended 3 "${may_not[@]}" timeout 60 "$SKALD" serve --config "$WORK/skald.yaml" --data "$WORK/nothing"
+    said "skald: $WORK/skald.yaml:2: port: cannot listen on 127.0.0.1 port 1: permission denied. *"
+    ended 0 "$SKALD" verify --data "$WORK/nothing" # the directory is not held any more
+}
+
 trap 'finish || true; umount --lazy "$WORK/disk" && rm -rf --one-file-system "$WORK"' EXIT
 port=$(free_port)
 test_shutdown
 test_shutdown_with_clients
 test_full_disk
-echo "the server stops in order and outlives a full disk"
+test_port_of_others
+echo "the server stops in order, outlives a full disk and says which port it may not have"
