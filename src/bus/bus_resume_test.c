@@ -257,9 +257,19 @@ static void value_put(rig *on, const char *name, skald_str bytes)
     assert_int_equal(err, SKALD_OK);
 }
 
+// place_put says that the subscription "name" has read up to position.
+static void place_put(rig *on, uint64_t position)
+{
+    skald_buf place = {.bytes_max = 100};
+
+    assert_int_equal(ski_checkpoint_encode(&(ski_checkpoint){.cursor = position}, &place),
+                     SKALD_OK);
+    value_put(on, "sub/name", ski_buf_str(&place));
+    skald_buf_fini(&place);
+}
+
 static void a_position_that_is_not_known_is_never_guessed(void **state)
 {
-    skald_buf beyond = {.bytes_max = 100};
     skald_subscription made = {0};
     skald_error error = {0};
     notes to = {0};
@@ -275,13 +285,11 @@ static void a_position_that_is_not_known_is_never_guessed(void **state)
     assert_non_null(strstr(error.text, "name"));
     assert_int_equal(to.ends, 1);
     // A position of another log: what lies between would be skipped.
-    assert_int_equal(ski_checkpoint_encode(&(ski_checkpoint){.cursor = 500}, &beyond), SKALD_OK);
-    value_put(&on, "sub/name", ski_buf_str(&beyond));
+    place_put(&on, 500);
     assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_ECORRUPT);
     assert_non_null(strstr(error.text, "500"));
     assert_true(value_there(&on, "sub/name")); // it is left as it is
     assert_int_equal(rig_run(&on), 0);
-    skald_buf_fini(&beyond);
     rig_close(&on);
 }
 
@@ -290,7 +298,6 @@ static void a_position_that_is_not_known_is_never_guessed(void **state)
 static void a_deaf_filter_goes_on(void **state)
 {
     const skald_str types[] = {SKALD_STR("order*")};
-    skald_buf place = {.bytes_max = 100};
     skald_subscription made = {0};
     skald_error error = {0};
     notes to = {0};
@@ -305,11 +312,9 @@ static void a_deaf_filter_goes_on(void **state)
     assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_EINVALID);
     assert_string_equal(error.field, "filter.types");
     assert_non_null(strstr(error.text, "'order*' means no event"));
-    assert_int_equal(ski_checkpoint_encode(&(ski_checkpoint){.cursor = 1}, &place), SKALD_OK);
-    value_put(&on, "sub/name", ski_buf_str(&place));
+    place_put(&on, 1);
     assert_int_equal(skald_subscribe(on.bus, &options, &made, &error), SKALD_OK);
     assert_int_equal(rig_run(&on), 0);
-    skald_buf_fini(&place);
     rig_close(&on);
 }
 

@@ -386,21 +386,28 @@ static void test_breaks(void **state)
     fixture_stop(&fix);
 }
 
-// sender_held answers many, of which the sender is at one, and stays there; the others are out, and
-// so many requests are left.
-static void sender_held(fixture *fix, atomic_bool *where, unsigned left)
+// requests_settle waits until there were so many requests in all, and no more than left are not
+// over.
+static void requests_settle(fixture *fix, unsigned all, unsigned left)
 {
     ski_http_counters counters;
     uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
+    do {
+        ski_http_counters_get(fix->http, &counters);
+        assert_true(now_ms() < until_ms);
+    } while (counters.requests < all || counters.requests_now > left);
+}
+
+// sender_held answers many, of which the sender is at one, and stays there; the others are out, and
+// so many requests are left.
+static void sender_held(fixture *fix, atomic_bool *where, unsigned left)
+{
     atomic_store(where, true);
     atomic_store(&calls.loop_waits, 1);
     answer_together(fix, 0, many);
     gate_wait(&calls.begun, 1);
-    do {
-        ski_http_counters_get(fix->http, &counters);
-        assert_true(now_ms() < until_ms);
-    } while (counters.requests_now > left);
+    requests_settle(fix, 0, left);
 }
 
 // The sender is slow: the loop does all else, sleeps, and hears of the last.
@@ -409,8 +416,6 @@ static void test_last_wakes(void **state)
     (void)state;
     fixture fix;
     client clients[many];
-    ski_http_counters counters;
-    uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
     fixture_start(&fix, (ski_http_options){0});
     clients_ask(&fix, clients, many);
@@ -419,10 +424,7 @@ static void test_last_wakes(void **state)
     for (unsigned i = 0; i < many; i++) {
         client_send(&clients[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
     }
-    do { // all are through, but for that one's two
-        ski_http_counters_get(fix.http, &counters);
-        assert_true(now_ms() < until_ms);
-    } while (counters.requests < 2 * many || counters.requests_now > 2);
+    requests_settle(&fix, 2 * many, 2); // all are through, but for that one's two
     assert_int_equal(fix.observed, 2 * many - 2);
     usleep(10000); // the loop sleeps
     gate_pass(&calls.go);
@@ -466,18 +468,13 @@ static void test_ends_before_sleep(void **state)
     (void)state;
     fixture fix;
     client clients[many];
-    ski_http_counters counters;
-    uint64_t until_ms = now_ms() + 1000 * client_wait_s;
 
     fixture_start(&fix, (ski_http_options){0});
     clients_ask(&fix, clients, many);
     for (unsigned i = 0; i < many; i++) {
         client_send(&clients[i], "POST /turn HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     }
-    do { // each waits for the one before it
-        ski_http_counters_get(fix.http, &counters);
-        assert_true(now_ms() < until_ms);
-    } while (counters.requests < 2 * many);
+    requests_settle(&fix, 2 * many, 2 * many); // each waits for the one before it
     sender_held(&fix, &calls.sender_waits_behind, 2);
     assert_true(ski_http_post(fix.http, turn_watched, &fix));
     for (unsigned i = 0; i < many; i++) {

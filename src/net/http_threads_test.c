@@ -4,12 +4,8 @@
 #include "net/http_test_client.h"
 
 #include "net/server.h" // its wakers
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include "os/thread_sandbox.h"
 #include <stdatomic.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
 static const ski_http_route routes[] = {{0}};
 
@@ -61,21 +57,11 @@ static void sandbox_line(void *context, skald_level level, skald_str line)
 static void serve_in_sandbox(void *argument)
 {
     sandbox *in = argument;
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setscheduler, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     const skald_log log = {.line = sandbox_line, .context = in};
     ski_http_options options = {.routes = routes, .log = &log, .processors = 2};
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
-        in->err = errno;
-        return;
-    }
+    in->err = scheduling_refused();
+    if (in->err) return;
     ski_http *http = server_start(&options);
     assert_int_equal(ski_http_stop(http, 2000), SKALD_OK);
 }

@@ -2,17 +2,13 @@
 #include "os/thread.h"
 
 #include "os/kernel.h"
+#include "os/thread_sandbox.h"
 
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -228,28 +224,13 @@ static void a_policy_that_was_chosen_stays(void **state)
     assert_int_equal(the->awake, true);
 }
 
-// sched_setscheduler_refused: as the filter of a sandbox does, for the calling thread.
-static bool sched_setscheduler_refused(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setscheduler, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-
-    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-           !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
 static void be_patient_in_a_sandbox(void *argument)
 {
     shared *the = argument;
     struct sched_param none;
     int policy = -1;
 
-    if (!sched_setscheduler_refused()) return;
+    if (scheduling_refused()) return;
     the->awake = ski_thread_patient();
     if (!pthread_getschedparam(pthread_self(), &policy, &none)) the->number = (unsigned)policy;
 }

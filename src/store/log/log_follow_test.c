@@ -63,6 +63,15 @@ static skald_err mixed_append(void *driver, uint64_t from, size_t count)
     return told;
 }
 
+// append_until appends such groups from event n on until there are so many segments, and gives the
+// number to go on with.
+static uint64_t append_until(ski_engine *engine, uint64_t n, uint32_t segments)
+{
+    for (; engine->segment_count < segments; n += 100)
+        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    return n;
+}
+
 static size_t file_read(const char *path, uint8_t *bytes)
 {
     FILE *file = fopen(path, "rb"); // style: for tests
@@ -150,8 +159,7 @@ static void test_an_idle_store_gives_its_memory_back(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1, followed = 0;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
     n += 100;
     work_off(engine);
@@ -167,8 +175,7 @@ static void test_an_idle_store_gives_its_memory_back(void **state)
     assert_int_equal(engine->kept_bytes, 0);
     assert_int_equal(engine->follow.memory.count, 0);
     // That segment is read when it is full; the one behind it is followed again.
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     work_off(engine);
     assert_int_equal(engine->follow.segments, followed);
     assert_int_equal(engine->follow.no, 4);
@@ -183,11 +190,9 @@ static void test_pieces_that_come_back_later(void **state)
     skald_store_state before = {0}, after = {0};
     uint64_t n = 1;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     work_off(engine);
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     idle_turn(engine);
     assert_int_equal(engine->follow.no, 0);
     assert_non_null(engine->follow.first); // of the full segment
@@ -214,12 +219,10 @@ static void test_few_pieces_of_a_full_segment(void **state)
     uint64_t n = 1, bytes = engine->segment_bytes;
 
     (void)snprintf(path, sizeof path, "%s/seg-00000002.0.idx.tmp", w->path);
-    for (; engine->segment_count < 2; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 2);
     work_off(engine);
     assert_int_equal(mkdir(path, 0700), 0);
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     (void)ski_seal_next(engine);
     assert_true(engine->seal_failing);
     engine->segment_bytes = UINT64_C(64) * 1024 * 1024; // little, beside such segments
@@ -247,8 +250,7 @@ static void test_small_groups_are_not_followed(void **state)
     assert_int_equal(engine->follow.no, 0);
     assert_int_equal(engine->follow.segments, 0);
     // A few of them beside large ones do not matter, more of them do.
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     assert_int_equal(engine->follow.no, 4);
     for (int i = 0; i < 17; i++) {
         assert_int_equal(engine->follow.no, 4);
@@ -266,8 +268,7 @@ static void test_too_much_waits(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1, followed = 0;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     work_off(engine);
     followed = engine->follow.segments;
     engine->follow.held_max = 80 * 1024;
@@ -279,8 +280,7 @@ static void test_too_much_waits(void **state)
     assert_int_equal(engine->segment_count, 3);
     assert_int_equal(engine->follow.held, 0);
     assert_int_equal(engine->follow.waiting, 0);
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     work_off(engine);
     assert_int_equal(engine->follow.segments, followed);
     close_same(w, engine);
@@ -294,12 +294,10 @@ static void test_the_next_one_waits(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1, followed = 0;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     work_off(engine);
     followed = engine->follow.segments;
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     assert_true(ski_seal_wanted(engine));
     assert_int_equal(engine->sealed_count, 2);
     ski_follow_step(engine);
@@ -332,8 +330,7 @@ static void test_a_writer_that_is_faster(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
     assert_true(engine->follow.first && engine->follow.no == 3 && engine->follow.made_no != 3);
     w->mine = engine;
@@ -385,11 +382,9 @@ static uint32_t damage_followed(world *w, ski_engine *engine, uint64_t n)
     uint64_t followed = 0, damages = damages_of(engine);
     char name[SKI_SEGMENT_NAME];
 
-    for (; engine->segment_count < slot + 1; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, slot + 1);
     while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
-    for (; engine->segment_count < slot + 2; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, slot + 2);
     followed = engine->follow.segments;
     ski_segment_name(name, engine->segments[slot]->no, 0);
     world_flip(w, name, 20000, 0x55);
@@ -501,12 +496,10 @@ static void test_the_header_cannot_be_read(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     work_off(engine);
     w->kernel.open = not_to_read;
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
     work_off(engine);
     assert_int_equal(engine->follow.no, 0);
@@ -524,11 +517,9 @@ static void test_a_full_disk_when_sealing(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1, followed = 0;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     while (ski_seal_wanted(engine)) assert_true(ski_seal_next(engine));
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     followed = engine->follow.segments;
     assert_true(ski_seal_wanted(engine));
     world_fail(w, CALL_PWRITE, 1, 1, SKALD_EREADONLY);
@@ -546,12 +537,10 @@ static void test_opened_again(void **state)
     ski_engine *engine = world_open(w, &small);
     uint64_t n = 1;
 
-    for (; engine->segment_count < 3; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 3);
     ski_store_log.close(engine);
     engine = world_open(w, &small);
-    for (; engine->segment_count < 4; n += 100)
-        assert_int_equal(mixed_append(engine, n, group_events), SKALD_OK);
+    n = append_until(engine, n, 4);
     work_off(engine);
     assert_int_equal(engine->follow.segments, 0);
     assert_int_equal(engine->follow.no, 4);

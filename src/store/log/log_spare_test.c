@@ -22,16 +22,8 @@ static void group_append(void *driver, uint64_t n)
     skald_store_batch batch = {
         .events = events, .event_count = batch_events, .done = told, .context = &err};
 
-    for (int i = 0; i < batch_events; i++, n++) {
-        events[i] = (skald_event){.type = SKALD_STR("test.happened"),
-                                  .id = world_id(n),
-                                  .tenant = SKALD_STR(""),
-                                  .stream = SKALD_STR("stream-1"),
-                                  .correlation_id = SKALD_STR("corr"),
-                                  .occurred_at = 1,
-                                  .version = 1,
-                                  .data = world_data(n, data_bytes, data[i])};
-    }
+    for (int i = 0; i < batch_events; i++, n++)
+        events[i] = world_event(n, world_data(n, data_bytes, data[i]));
     assert_int_equal(ski_store_log.commit(driver, &batch), SKALD_OK);
     assert_int_equal(err, SKALD_OK);
     ski_free(events);

@@ -237,18 +237,23 @@ static void world_done(skald_store_batch *batch, skald_err err)
     mine->tells++;
 }
 
+static inline skald_event world_event(uint64_t n, skald_str data)
+{
+    return (skald_event){.type = SKALD_STR("test.happened"),
+                         .id = world_id(n),
+                         .tenant = SKALD_STR(""),
+                         .stream = SKALD_STR("stream-1"),
+                         .correlation_id = SKALD_STR("corr"),
+                         .occurred_at = 1,
+                         .version = 1,
+                         .data = data};
+}
+
 // world_batch_make is one event of a number, with len bytes of data.
 static inline void world_batch_make(world_batch *mine, uint64_t n, size_t len)
 {
     memset(mine, 0, sizeof *mine);
-    mine->event = (skald_event){.type = SKALD_STR("test.happened"),
-                                .id = world_id(n),
-                                .tenant = SKALD_STR(""),
-                                .stream = SKALD_STR("stream-1"),
-                                .correlation_id = SKALD_STR("corr"),
-                                .occurred_at = 1,
-                                .version = 1,
-                                .data = world_data(n, len, mine->data)};
+    mine->event = world_event(n, world_data(n, len, mine->data));
     mine->batch = (skald_store_batch){
         .events = &mine->event, .event_count = 1, .done = world_done, .context = mine};
 }
