@@ -177,14 +177,9 @@ static skald_err credential(const ski_http_request *request, skald_str *ret_text
 static skald_err key_identity(ski_auth *auth, skald_str text, skald_time now, skald_arena *arena,
                               ski_identity *identity, skald_error *reterr_error)
 {
-    skald_key key = {0};
+    skald_key key;
 
-    SKALD_TRY(ski_keys_find(auth->keys, text, now, arena, &key, reterr_error));
-    char *id = skald_arena_get(arena, 4 + key.id.len);
-    if (!id) return SKALD_ENOMEM;
-    memcpy(id, "key:", 4);
-    memcpy(id + 4, key.id.ptr, key.id.len);
-    identity->id = ski_str(id, 4 + key.id.len);
+    SKALD_TRY(ski_keys_find(auth->keys, text, now, arena, &key, &identity->id, reterr_error));
     identity->key_id = key.id;
     identity->user = identity->id;
     identity->scopes = key.scopes;

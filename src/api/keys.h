@@ -63,10 +63,11 @@ bool ski_keys_valid(ski_keys *keys, skald_time now); // there is one that lets s
 // ski_keys_reload reads the store again. Waits.
 skald_err ski_keys_reload(ski_keys *keys, skald_error *reterr_error) SKALD_CHECK;
 
-// ski_keys_find gives the key that text is, in arena, and notes that it was used. Fails: AUTH
-// (none, or it is revoked or expired), NOMEM.
+// ski_keys_find gives the key that text is, in arena and without its name, and notes that it was
+// used; ret_who: "key:" and its id. Fails: AUTH (none, or it is revoked or expired), NOMEM.
 skald_err ski_keys_find(ski_keys *keys, skald_str text, skald_time now, skald_arena *arena,
-                        skald_key *ret_key, skald_error *reterr_error) SKALD_CHECK;
+                        skald_key *ret_key, skald_str *ret_who, skald_error *reterr_error)
+    SKALD_CHECK;
 // ski_keys_still: a key that was found is neither revoked nor expired by now.
 bool ski_keys_still(ski_keys *keys, skald_str id, skald_time now);
 // ski_keys_used_at is when a key was used last, as far as it is known; 0: never.

@@ -17,7 +17,7 @@
 enum { arena_bytes_max = 64 * 1024 * 1024 };
 
 static const int64_t hour_us = 3600ll * 1000 * 1000;
-static const char use_prefix[] = "keyuse/";
+static const char use_prefix[] = "keyuse/", who_prefix[] = "key:";
 
 struct ski_keys {
     skald_store *store;
@@ -214,23 +214,30 @@ static skald_err copy_texts(skald_texts *texts, skald_arena *arena)
     return SKALD_OK;
 }
 
-static skald_err key_copy(const skald_key *from, skald_arena *arena, skald_key *ret_key)
+// key_copy: the table may be made anew while the request goes on.
+static skald_err key_copy(const skald_key *from, skald_arena *arena, skald_key *ret_key,
+                          skald_str *ret_who)
 {
+    enum { prefix = sizeof who_prefix - 1 };
     skald_key key = *from;
+    char *who = skald_arena_get(arena, prefix + key.id.len);
 
-    key.id = skald_arena_copy(arena, key.id);
-    key.name = skald_arena_copy(arena, key.name);
+    if (!who) return SKALD_ENOMEM;
+    memcpy(who, who_prefix, prefix);
+    memcpy(who + prefix, key.id.ptr, key.id.len);
+    key.id.ptr = who + prefix;
+    key.name = (skald_str){0};
     key.tenant = skald_arena_copy(arena, key.tenant);
-    if (!key.id.ptr || (from->name.ptr && !key.name.ptr) || (from->tenant.ptr && !key.tenant.ptr))
-        return SKALD_ENOMEM;
+    if (from->tenant.ptr && !key.tenant.ptr) return SKALD_ENOMEM;
     SKALD_TRY(copy_texts(&key.types, arena));
     SKALD_TRY(copy_texts(&key.streams, arena));
     *ret_key = key;
+    *ret_who = ski_str(who, prefix + key.id.len);
     return SKALD_OK;
 }
 
 skald_err ski_keys_find(ski_keys *keys, skald_str text, skald_time now, skald_arena *arena,
-                        skald_key *ret_key, skald_error *reterr_error)
+                        skald_key *ret_key, skald_str *ret_who, skald_error *reterr_error)
 {
     static const uint8_t nothing[SKI_KEY_HASH_BYTES] = {0};
     uint8_t hash[SKI_KEY_HASH_BYTES];
@@ -255,7 +262,7 @@ skald_err ski_keys_find(ski_keys *keys, skald_str text, skald_time now, skald_ar
     } else {
         keep = record->key.used_at < hour;
         if (keep) record->key.used_at = hour;
-        err = key_copy(&record->key, arena, ret_key);
+        err = key_copy(&record->key, arena, ret_key, ret_who);
     }
     ski_mutex_unlock(&keys->lock);
     if (keep) use_keep(keys, id, hour);
