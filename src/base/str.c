@@ -37,18 +37,26 @@ static uint64_t word_lower(uint64_t word)
     return word | (from_a & ~beyond_z & ~word & tops) >> 2; // 0x80 becomes 0x20
 }
 
-bool ski_str_equal_nocase(skald_str a, skald_str b)
+static bool words_equal(const char *a, const char *b)
 {
     uint64_t one, two;
-    size_t i = 0;
+
+    memcpy(&one, a, sizeof one);
+    memcpy(&two, b, sizeof two);
+    return one == two || word_lower(one) == word_lower(two);
+}
+
+bool ski_str_equal_nocase(skald_str a, skald_str b)
+{
+    enum { word = sizeof(uint64_t) };
 
     if (a.len != b.len) return false;
-    for (; a.len - i >= sizeof one; i += sizeof one) {
-        memcpy(&one, a.ptr + i, sizeof one);
-        memcpy(&two, b.ptr + i, sizeof two);
-        if (one != two && word_lower(one) != word_lower(two)) return false;
+    if (a.len >= word) { // the last word may overlap the one before it
+        for (size_t i = 0; i + word < a.len; i += word)
+            if (!words_equal(a.ptr + i, b.ptr + i)) return false;
+        return words_equal(a.ptr + a.len - word, b.ptr + b.len - word);
     }
-    for (; i < a.len; i++) {
+    for (size_t i = 0; i < a.len; i++) {
         if (a.ptr[i] != b.ptr[i] && byte_lower(a.ptr[i]) != byte_lower(b.ptr[i])) return false;
     }
     return true;

@@ -396,8 +396,9 @@ static skald_err node_compile(ski_compiler *in, ski_node *node)
         if (!object_of(&at)) return SKALD_ENOMEM;
         SKALD_TRY(members_make(&at, node->object, properties, required));
     }
-    node->plain = !node->never && !node->allowed && !node->constant && !node->number &&
-                  !node->string && !node->object && !node->array && !node->logic;
+    node->leaf = !node->never && !node->allowed && !node->constant && !node->object &&
+                 !node->array && !node->logic && !node->meta;
+    node->plain = node->leaf && !node->number && !node->string;
     return SKALD_OK;
 }
 

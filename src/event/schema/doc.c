@@ -58,6 +58,9 @@ uint32_t ski_doc_name_hash(const char *key, size_t len)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+// What reads is one function in the end: then the reader's place is in registers.
+#define READER __attribute__((always_inline))
+
 // reader goes over the text. open holds the arrays and objects that are not closed yet.
 typedef struct reader {
     ski_doc *doc;
@@ -91,7 +94,7 @@ static inline const char *find_quote(const char *at, const char *end)
 }
 
 // read_string passes the string at at and gives its text.
-static skald_err read_string(reader *in, const char **ret_ptr, uint32_t *ret_len)
+READER static inline skald_err read_string(reader *in, const char **ret_ptr, uint32_t *ret_len)
 {
     const char *begin = in->at + 1, *at = find_quote(begin, in->end);
     skald_str text = {begin, (size_t)(at - begin)};
@@ -109,7 +112,7 @@ static skald_err read_string(reader *in, const char **ret_ptr, uint32_t *ret_len
     return SKALD_OK;
 }
 
-static void read_number(reader *in, ski_value *value)
+READER static inline void read_number(reader *in, ski_value *value)
 {
     const char *at = in->at;
     bool negative = at < in->end && *at == '-';
@@ -144,7 +147,7 @@ static skald_err values_grow(ski_doc *doc)
     return SKALD_OK;
 }
 
-static skald_err read_value(reader *in)
+READER static inline skald_err read_value(reader *in)
 {
     ski_doc *doc = in->doc;
     ski_value *value;
@@ -181,7 +184,7 @@ static skald_err read_value(reader *in)
     return SKALD_OK;
 }
 
-static skald_err read_key(reader *in)
+READER static inline skald_err read_key(reader *in)
 {
     SKALD_TRY(read_string(in, &in->key, &in->key_len));
     in->key_hash = ski_doc_name_hash(in->key, in->key_len);
@@ -191,7 +194,7 @@ static skald_err read_key(reader *in)
     return SKALD_OK;
 }
 
-static skald_err read_all(reader *in)
+READER static inline skald_err read_all(reader *in)
 {
     ski_doc *doc = in->doc;
 

@@ -25,6 +25,7 @@ enum {
 
 struct ski_pattern {
     pcre2_code *code;
+    bool fast; // it has the fast form
 };
 
 struct ski_pattern_scratch {
@@ -56,7 +57,7 @@ static skald_err pattern_fails(int code, size_t at, skald_str text, skald_error 
 }
 
 // code_new compiles what ski_pattern_translate made of text.
-static skald_err code_new(skald_str translated, skald_str text, pcre2_code **ret_code,
+static skald_err code_new(skald_str translated, skald_str text, ski_pattern *pattern,
                           skald_error *reterr_error)
 {
     static const uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF |
@@ -69,12 +70,12 @@ static skald_err code_new(skald_str translated, skald_str text, pcre2_code **ret
 
     if (context) {
         (void)pcre2_set_parens_nest_limit(context, depth_max);
-        *ret_code =
+        pattern->code =
             pcre2_compile((PCRE2_SPTR)translated.ptr, translated.len, options, &code, &at, context);
-        err = *ret_code ? SKALD_OK : pattern_fails(code, at, text, reterr_error);
+        err = pattern->code ? SKALD_OK : pattern_fails(code, at, text, reterr_error);
     }
     // The fast form is an extra: where it cannot be made, the other one runs.
-    if (!err) (void)pcre2_jit_compile(*ret_code, PCRE2_JIT_COMPLETE);
+    if (!err) pattern->fast = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
     pcre2_compile_context_free(context);
     pcre2_general_context_free(general);
     return err;
@@ -92,7 +93,7 @@ skald_err ski_pattern_new(skald_str text, ski_pattern **ret_pattern, skald_error
                           (int)SKI_PATTERN_BYTES_MAX);
     pattern = ski_alloc_zeroed(1, sizeof *pattern);
     err = pattern ? ski_pattern_translate(text, &buf, reterr_error) : SKALD_ENOMEM;
-    if (!err) err = code_new(ski_buf_str(&buf), text, &pattern->code, reterr_error);
+    if (!err) err = code_new(ski_buf_str(&buf), text, pattern, reterr_error);
     skald_buf_fini(&buf);
     if (err) {
         ski_pattern_free(pattern);
@@ -140,11 +141,13 @@ static int match_within(const ski_pattern *pattern, ski_pattern_scratch *scratch
                         uint32_t limit)
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)(text.ptr ? text.ptr : "");
-    int found;
+    int found = PCRE2_ERROR_JIT_STACKLIMIT;
 
     (void)pcre2_set_match_limit(scratch->context, limit);
-    found = pcre2_match(pattern->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, scratch->match,
-                        scratch->context);
+    // As pcre2_match, which would ask first whether it may.
+    if (pattern->fast)
+        found = pcre2_jit_match(pattern->code, subject, text.len, 0, 0, scratch->match,
+                                scratch->context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = pcre2_match(pattern->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                             scratch->match, scratch->context);

@@ -92,6 +92,7 @@ struct ski_node {
     uint8_t types;              // bit by ski_json_kind, and SKI_TYPE_INTEGER
     bool never;                 // false
     bool plain;                 // nothing but types
+    bool leaf;                  // nothing but types and rules of numbers and strings
     uint8_t meta;               // vocabularies: it is the meta-schema
     uint32_t document, value;   // its place
     uint32_t allowed, constant; // the values of enum and const; 0: not given

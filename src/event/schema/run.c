@@ -628,6 +628,15 @@ static bool run_rules(check *c, const ski_node *node, uint32_t index, uint32_t e
     return holds;
 }
 
+// run_leaf is run_rules where there is nothing to go into.
+static bool run_leaf(check *c, const ski_node *node, uint32_t index)
+{
+    ski_json_kind kind = c->values[index].kind;
+
+    if (kind == SKI_JSON_STRING && node->string) return run_string(c, node, index);
+    return kind != SKI_JSON_NUMBER || !node->number || run_number(c, node, index);
+}
+
 // is_type: the value is of a type that node allows.
 static inline bool is_type(const ski_node *node, const ski_value *value)
 {
@@ -659,6 +668,7 @@ static bool run(check *c, const ski_node *node, uint32_t index, uint32_t evaluat
     c->steps--;
     if (!is_type(node, value)) return fail(c, node, index, SKI_KEYWORD_TYPE, (skald_str){0});
     if (node->plain) return true;
+    if (node->leaf) return run_leaf(c, node, index);
     if (++c->depth > SKI_SCHEMA_DEPTH_MAX) return give_up(c, SKALD_ETOOBIG);
     if (has_rest(node, value->kind)) {
         own = bits_push(c, value->count);
