@@ -480,6 +480,59 @@ static void test_manifests(void **state)
     ski_store_log.close(driver);
 }
 
+// names sees to it that the name of MANIFEST-0 is stored before MANIFEST-1 is written again.
+typedef struct names {
+    uint64_t stored;
+    bool fails;
+} names;
+
+static skald_err names_sync_dir(void *context, const char *path)
+{
+    world *w = context;
+    names *told = w->mine;
+    char copy[400];
+
+    path_of(w, "MANIFEST-0", copy);
+    if (access(copy, F_OK) != 0) return ski_kernel_system.sync_dir(NULL, path);
+    if (told->fails) return SKALD_EIO;
+    told->stored++;
+    return ski_kernel_system.sync_dir(NULL, path);
+}
+
+static skald_err names_open(void *context, const char *path, unsigned flags, ski_file **ret_file,
+                            skald_error *reterr_error)
+{
+    world *w = context;
+    const names *told = w->mine;
+
+    if ((flags & SKI_OPEN_CREATE) && strstr(path, "MANIFEST-1")) assert_true(told->stored > 0);
+    return world_open_file(context, path, flags, ret_file, reterr_error);
+}
+
+// A crash while the store was made has left one manifest, and no name of the other.
+static void test_a_manifest_without_the_other(void **state)
+{
+    world *w = *state;
+    ski_manifest manifest = {.store = {{7}}};
+    names told = {.fails = true};
+    bool unsure = false;
+    uint64_t stored;
+
+    assert_int_equal(ski_kernel_make_dirs(&ski_kernel_system, w->path, NULL), SKALD_OK);
+    assert_int_equal(ski_manifest_save(&w->kernel, w->path, &manifest, &unsure), SKALD_OK);
+    w->mine = &told;
+    w->kernel.sync_dir = names_sync_dir;
+    w->kernel.open = names_open;
+    world_refuses(w, &small, SKALD_EIO, "");
+    assert_int_equal(told.stored, 0);
+    told.fails = false;
+    store_fill(w, &small, 3);
+    // Where both were there it costs nothing.
+    stored = told.stored;
+    assert_int_equal(ski_manifest_save(&w->kernel, w->path, &manifest, &unsure), SKALD_OK);
+    assert_int_equal(told.stored, stored);
+}
+
 static void test_a_store_of_the_future(void **state)
 {
     world *w = *state;
@@ -641,6 +694,7 @@ int main(void)
         WORLD(test_the_last_segment_is_gone),
         WORLD(test_segments_in_the_wrong_place),
         WORLD(test_manifests),
+        WORLD(test_a_manifest_without_the_other),
         WORLD(test_a_store_of_the_future),
         WORLD(test_a_frame_that_may_be_passed_over),
         WORLD(test_spares_of_an_earlier_time),

@@ -5,7 +5,8 @@
 //   1. The copy that is not being written is whole: a crash costs one edit at most, and what the
 //   older one
 //      says is still true, for segments and watermark only ever grow.
-//   2. A segment is listed before the first event in it is acknowledged.
+//   2. The name of a copy is on the device before the other one is written.
+//   3. A segment is listed before the first event in it is acknowledged.
 #include "store/log/manifest.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -171,7 +172,7 @@ skald_err ski_manifest_load(const ski_kernel *kernel, const char *path, bool syn
                             ski_manifest *ret_manifest, unsigned *ret_damaged)
 {
     ski_manifest best = {0};
-    bool found = false;
+    bool found = false, missing = false;
     unsigned damaged = 0;
 
     for (unsigned copy = 0; copy < SKI_MANIFEST_COPIES; copy++) {
@@ -179,6 +180,7 @@ skald_err ski_manifest_load(const ski_kernel *kernel, const char *path, bool syn
         skald_err err = copy_load(kernel, path, copy, sync, &one);
 
         if (err == SKALD_ECORRUPT) damaged++;
+        if (err == SKALD_ENOTFOUND) missing = true;
         if (err == SKALD_ECORRUPT || err == SKALD_ENOTFOUND) continue;
         if (err) {
             ski_manifest_fini(&best);
@@ -194,6 +196,7 @@ skald_err ski_manifest_load(const ski_kernel *kernel, const char *path, bool syn
     }
     *ret_damaged = damaged;
     if (!found) return SKALD_ENOTFOUND;
+    best.alone = missing;
     *ret_manifest = best;
     return SKALD_OK;
 }
@@ -217,10 +220,15 @@ skald_err ski_manifest_save(const ski_kernel *kernel, const char *path, ski_mani
     if (!err) err = kernel->pwrite(kernel->context, file, buf.ptr, buf.len, 0);
     if (!err) {
         err = kernel->sync(kernel->context, file);
+        // Or the next edit would be written over the only copy that has a name.
+        if (!err && manifest->alone) err = kernel->sync_dir(kernel->context, path);
         *ret_unsure = err != SKALD_OK;
     }
     if (file) kernel->close(kernel->context, file);
     skald_buf_fini(&buf);
-    if (err) manifest->edit--; // the same copy again: the other one is whole
+    if (err)
+        manifest->edit--; // the same copy again: the other one is whole
+    else
+        manifest->alone = false;
     return err;
 }

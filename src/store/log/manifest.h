@@ -30,6 +30,7 @@ typedef struct ski_manifest {
     uint32_t durable_off;
     ski_manifest_segment *segments;
     uint32_t segment_count, segment_size;
+    bool alone; // the other copy was not there: its name is to be stored, too
 } ski_manifest;
 
 void ski_manifest_fini(ski_manifest *manifest);
