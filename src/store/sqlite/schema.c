@@ -57,7 +57,7 @@ static skald_err schema_make(const ski_sqlite *store, ski_db *db)
     const ski_kernel *kernel = store->host->kernel;
     char numbers[96], insert[160], id_text[SKALD_UUID_TEXT + 1];
     uint8_t random[16];
-    ski_uuid_maker maker;
+    ski_uuid_maker maker = {0};
     skald_err err;
 
     kernel->random(kernel->context, random, sizeof(random));
