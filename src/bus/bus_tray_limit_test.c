@@ -205,6 +205,68 @@ static void what_was_acked_early_is_measured(void **state)
     assert_int_equal(seen[1].all, seen[0].all);
 }
 
+// The answer that empties a tray, alone, too: what waited for it comes.
+static void the_last_of_a_tray_makes_room(void **state)
+{
+    static scene of;
+
+    (void)state;
+    for (uint32_t most = 1; most <= 3; most++) {
+        scene_open(&of);
+        const ski_subscription *sub = subscribe(&of, most);
+
+        for (uint32_t i = 0; i < events; i++) (void)rig_publish(&of.on, "a.made", "s-1");
+        rig_run(&of.on);
+        for (uint32_t i = 0; i < events; i++) {
+            assert_true(of.count > i);
+            assert_int_equal(skald_delivery_end(of.on.bus, of.ids[i], SKALD_ACK, 0, NULL),
+                             SKALD_OK);
+            rig_run(&of.on);
+        }
+        assert_int_equal(of.count, events);
+        assert_true(of.on.bus->runs > 1);
+        scene_close(&of, sub);
+    }
+}
+
+// Ended with one call: of one tray, of another, twice, stale, and not out at all.
+static void many_are_ended_wherever_they_are(void **state)
+{
+    static scene of;
+    bool each[events + 4];
+    size_t ended = 0;
+
+    (void)state;
+    scene_open(&of);
+    const ski_subscription *sub = subscribe(&of, 40);
+
+    for (uint32_t i = 0; i < events; i++) (void)rig_publish(&of.on, "a.made", "s-1");
+    rig_run(&of.on);
+    assert_int_equal(of.count, 40);
+    for (uint32_t i = 0; i < 20; i++)
+        assert_int_equal(skald_delivery_end(of.on.bus, of.ids[i], SKALD_ACK, 0, NULL), SKALD_OK);
+    rig_run(&of.on); // the next are in a tray of their own
+    assert_int_equal(of.count, events);
+    assert_true(sub->tray_count > 1);
+    uint64_t acked = sub->acked, of_bus = atomic_load(&of.on.bus->acked);
+    const skald_delivery_id stale = of.ids[3], unknown = {of.ids[events - 1].id + (1 << 20)};
+
+    memmove(&of.ids[32], &of.ids[30], 30 * sizeof(of.ids[0]));
+    of.ids[30] = stale;
+    of.ids[31] = of.ids[29]; // once more
+    of.ids[events + 2] = unknown;
+    assert_int_equal(skald_deliveries_end(of.on.bus, &of.ids[20], events - 17, SKALD_ACK, 0, NULL,
+                                          each, &ended),
+                     SKALD_OK);
+    assert_int_equal(ended, events - 20);
+    for (uint32_t i = 0; i < events - 17; i++)
+        assert_int_equal(each[i], i != 10 && i != 11 && i != events - 18);
+    assert_int_equal(sub->acked, acked + events - 20);
+    assert_int_equal(atomic_load(&of.on.bus->acked), of_bus + events - 20);
+    rig_run(&of.on);
+    scene_close(&of, sub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +274,8 @@ int main(void)
         cmocka_unit_test(set_back_before_a_call_its_id_is_stale),
         cmocka_unit_test(who_looks_on_changes_nothing),
         cmocka_unit_test(what_was_acked_early_is_measured),
+        cmocka_unit_test(the_last_of_a_tray_makes_room),
+        cmocka_unit_test(many_are_ended_wherever_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,10 +104,10 @@ skald_delivery_id ski_delivery_id(const ski_delivery *delivery)
 
 ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id)
 {
-    uint64_t slot = id.id & (SKI_DELIVERIES_MAX - 1);
+    uint32_t slot = ski_id_slot(id);
 
-    if (slot >= (uint64_t)bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
-    ski_delivery *stand = ski_delivery_at(bus, (uint32_t)slot);
+    if (slot >= bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
+    ski_delivery *stand = ski_delivery_at(bus, slot);
 
     return stand->state == SKI_STANDS ? stand : NULL;
 }

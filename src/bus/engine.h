@@ -77,6 +77,8 @@ typedef struct ski_page {
     uint32_t refs;
     uint64_t first;        // own: the number of its first event
     struct ski_page *next; // of those to be freed
+    // What ski_page_key found of each event, 0: nothing yet. Any thread. Own: there are none.
+    _Atomic uint64_t keys[];
 } ski_page;
 
 // The last pages of all that the log holds behind after, for those just behind whoever had them
@@ -501,7 +503,9 @@ void ski_bus_drop(skald_bus *bus);
 ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page); // one reference; NULL:
                                                                             // no memory
 void ski_page_unref(skald_bus *bus, ski_page *page);
-void ski_pages_free(skald_bus *bus, ski_page *dead);           // without the lock
+void ski_pages_free(skald_bus *bus, ski_page *dead); // without the lock
+// ski_page_key is the number of the event's stream, made once for all who ask. 0: it is of none.
+uint64_t ski_page_key(ski_page *page, size_t index);
 ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page); // one reference more; NULL: no
                                                                // memory
 void ski_hold_drop(ski_hold *hold);
@@ -516,6 +520,8 @@ typedef struct ski_key {
 } ski_key;
 ski_key ski_key_of(ski_subscription *sub, const skald_event *event);
 uint64_t ski_key_hash(const ski_subscription *sub, skald_str tenant, skald_str key);
+// ski_stream_number: one that is hardly that of another stream too, and is neither 0 nor 1.
+uint64_t ski_stream_number(skald_str tenant, skald_str stream);
 // ski_delivery_add takes a ref of hold; aside: what is released, or NULL. False: no memory.
 bool ski_delivery_add(ski_subscription *sub, ski_hold *hold, const skald_event *event,
                       const ski_key *key, ski_aside *aside);
@@ -529,6 +535,14 @@ void ski_stand_enter(ski_delivery *stand, ski_hold *hold, const skald_event *eve
                      uint64_t generations);
 ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id); // or NULL
 skald_delivery_id ski_stand_id(uint32_t slot, uint64_t generation);
+static inline uint32_t ski_id_slot(skald_delivery_id id)
+{
+    return (uint32_t)id.id & (SKI_DELIVERIES_MAX - 1);
+}
+static inline uint64_t ski_id_generation(skald_delivery_id id)
+{
+    return id.id >> SKI_DELIVERY_BITS;
+}
 // ski_deliveries_reserve keeps so many free deliveries for trays. False: no memory.
 bool ski_deliveries_reserve(skald_bus *bus, uint32_t count);
 // ski_delivery_out makes the delivery, pending, of what was in a tray: one that was reserved.
@@ -561,8 +575,8 @@ void ski_call_undo(ski_call *call);
 void ski_calls_after(ski_subscription *sub);
 bool ski_calls_logged(const ski_subscription *sub); // is each to be told, as passed does?
 void ski_call_passed(const ski_subscription *sub, const skald_event *event); // acked in a run
-void ski_active_less(skald_bus *bus);
-void ski_out_acked(ski_subscription *sub, const skald_event *event); // later, in a tray
+void ski_active_less(skald_bus *bus, uint32_t count);
+void ski_outs_acked(ski_subscription *sub, uint32_t count); // later, in a tray
 void ski_pending_enter(ski_delivery *delivery, uint64_t due_ns);
 void ski_delivery_due(ski_delivery *delivery); // its timer
 void ski_pending_due(ski_subscription *sub);   // its timer of those
@@ -751,14 +765,15 @@ ski_tray *ski_tray_new(ski_subscription *sub, uint32_t room); // for one run. NU
 void ski_tray_list(ski_tray *tray, const uint64_t *open, uint32_t room);
 void ski_tray_moves(ski_tray *tray, uint32_t index, ski_delivery *delivery); // has its id now
 void ski_tray_forget(ski_delivery *delivery); // the attempt that has the id of a tray is over
-bool ski_tray_acks(ski_delivery *stand, uint64_t generation); // false: it is not out
+// ski_tray_acks gives how many of ids, from the first on, were out in the tray of stand.
+size_t ski_tray_acks(ski_delivery *stand, const skald_delivery_id *ids, size_t count);
 // ski_tray_find gives the delivery that it is from now on, NULL: stale.
 ski_delivery *ski_tray_find(ski_delivery *stand, uint64_t generation);
 void ski_trays_empty(ski_subscription *sub);                // into deliveries
 void ski_trays_due(ski_subscription *sub, uint64_t now_ns); // the same, of those whose time is over
 void ski_trays_few(ski_subscription *sub);                  // until there may be one more
 void ski_trays_each(const ski_subscription *sub,
-                    void (*told)(void *context, const skald_event *event), void *context);
+                    void (*told)(void *context, ski_page *page, size_t index), void *context);
 bool ski_trays_have(const ski_subscription *sub, uint64_t position);
 uint64_t ski_trays_oldest(const ski_subscription *sub); // position; UINT64_MAX: none
 void ski_trays_fini(skald_bus *bus);

@@ -93,12 +93,21 @@ static skald_str pointer_text(ski_subscription *sub, const skald_event *event, b
     return text;
 }
 
-uint64_t ski_key_hash(const ski_subscription *sub, skald_str tenant, skald_str key)
+static uint64_t text_hash(skald_str tenant, skald_str key)
 {
-    if (sub->order == SKALD_IN_SEQUENCE) return 0;
     uint64_t hash = tenant.len ? ski_hash64(0, tenant.ptr, tenant.len) : 0;
 
     return ski_hash64(hash, key.ptr, key.len);
+}
+
+uint64_t ski_key_hash(const ski_subscription *sub, skald_str tenant, skald_str key)
+{
+    return sub->order == SKALD_IN_SEQUENCE ? 0 : text_hash(tenant, key);
+}
+
+uint64_t ski_stream_number(skald_str tenant, skald_str stream)
+{
+    return text_hash(tenant, stream) | UINT64_C(1) << 63;
 }
 
 ski_key ski_key_of(ski_subscription *sub, const skald_event *event)

@@ -210,11 +210,10 @@ static void log_outcome(const ski_subscription *sub, const skald_event *event, u
                  outcome == SKALD_ACK || !reason ? "" : reason, NULL);
 }
 
-void ski_out_acked(ski_subscription *sub, const skald_event *event)
+void ski_outs_acked(ski_subscription *sub, uint32_t count)
 {
-    log_outcome(sub, event, 1, SKALD_ACK, NULL);
-    count(&sub->bus->acked, &sub->acked);
-    ski_ack_note(sub, event->position, event->position, false);
+    ski_count(&sub->bus->acked, count);
+    sub->acked += count;
     ski_save_mark(sub);
 }
 
@@ -281,10 +280,11 @@ static void attempt_settle(ski_delivery *delivery, skald_outcome outcome, uint32
                         outcome == SKALD_REJECT ? SKI_CODE_REJECT : SKI_CODE_RETRY);
 }
 
-void ski_active_less(skald_bus *bus)
+void ski_active_less(skald_bus *bus, uint32_t count)
 {
-    assert(bus->active);
-    if (--bus->active == 0 && bus->closing) ski_cond_broadcast(&bus->idle);
+    assert(bus->active >= count);
+    bus->active -= count;
+    if (!bus->active && bus->closing) ski_cond_broadcast(&bus->idle);
 }
 
 // ski_pending_enter has it wait for its end. As all of a subscription wait as long, a list in the
@@ -327,7 +327,7 @@ static void attempt_pending(ski_delivery *delivery, uint64_t now_ns)
 
     if (sub->ended) { // nobody would be listened to
         delivery->state = SKI_WAITING;
-        ski_active_less(sub->bus);
+        ski_active_less(sub->bus, 1);
         return;
     }
     ski_pending_enter(delivery, now_ns + sub->retry.timeout_ms * SKI_NS_PER_MS);
@@ -339,7 +339,7 @@ static void attempt_lost(ski_delivery *delivery)
     ski_subscription *sub = delivery->subscription;
     ski_aside *aside = delivery->aside;
 
-    ski_active_less(sub->bus);
+    ski_active_less(sub->bus, 1);
     ski_delivery_done(delivery);
     if (aside && aside->gone) ski_aside_settle(aside);
 }
@@ -349,7 +349,7 @@ static void attempt_later(ski_delivery *delivery, const ski_aside_about *later)
 {
     ski_subscription *sub = delivery->subscription;
 
-    ski_active_less(sub->bus);
+    ski_active_less(sub->bus, 1);
     if (sub->ended)
         delivery->state = SKI_WAITING;
     else if (ski_later(delivery, later))
@@ -385,14 +385,14 @@ void ski_call_end(ski_call *noted, uint64_t now_ns)
     } else if (delivery->early) {
         delivery->early = false;
         delivery->early_reason = NULL;
-        ski_active_less(sub->bus);
+        ski_active_less(sub->bus, 1);
         attempt_settle(delivery, (skald_outcome)delivery->early_outcome, delivery->early_delay_ms,
                        early_reason);
         ski_free(early_reason);
     } else if (noted->outcome == SKALD_PENDING) {
         attempt_pending(delivery, now_ns);
     } else {
-        ski_active_less(sub->bus);
+        ski_active_less(sub->bus, 1);
         attempt_settle(delivery, noted->outcome, noted->delay_ms, noted->reason);
     }
 }
@@ -427,7 +427,7 @@ void ski_call_undo(ski_call *call)
     ski_count(&delivery->subscription->bus->delivered, (uint64_t)-1);
     delivery->attempt--;
     delivery->subscription->running--;
-    ski_active_less(delivery->subscription->bus);
+    ski_active_less(delivery->subscription->bus, 1);
     ski_delivery_ready(delivery);
 }
 
@@ -498,7 +498,7 @@ void ski_delivery_due(ski_delivery *delivery)
     assert(delivery->state == SKI_PENDING);
     count(&sub->bus->timed_out, &sub->timed_out);
     pending_leave(delivery);
-    ski_active_less(sub->bus);
+    ski_active_less(sub->bus, 1);
     snprintf(reason, sizeof(reason), "no answer within %" PRIu32 " ms", sub->retry.timeout_ms);
     ski_attempt_ends(delivery, reason);
     delivery_failed(delivery, SKALD_RETRY, 0, reason, SKI_CODE_TIMEOUT);
@@ -545,17 +545,36 @@ static void answer_pending(ski_delivery *delivery, const answer *with)
     skald_bus *bus = delivery->subscription->bus;
 
     pending_leave(delivery);
-    ski_active_less(bus);
+    ski_active_less(bus, 1);
     attempt_settle(delivery, with->outcome, with->delay_ms, with->reason);
 }
 
-// out_acked ends what is in a tray, by far the most that is answered later.
-static bool out_acked(skald_bus *bus, skald_delivery_id id, ski_subscription **ret_of)
+// outs_acked ends what is in a tray, by far the most that is answered later. It gives how many of
+// ids, from the first on, were in the same.
+static size_t outs_acked(skald_bus *bus, const skald_delivery_id *ids, size_t count,
+                         ski_subscription **ret_of)
 {
-    ski_delivery *stand = ski_stand_find(bus, id);
+    ski_delivery *stand = ski_stand_find(bus, ids[0]);
 
-    if (!stand || !stand->tray || !ski_tray_acks(stand, id.id >> SKI_DELIVERY_BITS)) return false;
-    *ret_of = stand->subscription;
+    if (!stand || !stand->tray) return 0;
+    ski_subscription *sub = stand->subscription; // the last one may take the stand with it
+    size_t acked = ski_tray_acks(stand, ids, count);
+
+    if (acked) *ret_of = sub;
+    return acked;
+}
+
+// answer_one ends an attempt by its delivery. ret_of: whose window it has left, if it has.
+static bool answer_one(skald_bus *bus, skald_delivery_id id, const answer *with,
+                       ski_subscription **ret_of)
+{
+    ski_delivery *delivery = ski_delivery_find(bus, id);
+
+    if (delivery && delivery->state == SKI_RUNNING)
+        return !early_end(delivery, with->outcome, with->delay_ms, with->reason);
+    if (!delivery || delivery->state != SKI_PENDING) return false;
+    *ret_of = delivery->subscription;
+    answer_pending(delivery, with);
     return true;
 }
 
@@ -566,25 +585,18 @@ static size_t answer_some(skald_bus *bus, const skald_delivery_id *ids, size_t c
     ski_subscription *last = NULL;
     size_t ended = 0;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0, some = 0; i < count; i += some) {
         ski_subscription *of = NULL;
-        bool ends = with->outcome == SKALD_ACK && out_acked(bus, ids[i], &of);
-        ski_delivery *delivery = ends ? NULL : ski_delivery_find(bus, ids[i]);
+        size_t ends = with->outcome == SKALD_ACK ? outs_acked(bus, &ids[i], count - i, &of) : 0;
 
-        if (ends) {
-            if (last && last != of) ski_calls_after(last);
-            last = of;
-        } else if (delivery && delivery->state == SKI_RUNNING) {
-            ends = !early_end(delivery, with->outcome, with->delay_ms, with->reason);
-        } else if (delivery && delivery->state == SKI_PENDING) {
-            // One that has ended is not freed before the lock is left.
-            if (last && last != delivery->subscription) ski_calls_after(last);
-            last = delivery->subscription;
-            answer_pending(delivery, with);
-            ends = true;
-        }
+        if (!ends) ends = answer_one(bus, ids[i], with, &of);
+        some = ends ? ends : 1;
+        if (ret_each) memset(&ret_each[i], ends != 0, some * sizeof(*ret_each));
         ended += ends;
-        if (ret_each) ret_each[i] = ends;
+        // One that has ended is not freed before the lock is left.
+        if (!ends || !of) continue;
+        if (last && last != of) ski_calls_after(last);
+        last = of;
     }
     if (last) ski_calls_after(last);
     return ended;

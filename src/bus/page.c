@@ -12,6 +12,8 @@
 
 #include <assert.h>
 
+enum { of_no_stream = 1 }; // which is the number of no stream
+
 static size_t event_bytes(const skald_event *event)
 {
     return sizeof(*event) + event->data.len + event->metadata.len + event->type.len +
@@ -28,12 +30,13 @@ static bool usual(const skald_event *event)
 
 ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page)
 {
-    ski_page *page = ski_alloc_zeroed(1, sizeof(*page));
+    size_t keys = store_page->count * sizeof(uint64_t);
+    ski_page *page = ski_alloc_zeroed(1, sizeof(*page) + keys);
 
     if (!page) return NULL;
     page->store_page = *store_page;
     page->refs = 1;
-    page->bytes = sizeof(*page);
+    page->bytes = sizeof(*page) + keys;
     page->usual = true;
     for (size_t i = 0; i < store_page->count; i++) {
         page->bytes += event_bytes(&store_page->events[i]);
@@ -63,6 +66,19 @@ void ski_pages_free(skald_bus *bus, ski_page *dead)
         ski_free(dead);
         dead = next;
     }
+}
+
+uint64_t ski_page_key(ski_page *page, size_t index)
+{
+    uint64_t key = atomic_load_explicit(&page->keys[index], memory_order_relaxed);
+
+    if (!key) { // two that come at once find the same
+        const skald_event *event = &page->store_page.events[index];
+
+        key = event->stream.len ? ski_stream_number(event->tenant, event->stream) : of_no_stream;
+        atomic_store_explicit(&page->keys[index], key, memory_order_relaxed);
+    }
+    return key == of_no_stream ? 0 : key;
 }
 
 ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page)

@@ -206,7 +206,7 @@ bool ski_page_run_break(ski_page_run *run)
     }
     if (run->calls_on) return true;
     sub->running--;
-    ski_active_less(sub->bus);
+    ski_active_less(sub->bus, 1);
     ski_stand_give(run->stand, run->tray ? 0 : index - run->from);
     return false;
 }
@@ -249,7 +249,7 @@ bool ski_page_run_acks(ski_page_run *run, uint32_t index)
 
     if (began_ns && atomic_load_explicit(&run->measured, memory_order_relaxed) == index)
         ski_measured(run->subscription->bus, began_ns);
-    ski_call_passed(run->subscription, &run->page->store_page.events[at]);
+    if (run->logs) ski_call_passed(run->subscription, &run->page->store_page.events[at]);
     return true;
 }
 
@@ -262,14 +262,11 @@ bool ski_page_run_gave(const ski_page_run *run, uint32_t index)
     return at < turn_index(turn) && run_open_at(run, index);
 }
 
-// Keys that are out: each by a number that is hardly that of another too.
+// Keys that are out, by the numbers of their streams.
 
 static uint64_t key_number(const ski_page_run *run, size_t index)
 {
-    if (!run->keys) return 0;
-    ski_key key = ski_key_of(run->subscription, &run->page->store_page.events[index]);
-
-    return key.shared ? key.hash | UINT64_C(1) << 63 : 0;
+    return run->keys ? ski_page_key(run->page, index) : 0;
 }
 
 // key_place gives where key is among them, or would be.
@@ -292,12 +289,14 @@ static bool key_is_out(const ski_page_run *run, uint64_t key)
     return key && *key_place(run, key);
 }
 
-static void event_goes_out(void *context, const skald_event *event)
+static void out_of_page(void *context, ski_page *page, size_t index)
 {
-    const ski_page_run *run = context;
-    ski_key key = ski_key_of(run->subscription, event);
+    key_goes_out(context, ski_page_key(page, index));
+}
 
-    if (key.shared) key_goes_out(run, key.hash | UINT64_C(1) << 63);
+static void event_goes_out(const ski_page_run *run, const skald_event *event)
+{
+    if (event->stream.len) key_goes_out(run, ski_stream_number(event->tenant, event->stream));
 }
 
 static void keys_find(ski_page_run *run, uint32_t *keys)
@@ -306,12 +305,13 @@ static void keys_find(ski_page_run *run, uint32_t *keys)
     uint32_t size = 64;
 
     if (!sub->buckets) return;
+    assert(sub->order == SKALD_BY_STREAM); // as of all with trays that have an order
     // Those that are acked before the return stay in, and do not count as given.
     while (size < 2 * (sub->in_flight + SKI_TRAY_EVENTS)) size *= 2;
     assert(size <= SKI_KEY_PLACES); // and half of them stay free, so every search ends
     run->keys = memset(keys, 0, size * sizeof(*keys));
     run->key_mask = size - 1;
-    ski_trays_each(sub, event_goes_out, run);
+    ski_trays_each(sub, out_of_page, run);
     for (const ski_delivery *open = sub->oldest; open; open = open->newer)
         event_goes_out(run, open->event);
     for (const ski_delivery *open = sub->strays_first; open; open = open->newer)

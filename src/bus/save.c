@@ -85,8 +85,9 @@ typedef struct places {
     size_t *count;
 } places;
 
-static void position_put(void *context, const skald_event *event)
+static void position_put(void *context, ski_page *page, size_t index)
 {
+    const skald_event *event = &page->store_page.events[index];
     const places *to = context;
 
     to->positions[(*to->count)++] = event->position;

@@ -184,27 +184,42 @@ void ski_tray_list(ski_tray *tray, const uint64_t *open, uint32_t room)
     if (!sub->pending_timer.place) ski_bus_timer_at(bus, &sub->pending_timer, tray->due_ns);
 }
 
-bool ski_tray_acks(ski_delivery *stand, uint64_t generation)
+// tray_ack: false: it is not out. Counted by whoever has several.
+static bool tray_ack(ski_tray *tray, uint64_t index, bool logs)
 {
-    ski_tray *tray = stand->tray;
-    ski_subscription *sub = stand->subscription;
-    uint64_t index = generation - stand->generation;
+    ski_subscription *sub = tray->subscription;
 
     if (index >= SKI_TRAY_EVENTS) return false;
     if (sub->run && sub->run->tray == tray) return ski_page_run_acks(sub->run, (uint32_t)index);
     if (!bit_has(tray->open, index)) return false;
     const skald_event *event = event_of(tray, index);
 
-    ski_out_acked(sub, event);
-    if (tray->began_ns && tray->measured == index) ski_measured(sub->bus, tray->began_ns);
     bit_clear(tray->open, index);
-    tray_less(tray, 1);
-    sub->in_flight--;
-    ski_active_less(sub->bus);
-    if (tray->open_count) return true;
+    if (logs) ski_call_passed(sub, event);
+    if (sub->durable) ski_ack_note(sub, event->position, event->position, false);
+    if (tray->began_ns && tray->measured == index) ski_measured(sub->bus, tray->began_ns);
+    return true;
+}
+
+size_t ski_tray_acks(ski_delivery *stand, const skald_delivery_id *ids, size_t count)
+{
+    ski_tray *tray = stand->tray;
+    ski_subscription *sub = stand->subscription;
+    bool logs = ski_calls_logged(sub);
+    uint32_t acked = 0;
+
+    while (acked < count && ski_id_slot(ids[acked]) == stand->slot &&
+           tray_ack(tray, ski_id_generation(ids[acked]) - stand->generation, logs))
+        acked++;
+    if (!acked || !tray->hold) return acked; // its run, which is under way, counts
+    tray_less(tray, acked);
+    sub->in_flight -= acked;
+    ski_active_less(sub->bus, acked);
+    ski_outs_acked(sub, acked);
+    if (tray->open_count) return acked;
     tray_unlist(tray);
     tray_look(tray);
-    return true;
+    return acked;
 }
 
 ski_delivery *ski_tray_find(ski_delivery *stand, uint64_t generation)
@@ -256,11 +271,13 @@ void ski_trays_few(ski_subscription *sub)
 }
 
 void ski_trays_each(const ski_subscription *sub,
-                    void (*told)(void *context, const skald_event *event), void *context)
+                    void (*told)(void *context, ski_page *page, size_t index), void *context)
 {
     for (const ski_tray *tray = sub->trays_first; tray; tray = tray->newer)
-        for (uint32_t index = 0; index < SKI_TRAY_EVENTS; index++)
-            if (bit_has(tray->open, index)) told(context, event_of(tray, index));
+        for (uint32_t i = 0; i < SKI_TRAY_WORDS; i++)
+            for (uint64_t left = tray->open[i]; left; left &= left - 1)
+                told(context, tray->hold->page,
+                     tray->from + i * 64 + (uint32_t)__builtin_ctzll(left));
 }
 
 bool ski_trays_have(const ski_subscription *sub, uint64_t position)
