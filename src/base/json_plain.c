@@ -129,20 +129,6 @@ static bool quotes_find(skald_str text, uint64_t ret_quotes[quote_words])
 }
 #endif
 
-// quote_next gives the next quote, or the end.
-static inline const char *quote_next(reading *in)
-{
-    while (!in->bits) {
-        in->begin += 64;
-        if (in->begin >= in->end) return in->end;
-        in->bits = *++in->quotes;
-    }
-    const char *at = in->begin + (unsigned)__builtin_ctzll(in->bits);
-
-    in->bits &= in->bits - 1;
-    return at;
-}
-
 static const char *string_search(const char *at, const char *end)
 {
     for (at++;;) {
@@ -160,13 +146,20 @@ static inline const char *string_pass(reading *in, const char *at)
     if (!in->quotes) return string_search(at, in->end);
     uint64_t behind = in->bits & (in->bits - 1); // this one
 
-    if (behind) { // mostly both are among the same 64 bytes
-        in->bits = behind & (behind - 1);
-        return in->begin + (unsigned)__builtin_ctzll(behind) + 1;
+    if (!behind) { // mostly both are among the same 64 bytes
+        bool passed = in->bits != 0;
+
+        do {
+            in->begin += 64;
+            if (in->begin >= in->end) return NULL;
+            behind = *++in->quotes;
+            if (passed || !behind) continue;
+            behind &= behind - 1;
+            passed = true;
+        } while (!behind);
     }
-    (void)quote_next(in);
-    at = quote_next(in);
-    return at < in->end ? at + 1 : NULL;
+    in->bits = behind & (behind - 1);
+    return in->begin + 1 + (size_t)__builtin_ctzll(behind);
 }
 
 static inline const char *digits_pass(const char *at)
@@ -206,7 +199,7 @@ static inline const char *name_pass(reading *in, const char *at)
     if (*at != '"') return NULL;
     at = string_pass(in, at);
     if (!at) return NULL;
-    at = space_pass(at);
+    if (*at != ':') at = space_pass(at); // mostly there is none
     return *at == ':' ? space_pass(at + 1) : NULL;
 }
 
@@ -221,23 +214,25 @@ static inline bool nested_plain(reading in)
         if (objects & 1 && !(at = name_pass(&in, at))) return false;
         char first = *at;
 
-        if (first == '{' || first == '[') {
+        if (first == '"') {
+            at = string_pass(&in, at);
+        } else if (first == '{' || first == '[') {
             if (levels++ == levels_max) return false;
             objects = objects << 1 | (first == '{');
             at = space_pass(at + 1);
             if (*at != first + 2) continue; // '}' and ']' are two further
         } else {
-            at = first == '"' ? string_pass(&in, at) : simple_pass(at, in.end);
-            if (!at) return false;
-            at = space_pass(at);
+            at = simple_pass(at, in.end);
         }
-        while (*at == (objects & 1 ? '}' : ']')) {
+        if (!at) return false;
+        if (*at != ',') at = space_pass(at);
+        while (*at != ',') {
+            if (*at != (objects & 1 ? '}' : ']')) return false;
             objects >>= 1;
             if (++at == in.end) return levels == 1;
             if (!--levels) return false;
             at = space_pass(at);
         }
-        if (*at != ',') return false;
         at = space_pass(at + 1);
     }
 }

@@ -49,6 +49,11 @@ static const char *const plain_texts[] = {
     "{\"a\\\"\\\\\\/\\b\\f\\n\\r\\tb\":\"\\\"\"}",
     "{\"navn\":\"Bj\xc3\xb8rn\",\"pris\":\"10 \xe2\x82\xac\",\"\xf0\x9f\x98\x80\":[true,null]}",
     "{\"orderId\":\"00000123\",\"amount\":123.45,\"paid\":true,\"lines\":[{\"n\":1},{\"n\":-2}]}",
+    // Strings that begin and end among other 64 bytes than what is before them.
+    "{\"a\":\"a string that goes on and on, and is still not at its end when sixty-four bytes and "
+    "as many again have gone by, as this one is\",\"b\":\"c\"}",
+    "[1,                                                                                    \"a\"]",
+    "[1,                                                          \"a\"  ,\"b\",\"\",\"d\" ]",
 };
 enum { plain_count = sizeof(plain_texts) / sizeof(plain_texts[0]) };
 

@@ -263,6 +263,34 @@ static void the_same_id_is_the_same_event(void **state)
     rig_close(&on);
 }
 
+// A large publish is stamped part by part: each event is, and an id that was given among many is
+// looked for.
+static void many_are_stamped_each(void **state)
+{
+    enum { many = 150, given = 40 };
+    skald_event events[many];
+    skald_arena *arena;
+    rig on;
+
+    (void)state;
+    rig_open(&on);
+    assert_int_equal(skald_arena_new(1 << 20, &arena), SKALD_OK);
+    for (int i = 0; i < many; i++) events[i] = (skald_event){.type = SKALD_STR("a.made")};
+    events[given].id = (skald_uuid){{1, 2, 3}};
+    assert_int_equal(skald_publish_all(on.bus, events, many, NULL, NULL), SKALD_OK);
+    for (int i = 0; i < many; i++) {
+        skald_event event = event_of(&on, (uint64_t)i + 1, arena);
+
+        assert_uuid_text(event.correlation_id, event.id);
+        assert_text(event.source, "skald");
+        assert_true(event.occurred_at == rig_now(&on));
+        assert_int_equal(skald_uuid_equal(event.id, events[given].id), i == given);
+    }
+    assert_int_equal(skald_publish_all(on.bus, events, many, NULL, NULL), SKALD_EEXISTS);
+    skald_arena_free(arena);
+    rig_close(&on);
+}
+
 static void a_stopped_bus_takes_nothing(void **state)
 {
     skald_event event = {.type = SKALD_STR("a.made")};
@@ -336,6 +364,7 @@ int main(void)
         cmocka_unit_test(starting_tells_once),
         cmocka_unit_test(a_conflict_says_which),
         cmocka_unit_test(the_same_id_is_the_same_event),
+        cmocka_unit_test(many_are_stamped_each),
         cmocka_unit_test(a_stopped_bus_takes_nothing),
         cmocka_unit_test(one_publish_is_one_block),
         cmocka_unit_test(options_of_a_bus_are_checked),

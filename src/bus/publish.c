@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { copied_at_once = 32 }; // events: so they are stamped while they are at hand
+
 typedef struct publish {
     skald_bus *bus;
     skald_store_batch batch;
@@ -217,7 +219,6 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
     if (!made) return NULL;
     *made = (publish){.bus = bus, .events = (skald_event *)(made + 1), .count = count};
     made->text = (char *)made + size;
-    memcpy(made->events, events, count * sizeof(*events));
     made->batch = (skald_store_batch){
         .events = made->events,
         .event_count = count,
@@ -232,8 +233,15 @@ static publish *publish_new(skald_bus *bus, const skald_event *events, size_t co
                          .now = ski_bus_now(bus),
                          .named = ski_types_any(bus->types)};
 
-    made->batch.ids_made = ski_store_ids_give(bus->store, made->events, count, with.now);
-    for (size_t i = 0; i < count; i++) stamp(made, &made->events[i], &with);
+    made->batch.ids_made = true;
+    for (size_t i = 0; i < count; i += copied_at_once) {
+        size_t some = count - i < copied_at_once ? count - i : copied_at_once;
+
+        memcpy(&made->events[i], &events[i], some * sizeof(*events));
+        if (!ski_store_ids_give(bus->store, &made->events[i], some, with.now))
+            made->batch.ids_made = false;
+        for (size_t j = i; j < i + some; j++) stamp(made, &made->events[j], &with);
+    }
     return made;
 }
 

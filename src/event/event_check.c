@@ -70,27 +70,42 @@ typedef struct text_look {
     bool control, space, space_at_edge, space_twice, utf8;
 } text_look;
 
-// text_is_plain: nothing but ASCII between '!' and '~', eight bytes at a time; most names are.
-static bool text_is_plain(skald_str text)
+// word_odd has a top bit where a byte of a word is not ASCII between '!' and '~'.
+static inline uint64_t word_odd(uint64_t word)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t odd = 0, word;
-    size_t i = 0;
 
-    for (; text.len - i >= sizeof(word); i += sizeof(word)) {
-        memcpy(&word, text.ptr + i, sizeof(word));
-        odd |= word | (word - ones * '!') | (word + ones); // a top bit: >= 0x80, < '!', 0x7f
+    return (word | (word - ones * '!') | (word + ones)) & tops; // >= 0x80, < '!', 0x7f
+}
+
+static inline uint64_t odd_at(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word_odd(word);
+}
+
+// text_is_plain: nothing but ASCII between '!' and '~', eight bytes at a time; most names are.
+static inline bool text_is_plain(skald_str text)
+{
+    uint64_t odd = 0;
+    uint32_t low, high;
+
+    if (text.len >= sizeof(uint64_t)) {
+        const char *last = text.ptr + text.len - sizeof(uint64_t);
+
+        for (const char *at = text.ptr; at < last; at += sizeof(uint64_t)) odd |= odd_at(at);
+        return !(odd | odd_at(last)); // the end, some of it for the second time
     }
-    if (i && i < text.len) { // the end once more, with what lies before it
-        memcpy(&word, text.ptr + text.len - sizeof(word), sizeof(word));
-        odd |= word | (word - ones * '!') | (word + ones);
-        i = text.len;
+    if (text.len < sizeof(low)) {
+        for (size_t i = 0; i < text.len; i++)
+            if (text.ptr[i] < '!' || text.ptr[i] > '~') return false;
+        return true;
     }
-    for (; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte < '!' || byte >= 0x7f) return false;
-    }
-    return (odd & tops) == 0;
+    memcpy(&low, text.ptr, sizeof(low));
+    memcpy(&high, text.ptr + text.len - sizeof(high), sizeof(high));
+    return !word_odd((uint64_t)high << 32 | low);
 }
 
 static text_look text_look_at(skald_str text)
@@ -235,13 +250,18 @@ skald_err ski_event_check_names(const skald_event *event, size_t data_bytes_max,
     return SKALD_OK;
 }
 
-static skald_err json_check(const char *field, skald_json json, skald_error *reterr_error)
+static skald_err json_door(const char *field, skald_json json, skald_error *reterr_error)
 {
-    if (!json.ptr || ski_json_plain(json)) return SKALD_OK;
     skald_error inner = {0};
     skald_err err = ski_json_door_check(json, false, &inner);
 
     return err ? skald_fail_at(reterr_error, err, field, "%s: %s", field, inner.text) : SKALD_OK;
+}
+
+static inline skald_err json_check(const char *field, skald_json json, skald_error *reterr_error)
+{
+    if (!json.ptr || ski_json_plain(json)) return SKALD_OK;
+    return json_door(field, json, reterr_error);
 }
 
 skald_err skald_event_check(const skald_event *event, size_t data_bytes_max,

@@ -90,6 +90,28 @@ static void test_type(void **state)
     }
 }
 
+// One byte that is not plain is seen wherever it stands in a name of whatever length.
+static void test_every_byte_is_looked_at(void **state)
+{
+    static const char odd[] = {0x1f, ' ', 0x7f, '\n', (char)0x80};
+
+    (void)state;
+    for (size_t len = 1; len <= 33; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (size_t i = 0; i < sizeof(odd); i++) {
+                char name[33]; // ends where its memory does, at last
+                skald_event event = valid;
+
+                memset(name, '~', sizeof(name));
+                event.type = (skald_str){name + sizeof(name) - len, len};
+                assert_int_equal(skald_event_check(&event, 0, NULL), SKALD_OK);
+                name[sizeof(name) - len + at] = odd[i];
+                assert_int_equal(skald_event_check(&event, 0, NULL), SKALD_EINVALID);
+            }
+        }
+    }
+}
+
 static void test_stream_tags_and_others(void **state)
 {
     static const struct {
@@ -203,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts),
         cmocka_unit_test(test_type),
+        cmocka_unit_test(test_every_byte_is_looked_at),
         cmocka_unit_test(test_stream_tags_and_others),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_sizes),

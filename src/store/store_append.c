@@ -48,20 +48,34 @@ typedef struct events_look {
     uint64_t bytes; // of their texts
     bool reserved;  // a name is the store's own
     bool given;     // every id is
+    bool dated;     // every time is
     bool rise;      // those given do, as one maker gives them, and then none stands twice
 } events_look;
 
-static events_look events_look_at(const skald_store_batch *batch)
+// event_stamp stamps what is the same whatever the store is and the time.
+static void event_stamp(skald_event *event)
 {
-    events_look look = {.given = true, .rise = true};
+    if (!event->version) event->version = 1;
+    if (!event->data.len) event->data = SKALD_STR("null");
+    if (!event->tenant.ptr) event->tenant = SKALD_STR("");
+    event->position = event->stream_version = 0;
+    event->recorded_at = 0;
+}
+
+// events_look_at looks at all events, and stamps them on the way: they are many, and far.
+static events_look events_look_at(skald_store_batch *batch)
+{
+    events_look look = {.given = true, .dated = true, .rise = true};
     const skald_event *last = NULL;
 
     for (size_t i = 0; i < batch->event_count; i++) {
-        const skald_event *event = &batch->events[i];
+        skald_event *event = &batch->events[i];
 
         assert(!event->transient);
         look.bytes += ski_event_text_bytes(event);
         look.reserved |= event_reserved(event);
+        if (!event->occurred_at) look.dated = false;
+        event_stamp(event);
         if (!ski_uuid_is_given(event->id)) {
             look.given = false;
             continue;
@@ -119,8 +133,8 @@ static skald_err expects_check(const skald_store_batch *batch)
 }
 
 // batch_check: what can be said without the driver. Events have been checked, each, by the caller.
-static skald_err batch_check(const skald_store *store, const skald_store_batch *batch,
-                             bool reserved, events_look *ret_look)
+static skald_err batch_check(const skald_store *store, skald_store_batch *batch, bool reserved,
+                             events_look *ret_look)
 {
     const skald_event *twice = NULL;
     events_look look;
@@ -152,23 +166,13 @@ static skald_err batch_check(const skald_store *store, const skald_store_batch *
 
 static void batch_stamp(skald_store *store, skald_store_batch *batch, const events_look *look)
 {
-    skald_time now = 0; // asked for once, and only where it is wanted
+    // Asked for once, and only where it is wanted.
+    skald_time now = look->given && look->dated ? 0 : ski_store_now(store);
 
-    if (!look->given) {
-        now = ski_store_now(store);
-        if (ski_store_ids_give(store, batch->events, batch->event_count, now))
-            batch->ids_made = true;
-    }
-    for (size_t i = 0; i < batch->event_count; i++) {
-        skald_event *event = &batch->events[i];
-
-        if (!event->occurred_at) event->occurred_at = now ? now : (now = ski_store_now(store));
-        if (!event->version) event->version = 1;
-        if (!event->data.len) event->data = SKALD_STR("null");
-        if (!event->tenant.ptr) event->tenant = SKALD_STR("");
-        event->position = event->stream_version = 0;
-        event->recorded_at = 0;
-    }
+    if (!look->given && ski_store_ids_give(store, batch->events, batch->event_count, now))
+        batch->ids_made = true;
+    for (size_t i = 0; i < batch->event_count && !look->dated; i++)
+        if (!batch->events[i].occurred_at) batch->events[i].occurred_at = now;
     batch->appended = (skald_appended){0};
     batch->actual_version = 0;
     batch->conflict = 0;

@@ -38,8 +38,11 @@ static void repetition_give(const ski_memory *memory, skald_store_batch *batch)
 // batch is given the first result.
 static skald_err batch_known(const ski_memory *memory, skald_store_batch *batch)
 {
+    bool made = batch->ids_made;
     size_t known = 0;
 
+    batch->ids_made = false; // given again, they are looked for
+    if (made) return SKALD_OK;
     for (size_t i = 0; i < batch->event_count; i++) {
         const skald_event *event = &batch->events[i];
         skald_event first;

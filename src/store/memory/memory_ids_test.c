@@ -167,6 +167,34 @@ static void the_erased_are_not_found(void **state)
     skald_store_close(store);
 }
 
+static void ignore(skald_store_batch *batch, skald_err err)
+{
+    *(skald_err *)batch->context = err;
+}
+
+// Ids that were just made are not looked for; once they are stored they are.
+static void what_was_just_made_is_looked_for_again(void **state)
+{
+    skald_store *store = store_new();
+    skald_event events[] = {event_of("", 10, "s"), event_of("", 20, "s")};
+    skald_err told = SKALD_ENOMEM;
+    skald_store_batch batch = {
+        .events = events, .event_count = 2, .ids_made = true, .done = ignore, .context = &told};
+
+    (void)state;
+    for (int times = 0; times < 3; times++) {
+        assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+        assert_int_equal(told, SKALD_OK);
+        assert_int_equal(batch.appended.repeated, times > 0);
+        assert_int_equal(batch.appended.position_first, 1);
+        assert_int_equal(((const ski_memory *)store->instance)->count, 2);
+    }
+    events[1].type = SKALD_STR("t.other");
+    assert_int_equal(ski_store_commit(store, &batch), SKALD_OK);
+    assert_int_equal(told, SKALD_EEXISTS);
+    skald_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +203,7 @@ int main(void)
         cmocka_unit_test(in_many_chunks),
         cmocka_unit_test(what_is_taken_back_may_come_again),
         cmocka_unit_test(the_erased_are_not_found),
+        cmocka_unit_test(what_was_just_made_is_looked_for_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,32 @@ static skald_err append(skald_store *store, const char *stream, uint64_t number,
     return skald_store_append(store, &event, 1, NULL, NULL, NULL);
 }
 
+// What an event says comes back as it went in, however short a text is.
+static void texts_of_every_length_come_back(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    skald_store *store = store_new();
+    skald_store_page page = {0};
+    const skald_read all = {0};
+
+    (void)state;
+    for (size_t len = 1; len <= 34; len++) {
+        const skald_event event = {.type = {letters, len}, .user = {letters + 1, len}};
+
+        assert_int_equal(skald_store_append(store, &event, 1, NULL, NULL, NULL), SKALD_OK);
+    }
+    assert_int_equal(ski_store_page(store, &all, &page, NULL), SKALD_OK);
+    assert_int_equal(page.count, 34);
+    for (size_t len = 1; len <= 34; len++) {
+        const skald_event *event = &page.events[len - 1];
+
+        assert_true(skald_str_equal(event->type, (skald_str){letters, len}));
+        assert_true(skald_str_equal(event->user, (skald_str){letters + 1, len}));
+    }
+    ski_store_page_free(store, &page);
+    skald_store_close(store);
+}
+
 typedef struct room {
     uint64_t blocks, size, used, live;
 } room;
@@ -374,6 +400,7 @@ static void what_is_dead_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_of_every_length_come_back),
         cmocka_unit_test(a_small_store_takes_little),
         cmocka_unit_test(a_large_store_takes_large_blocks),
         cmocka_unit_test(rows_follow_what_is_held),

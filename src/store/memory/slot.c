@@ -25,6 +25,9 @@ static inline void bytes_put(char *at, const char *from, size_t len)
     } else if (len >= 8) {
         memcpy(at, from, 8);
         memcpy(at + len - 8, from + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(at, from, 4);
+        memcpy(at + len - 4, from + len - 4, 4);
     } else {
         for (size_t i = 0; i < len; i++) at[i] = from[i];
     }
