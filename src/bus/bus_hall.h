@@ -35,6 +35,11 @@ static inline void hall_close(hall *in)
     ski_mutex_fini(&in->lock);
 }
 
+static inline uint64_t hall_now_ns(void)
+{
+    return ski_kernel_system.monotonic_ns(NULL);
+}
+
 static inline void hall_wait(hall *in, const uint32_t *count, uint32_t least)
 {
     ski_mutex_lock(&in->lock);
@@ -53,22 +58,44 @@ static inline skald_subscription hall_subscribe(hall *in, skald_subscription_opt
     return made;
 }
 
-// A handler that does not return until it is let go.
+// hall_moment lets some time pass in a loop, begun at since_ns, that waits for what nobody tells.
+static inline void hall_moment(hall *in, uint64_t since_ns)
+{
+    ski_mutex_lock(&in->lock);
+    (void)ski_cond_wait_ns(&in->changed, &in->lock, SKI_NS_PER_MS / 4);
+    ski_mutex_unlock(&in->lock);
+    if (hall_now_ns() - since_ns > hall_wait_s * UINT64_C(1000000000)) fail_msg("waited in vain");
+}
+
+// A place, as in a handler, that nobody leaves until it is let go.
 typedef struct gate {
     hall *in;
     bool open;
     uint32_t inside, ends;
 } gate;
 
-static inline skald_outcome hang(const skald_delivery *delivery)
+static inline void gate_stay(gate *at)
 {
-    gate *at = delivery->context;
-
     ski_mutex_lock(&at->in->lock);
     at->inside++;
     ski_cond_broadcast(&at->in->changed);
     while (!at->open) ski_cond_wait(&at->in->changed, &at->in->lock);
     ski_mutex_unlock(&at->in->lock);
+}
+
+// gate_holds: somebody is there, and not let go.
+static inline bool gate_holds(gate *at)
+{
+    ski_mutex_lock(&at->in->lock);
+    bool holds = at->inside && !at->open;
+
+    ski_mutex_unlock(&at->in->lock);
+    return holds;
+}
+
+static inline skald_outcome hang(const skald_delivery *delivery)
+{
+    gate_stay(delivery->context);
     return SKALD_ACK;
 }
 

@@ -12,30 +12,20 @@ enum {
 
 // A handler that counts, and when told to hangs as soon as its worker is one that looks.
 typedef struct taker {
-    hall *in;
+    gate at;
     _Atomic uint32_t count;
     atomic_bool hangs, any; // any: whether its worker looks or not
-    uint32_t inside, ended;
-    bool open;
+    uint32_t ended;
 } taker;
-
-static void stay(taker *to)
-{
-    ski_mutex_lock(&to->in->lock);
-    to->inside++;
-    ski_cond_broadcast(&to->in->changed);
-    while (!to->open) ski_cond_wait(&to->in->changed, &to->in->lock);
-    ski_mutex_unlock(&to->in->lock);
-}
 
 static skald_outcome take(const skald_delivery *delivery)
 {
     taker *to = delivery->context;
 
     atomic_fetch_add(&to->count, 1);
-    if (atomic_load(&to->hangs) && (atomic_load(&to->in->bus->lookers) || to->any) &&
+    if (atomic_load(&to->hangs) && (atomic_load(&to->at.in->bus->lookers) || to->any) &&
         atomic_exchange(&to->hangs, false))
-        stay(to);
+        gate_stay(&to->at);
     return SKALD_ACK;
 }
 
@@ -43,11 +33,11 @@ static void take_end(void *context)
 {
     taker *to = context;
 
-    ski_mutex_lock(&to->in->lock);
+    ski_mutex_lock(&to->at.in->lock);
     to->ended = 1;
-    ski_cond_broadcast(&to->in->changed);
-    while (to->ended < 2) ski_cond_wait(&to->in->changed, &to->in->lock);
-    ski_mutex_unlock(&to->in->lock);
+    ski_cond_broadcast(&to->at.in->changed);
+    while (to->ended < 2) ski_cond_wait(&to->at.in->changed, &to->at.in->lock);
+    ski_mutex_unlock(&to->at.in->lock);
 }
 
 static void tell(hall *in, uint32_t *what, uint32_t value)
@@ -58,29 +48,14 @@ static void tell(hall *in, uint32_t *what, uint32_t value)
     ski_mutex_unlock(&in->lock);
 }
 
-static void let_go(taker *to)
-{
-    ski_mutex_lock(&to->in->lock);
-    to->open = true;
-    ski_cond_broadcast(&to->in->changed);
-    ski_mutex_unlock(&to->in->lock);
-}
-
 // wait_for gives true once so many were taken, false when its handler hangs before that.
 static bool wait_for(taker *to, uint32_t least)
 {
-    uint64_t since = ski_kernel_system.monotonic_ns(NULL);
-    bool inside = false;
+    uint64_t since_ns = hall_now_ns();
 
-    ski_mutex_lock(&to->in->lock);
-    while (atomic_load(&to->count) < least && !inside) {
-        (void)ski_cond_wait_ns(&to->in->changed, &to->in->lock, SKI_NS_PER_MS / 4);
-        inside = to->inside && !to->open;
-        if (ski_kernel_system.monotonic_ns(NULL) - since > hall_wait_s * UINT64_C(1000000000))
-            fail_msg("waited in vain: %u of %u", atomic_load(&to->count), least);
-    }
-    ski_mutex_unlock(&to->in->lock);
-    return !inside;
+    for (; atomic_load(&to->count) < least; hall_moment(to->at.in, since_ns))
+        if (gate_holds(&to->at)) return false;
+    return true;
 }
 
 static void publish_count(hall *in, uint32_t count, const char *type)
@@ -101,7 +76,7 @@ static uint32_t hang_one(taker *to)
     atomic_store(&to->hangs, true);
     do {
         assert_true(published < tries * many);
-        publish_count(to->in, many, "a.made");
+        publish_count(to->at.in, many, "a.made");
         published += many;
     } while (wait_for(to, published));
     return published;
@@ -122,24 +97,28 @@ static uint64_t still(void *context)
 
 static const skald_clock still_clock = {noon, still, NULL};
 
+static void open_still(hall *in, taker *one, taker *two)
+{
+    hall_open(in, &(skald_bus_options){.clock = &still_clock});
+    one->at.in = two->at.in = in;
+}
+
 static void subscribe(taker *to, skald_subscription_options options)
 {
     options.handler = (skald_handler){.fn = take, .context = to, .end = options.handler.end};
-    hall_subscribe(to->in, options);
+    hall_subscribe(to->at.in, options);
 }
 
 // It is quick until it hangs, in the middle of a page. Another gets the rest of it, and what comes
 // then. By the bus's clock the call takes no time: that the worker is late in looking is noticed.
 static void one_that_hangs_is_not_waited_for(void **state)
 {
-    const skald_bus_options options = {.clock = &still_clock};
     taker hangs = {0}, other = {0};
     uint32_t published;
     hall in;
 
     (void)state;
-    hall_open(&in, &options);
-    hangs.in = other.in = &in;
+    open_still(&in, &hangs, &other);
     subscribe(&hangs, (skald_subscription_options){0});
     subscribe(&other, (skald_subscription_options){0});
     published = hang_one(&hangs);
@@ -151,7 +130,7 @@ static void one_that_hangs_is_not_waited_for(void **state)
     publish_count(&in, many, "a.made");
     published += many;
     assert_true(wait_for(&other, published));
-    let_go(&hangs);
+    gate_open(&hangs.at);
     assert_true(wait_for(&hangs, published));
     hall_close(&in);
 }
@@ -159,21 +138,73 @@ static void one_that_hangs_is_not_waited_for(void **state)
 // The same of one that comes later and has all to catch up with.
 static void one_that_lags_is_read_for(void **state)
 {
-    const skald_bus_options options = {.clock = &still_clock};
     taker hangs = {0}, late = {0};
     uint32_t published;
     hall in;
 
     (void)state;
-    hall_open(&in, &options);
-    hangs.in = late.in = &in;
+    open_still(&in, &hangs, &late);
     subscribe(&hangs, (skald_subscription_options){0});
     published = hang_one(&hangs);
     subscribe(&late, (skald_subscription_options){.from = SKALD_FROM_START});
     assert_true(wait_for(&late, published));
-    let_go(&hangs);
+    gate_open(&hangs.at);
     assert_true(wait_for(&hangs, published));
     hall_close(&in);
+}
+
+// One that comes, and is to catch up, while a worker is about to look: so nobody is woken. Then
+// that worker hangs.
+typedef struct comer {
+    taker hangs, lags;
+    atomic_bool comes, came;
+} comer;
+
+static skald_outcome take_and_add(const skald_delivery *delivery)
+{
+    comer *of = delivery->context;
+    taker *hangs = &of->hangs;
+
+    if (atomic_load(&of->comes) && ski_looked_after(hangs->at.in->bus) &&
+        atomic_exchange(&of->comes, false)) {
+        subscribe(&of->lags, (skald_subscription_options){.from = SKALD_FROM_START});
+        atomic_store(&of->came, true);
+        if (ski_looked_after(hangs->at.in->bus)) gate_stay(&hangs->at);
+    }
+    atomic_fetch_add(&hangs->count, 1);
+    return SKALD_ACK;
+}
+
+static void one_that_came_before_is_read_for(void **state)
+{
+    uint32_t hung = 0;
+
+    (void)state;
+    for (uint32_t round = 0; round < tries && hung < 3; round++) {
+        comer of = {0};
+        uint32_t published = 0;
+        hall in;
+
+        open_still(&in, &of.hangs, &of.lags);
+        hall_subscribe(&in, (skald_subscription_options){
+                                .handler = {.fn = take_and_add, .context = &of}});
+        publish_count(&in, many, "a.made");
+        published = many;
+        assert_true(wait_for(&of.hangs, published));
+        atomic_store(&of.comes, true);
+        while (!atomic_load(&of.came)) {
+            assert_true(published < tries * many);
+            publish_count(&in, many, "a.made");
+            published += many;
+            if (!wait_for(&of.hangs, published)) break;
+        }
+        hung += gate_holds(&of.hangs.at);
+        assert_true(wait_for(&of.lags, published));
+        gate_open(&of.hangs.at);
+        assert_true(wait_for(&of.hangs, published));
+        hall_close(&in);
+    }
+    assert_int_equal(hung, 3);
 }
 
 // The only worker there is is kept by the hook of a subscription that has ended.
@@ -185,12 +216,12 @@ static void a_hook_that_hangs_is_not_waited_for(void **state)
 
     (void)state;
     hall_open(&in, NULL);
-    ends.in = other.in = &in;
+    ends.at.in = other.at.in = &in;
     made = hall_subscribe(&in, (skald_subscription_options){
                                    .handler = {.fn = take, .context = &ends, .end = take_end}});
     (void)hang_one(&ends);
     assert_int_equal(skald_unsubscribe(in.bus, made, false), SKALD_OK);
-    let_go(&ends); // its call returns, and its worker tells the end
+    gate_open(&ends.at); // its call returns, and its worker tells the end
     hall_wait(&in, &ends.ended, 1);
     subscribe(&other, (skald_subscription_options){0});
     for (uint32_t i = 1; i <= 20; i++) {
@@ -205,21 +236,20 @@ static void a_hook_that_hangs_is_not_waited_for(void **state)
 // more than that.
 static void what_comes_one_by_one_is_taken(void **state)
 {
-    const skald_bus_options options = {.clock = &still_clock};
-
     (void)state;
     for (uint32_t round = 0; round < 20; round++) {
-        taker takes = {0}, beside = {0};
-        uint32_t published = 0;
         hall in;
+        taker takes = {0}, beside = {0}, lags = {.at.in = &in};
+        uint32_t published = 0;
 
-        hall_open(&in, &options);
-        takes.in = beside.in = &in;
+        open_still(&in, &takes, &beside);
         subscribe(&takes, (skald_subscription_options){0});
         subscribe(&beside, (skald_subscription_options){0});
         for (; published < many / 10 * (round + 1) / 2; published++)
             publish_count(&in, 1, "a.made");
-        if (round % 2) {
+        if (round % 2) { // and for one that lags it reads, however often it has waited
+            subscribe(&lags, (skald_subscription_options){.from = SKALD_FROM_START});
+            assert_true(wait_for(&lags, published));
             assert_true(wait_for(&takes, published));
             assert_true(wait_for(&beside, published));
         }
@@ -237,24 +267,24 @@ static void memory_refused_costs_time_only(void **state)
 
     (void)state;
     hall_open(&in, NULL);
-    takes.in = &in;
+    takes.at.in = &in;
     subscribe(&takes, (skald_subscription_options){0});
     published = hang_one(&takes);
     for (uint64_t n = 1; n <= 16; n++) {
         publish_count(&in, many, "a.made"); // waits in the log behind the call that hangs
         published += many;
         ski_alloc_fail_at(n);
-        let_go(&takes); // its worker looks, and reads on
+        gate_open(&takes.at); // its worker looks, and reads on
         assert_true(wait_for(&takes, published));
         ski_alloc_fail_at(0);
         atomic_store(&takes.count, 0);
         ski_mutex_lock(&in.lock);
-        takes.open = false;
-        takes.inside = 0;
+        takes.at.open = false;
+        takes.at.inside = 0;
         ski_mutex_unlock(&in.lock);
         published = hang_one(&takes);
     }
-    let_go(&takes);
+    gate_open(&takes.at);
     hall_close(&in);
 }
 
@@ -263,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_hangs_is_not_waited_for),
         cmocka_unit_test(one_that_lags_is_read_for),
+        cmocka_unit_test(one_that_came_before_is_read_for),
         cmocka_unit_test(a_hook_that_hangs_is_not_waited_for),
         cmocka_unit_test(what_comes_one_by_one_is_taken),
         cmocka_unit_test(memory_refused_costs_time_only),
