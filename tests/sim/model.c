@@ -166,6 +166,7 @@ bool model_told(sim_model *model, model_batch *batch, skald_err err, const skald
     // IO and the like: it may be there or not. These are promises that it is not.
     batch->gone |= err == SKALD_EREADONLY || err == SKALD_ECONFLICT || err == SKALD_EFULL;
     batch->must = err == SKALD_OK;
+    batch->doubted = err && !batch->gone;
     if (err) return true;
     for (model_batch *earlier = model->batches; earlier < batch; earlier++) {
         if (!earlier->told) return answer_wrong(model, "answered before an earlier batch");

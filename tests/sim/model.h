@@ -44,6 +44,7 @@ typedef struct model_batch {
                       // same
     bool told;        // it has been answered
     bool must;        // acknowledged, and nothing happened that may undo it
+    bool doubted;     // answered IO and the like: it may be there
     bool gone;        // refused, or found to be lost: it must never be seen
 } model_batch;
 

@@ -288,12 +288,37 @@ static model_verdict prefix_check(sim_model *model, skald_store *store, const fl
                          flat->seen);
 }
 
+// doubted_forget: batches that nobody knows of were written over each other. Where a later one is
+// there, the earlier ones are not.
+static bool doubted_forget(sim_model *model, skald_store *store)
+{
+    skald_arena *arena = NULL;
+    bool later = false;
+
+    if (skald_arena_new(1 << 20, &arena)) return false;
+    for (size_t i = model->batch_count; i > 0; i--) {
+        model_batch *batch = &model->batches[i - 1];
+        skald_event event = {0};
+        skald_err err = SKALD_OK;
+
+        if (!batch->doubted || batch->gone || batch->must || !batch->event_count) continue;
+        err = skald_store_event(store, batch->events[0].id, skald_str_of(batch->events[0].tenant),
+                                arena, &event);
+        batch->gone = later && err == SKALD_ENOTFOUND;
+        later |= !err;
+        skald_arena_reset(arena);
+    }
+    skald_arena_free(arena);
+    return true;
+}
+
 model_verdict model_check(sim_model *model, skald_store *store, bool settle)
 {
     static flat_list flat;
     size_t prefix = 0;
     model_verdict verdict = MODEL_RIGHT;
 
+    if (!doubted_forget(model, store)) return verdict_wrong(model, "no memory");
     flatten(model, &flat);
     verdict = all_check(model, store, &flat);
     if (verdict == MODEL_REFUSED) {

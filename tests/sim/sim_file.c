@@ -4,12 +4,10 @@
 //
 // Invariants:
 //   1. Nothing outside the byte ranges of unsynced writes ever changes on the device: overwriting
-//   is
-//      power-safe, as most databases assume. Within them each block is old, new, any version in
+//      is power-safe, as most databases assume. Within them each block is old, new, any version in
 //      between, half written, or garbage.
 //   2. Changes of size happen in order, as a journal does them; how far the journal got says
-//   nothing
-//      about which data arrived.
+//      nothing about which data arrived.
 //   3. Without a failed sync, device plus list give what the cache shows.
 #include "sim/sim_file.h"
 

@@ -3,8 +3,9 @@
 // of them.
 //
 // SKALD_SIM="workload:op:fault:seed" runs just that case and shows its operations.
-// SKALD_SIM_ROUNDS=N runs N times as many seeds. SKALD_SIM_WORKLOAD=TEXT runs the workloads that
-// have it in their name, =NAME the one of that name.
+// SKALD_SIM_ROUNDS=N runs N times as many seeds. SKALD_SIM_SEED=N adds N to those of mixed
+// outcomes, so that others are tried. SKALD_SIM_WORKLOAD=TEXT runs the workloads that have it in
+// their name, =NAME the one of that name.
 #include "sim/sim_case.h"
 
 #include <inttypes.h>
@@ -33,7 +34,7 @@ typedef struct tally {
 
 static tally all;
 static char kinds[kinds_max][kind_bytes];
-static uint64_t rounds = 1;
+static uint64_t rounds = 1, seed_added;
 
 // wrong_show prints a failing case, if it is the first of its kind: one bug fails hundreds.
 static void wrong_show(const sim_case *of, const char *wrong)
@@ -63,6 +64,7 @@ static bool seeds_run(sim_case of, uint64_t seed_count, sim_result *ret_result)
 {
     bool fired = false;
 
+    if (of.seed >= SIM_FATE_MIXED) of.seed += seed_added;
     for (uint64_t i = 0; i < seed_count; i++, of.seed++) {
         sim_case_run(&of, ret_result);
         fired |= ret_result->fired;
@@ -292,5 +294,6 @@ int main(void)
     if (getenv("SKALD_SIM")) return one_run(getenv("SKALD_SIM"));
     if (getenv("SKALD_SIM_ROUNDS")) rounds = strtoull(getenv("SKALD_SIM_ROUNDS"), NULL, 10);
     if (rounds == 0) rounds = 1;
+    if (getenv("SKALD_SIM_SEED")) seed_added = strtoull(getenv("SKALD_SIM_SEED"), NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
