@@ -3,23 +3,8 @@
 // it is a pull group: a durable handler that goes on where it left off (tail_group.c).
 #include "tail.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-// Set by a signal handler, which can reach nothing else.
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int signal)
-{
-    (void)signal;
-    stop_asked = 1;
-}
-
-bool tail_stopping(void)
-{
-    return stop_asked != 0;
-}
 
 static int run(const cli_args *args)
 {
@@ -47,8 +32,7 @@ static int run(const cli_args *args)
         (!*from || from[strspn(from, "0123456789")]))
         return cli_fail(CLI_USAGE, "tail: --from is '%s' but must be start, end or a position",
                         from);
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    tail_stop_on_signals();
     return name ? tail_group(&options) : tail_live(&options);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// server/tail.h - the two ways of skald tail.
+// server/tail.h - the two ways of skald tail, and what they share.
 #ifndef SKALD_SERVER_TAIL_H
 #define SKALD_SERVER_TAIL_H
 
@@ -17,6 +17,8 @@ typedef struct tail_options {
 
 int tail_live(const tail_options *options);
 int tail_group(const tail_options *options);
+
+void tail_stop_on_signals(void);
 bool tail_stopping(void); // SIGINT or SIGTERM came
 void tail_pause(void);    // before asking again a server that did not answer
 

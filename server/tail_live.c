@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A window on the log: Server-Sent Events, connected again from the last position when the
 // connection breaks.
-#define _POSIX_C_SOURCE 200809L
 #include "tail.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { message_bytes_max = 64 * 1024 * 1024, arena_bytes_max = 64 * 1024 * 1024 };
 
@@ -19,13 +17,6 @@ typedef struct live_tail {
     uint64_t left;
     bool json;
 } live_tail;
-
-void tail_pause(void)
-{
-    struct timespec time = {.tv_nsec = 500 * 1000000L};
-
-    (void)nanosleep(&time, NULL);
-}
 
 static void take_message(live_tail *tail, skald_str message)
 {

@@ -5,8 +5,7 @@
 //   1. len <= size <= bytes_max, and size + 1 bytes are allocated: printf needs one for its NUL.
 //   2. A call that fails leaves ptr, len and what is in front of len as they were.
 //   3. A buffer whose size is its bytes_max never allocates, so it may stand on memory of the
-//   caller
-//      (then without fini).
+//      caller (then without fini).
 // The text put in may not lie in the buffer itself: growing would pull it away.
 #include "base/buf.h"
 

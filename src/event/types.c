@@ -6,8 +6,7 @@
 //
 // Invariants:
 //   1. An entry never changes its name or type and is never removed: a name that was published
-//   under
-//      must go on meaning the same.
+//      under must go on meaning the same.
 //   2. An entry is whole before its slot, list or type shows it (release), and who sees it sees all
 //      of it (acquire). A table that became too small stays as it is until the registry is freed,
 //      so who still reads it misses at most what is being added at that moment.
@@ -172,23 +171,6 @@ void skald_types_strict(skald_types *types, bool strict)
 bool ski_types_are_strict(const skald_types *types)
 {
     return atomic_load_explicit(&((skald_types *)types)->strict, memory_order_relaxed);
-}
-
-skald_err ski_types_admit(const skald_types *types, skald_str name, skald_error *reterr_error)
-{
-    if (!ski_types_are_strict(types) || ski_names_find(types, name) ||
-        ski_str_begins(name, SKALD_STR("system.")) || ski_str_begins(name, SKALD_STR("audit.")))
-        return SKALD_OK;
-    skald_str meant = skald_types_closest(types, name);
-
-    if (meant.len)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "type",
-                             "no type '%.*s' is known; did you mean '%.*s'?", SKALD_FMT(name),
-                             SKALD_FMT(meant));
-    return skald_fail_at(reterr_error, SKALD_EINVALID, "type",
-                         "no type '%.*s' is known, and only known ones are taken here; register "
-                         "it first: PUT /api/types/%.*s",
-                         SKALD_FMT(name), SKALD_FMT(name));
 }
 
 // Changes. Under the lock: what is asked for is checked, made aside, kept, and shown.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading the registry as a whole: lists, the name that may have been meant, filters by every name.
+// Reading the registry as a whole: lists, the name that may have been meant when one is refused,
+// filters by every name.
 //
 // Names may be added meanwhile; each of these sees those that were there when it began.
 #include "event/types_inside.h"
@@ -130,6 +131,23 @@ skald_str skald_types_closest(const skald_types *types, skald_str name)
         meant = at;
     }
     return meant ? ski_type_name(meant->type) : (skald_str){0};
+}
+
+skald_err ski_types_admit(const skald_types *types, skald_str name, skald_error *reterr_error)
+{
+    if (!ski_types_are_strict(types) || ski_names_find(types, name) ||
+        ski_str_begins(name, SKALD_STR("system.")) || ski_str_begins(name, SKALD_STR("audit.")))
+        return SKALD_OK;
+    skald_str meant = skald_types_closest(types, name);
+
+    if (meant.len)
+        return skald_fail_at(reterr_error, SKALD_EINVALID, "type",
+                             "no type '%.*s' is known; did you mean '%.*s'?", SKALD_FMT(name),
+                             SKALD_FMT(meant));
+    return skald_fail_at(reterr_error, SKALD_EINVALID, "type",
+                         "no type '%.*s' is known, and only known ones are taken here; register "
+                         "it first: PUT /api/types/%.*s",
+                         SKALD_FMT(name), SKALD_FMT(name));
 }
 
 // Filters.

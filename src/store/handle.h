@@ -48,6 +48,9 @@ struct skald_store {
 skald_err ski_store_enter(skald_store *store) SKALD_CHECK;
 void ski_store_leave(skald_store *store);
 
+// ski_rule_get copies the rule of a stream; false: it has none.
+bool ski_rule_get(skald_store *store, skald_str tenant, skald_str stream, ski_rule *ret_rule);
+
 // ski_store_load reads back the metadata and limits that are kept in a store just opened.
 skald_err ski_store_load(skald_store *store, skald_error *reterr_error) SKALD_CHECK;
 

@@ -33,7 +33,15 @@ enum {
     SKI_RULE_NAME_BYTES = 8 + SKALD_UUID_TEXT, // of the named value
     SKI_RULE_VALUE_BYTES_MAX = 40 + SKALD_TENANT_BYTES_MAX + SKALD_STREAM_BYTES_MAX,
 };
-#define SKI_RULE_PREFIX "$stream/" // of the names of those values
+
+// Names that begin with '$' are the store's own.
+#define SKI_RULE_PREFIX "$stream/" // of the named values that rules are
+#define SKI_SNAPSHOT_TYPE "$snapshot"
+#define SKI_SNAPSHOT_PREFIX "$snapshot-" // of streams, each of which keeps one event
+static inline bool ski_reserved(skald_str name)
+{
+    return name.len && name.ptr[0] == '$';
+}
 
 void ski_rules_fini(ski_rules *rules);
 // ski_rules_find gives NULL where there is none; borrowed until the next put or remove.

@@ -16,22 +16,6 @@ enum {
     versions_kept = 16, // of streams with max_count, in one page
 };
 
-bool ski_rule_get(skald_store *store, skald_str tenant, skald_str stream, ski_rule *ret_rule)
-{
-    const ski_rules_entry *entry;
-
-    if (ski_str_begins(stream, SKALD_STR(SKI_SNAPSHOT_PREFIX))) {
-        *ret_rule = (ski_rule){.max_count = 1};
-        return true;
-    }
-    if (!atomic_load(&store->rules_count)) return false;
-    ski_mutex_lock(&store->rules_mutex);
-    entry = ski_rules_find(&store->rules, tenant, stream);
-    if (entry) *ret_rule = entry->rule;
-    ski_mutex_unlock(&store->rules_mutex);
-    return entry != NULL;
-}
-
 skald_err ski_sight_take(skald_store *store, bool erasing, ski_sight *ret_sight,
                          skald_error *reterr_error)
 {

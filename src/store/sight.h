@@ -35,19 +35,8 @@ void ski_sight_beginning(skald_store *store, const ski_sight *sight, const ski_r
 bool ski_sight_stream_gone(skald_store *store, const ski_sight *sight, skald_str tenant,
                            const skald_counted *stream, skald_time *ret_max_age);
 
-// Names that begin with '$' are the store's own.
-static inline bool ski_reserved(skald_str name)
-{
-    return name.len && name.ptr[0] == '$';
-}
 // ski_reserved_hidden: the event is the store's own and the filter, which lets it through, does not
 // name it.
 bool ski_reserved_hidden(const skald_filter *filter, const skald_event *event);
-
-// ski_rule_get copies the rule of a stream; false: it has none.
-bool ski_rule_get(skald_store *store, skald_str tenant, skald_str stream, ski_rule *ret_rule);
-
-#define SKI_SNAPSHOT_TYPE "$snapshot"
-#define SKI_SNAPSHOT_PREFIX "$snapshot-" // of streams, each of which keeps one event
 
 #endif

@@ -204,16 +204,6 @@ void skald_store_close(skald_store *store)
     store_free(store);
 }
 
-skald_err ski_store_enter(skald_store *store)
-{
-    return ski_gate_enter(&store->calls) ? SKALD_OK : SKALD_ECLOSED;
-}
-
-void ski_store_leave(skald_store *store)
-{
-    ski_gate_leave(&store->calls);
-}
-
 void ski_store_watch(skald_store *store, void (*fn)(void *context, uint64_t durable_position),
                      void *context)
 {
@@ -264,56 +254,4 @@ skald_err skald_store_verify(skald_store *store, const skald_verify_options *opt
     ski_store_leave(store);
     if (!err || err == SKALD_ECORRUPT) *ret_verified = verified;
     return err;
-}
-
-skald_uuid ski_store_uuid_new(skald_store *store)
-{
-    skald_time now = ski_store_now(store);
-    skald_uuid id;
-
-    ski_mutex_lock(&store->mutex);
-    id = ski_uuid_v7(&store->ids, now);
-    ski_mutex_unlock(&store->mutex);
-    return id;
-}
-
-bool ski_store_ids_give(skald_store *store, skald_event *events, size_t count, skald_time now)
-{
-    size_t i = 0, made = 0;
-
-    while (i < count && ski_uuid_is_given(events[i].id)) i++;
-    if (i == count) return false;
-    ski_mutex_lock(&store->mutex);
-    for (; i < count; i++) {
-        if (ski_uuid_is_given(events[i].id)) continue;
-        events[i].id = ski_uuid_v7(&store->ids, now);
-        made++;
-    }
-    ski_mutex_unlock(&store->mutex);
-    return made == count;
-}
-
-skald_time ski_store_now(skald_store *store)
-{
-    return store->clock.now(store->clock.context);
-}
-
-const ski_kernel *ski_store_kernel(const skald_store *store)
-{
-    return store->kernel;
-}
-
-const skald_log *ski_store_log_hook(const skald_store *store)
-{
-    return &store->log;
-}
-
-uint32_t ski_store_event_bytes_max(const skald_store *store)
-{
-    return store->options.event_bytes_max;
-}
-
-bool ski_store_step(skald_store *store)
-{
-    return store->driver->step && store->driver->step(store->instance);
 }

@@ -5,8 +5,7 @@
 //   1. An event is given only if ski_read_matches says so and nothing hides it (sight.h), whatever
 //      the driver gave.
 //   2. position_next never skips an event that was not looked at: a page cut short at events_max
-//   goes
-//      on behind the last event in it.
+//      goes on behind the last event in it.
 //   3. A cursor holds one page. What it gave last is in that page.
 #include "store/handle.h"
 

@@ -70,20 +70,15 @@ typedef struct ski_config {
     ski_origin origins[SKI_SETTINGS];
 } ski_config;
 
-extern const ski_setting ski_settings[SKI_SETTINGS]; // in the order of settings.def
-
 // ski_config_load fills ret_config. Fails: INVALID (the text begins with file and line, the
 // variable, or the option), NOTFOUND (the file), IO.
 skald_err ski_config_load(const skald_system_options *options, ski_config *ret_config,
                           skald_error *reterr_error) SKALD_CHECK;
 
-// ski_config_put gives one setting by its key (or by KEY_file); where is put before what is wrong
-// with it. A value that is empty is fine where the default is.
-skald_err ski_config_put(ski_config *config, skald_str key, skald_str value, ski_origin origin,
-                         const char *where, skald_error *reterr_error) SKALD_CHECK;
-// ski_config_setting finds a setting; false: there is none of that key. file_named: the key was
-// KEY_file.
-bool ski_config_setting(skald_str key, size_t *ret_index, bool *ret_file_named);
+// ski_config_stray walks over the environment for variables that nobody reads but that look like
+// one that is read: a slip of the pen. Zero walk first. False: there are no more.
+bool ski_config_stray(size_t *walk, char ret_name[SKI_CONFIG_VARIABLE_MAX],
+                      char ret_meant[SKI_CONFIG_VARIABLE_MAX]);
 
 // ski_config_file reads a YAML file into config; ski_config_yaml its text, path being its name for
 // people. A key may stand once.
@@ -97,7 +92,15 @@ skald_err ski_config_yaml(ski_config *config, const char *path, skald_str text,
 skald_err ski_config_describe(const ski_config *config, size_t index, const char *now,
                               skald_buf *buf) SKALD_CHECK;
 
-// setting.c: one value.
+// setting.c: the table, and one value.
+extern const ski_setting ski_settings[SKI_SETTINGS]; // in the order of settings.def
+// ski_config_put gives one setting by its key (or by KEY_file); where is put before what is wrong
+// with it. A value that is empty is fine where the default is.
+skald_err ski_config_put(ski_config *config, skald_str key, skald_str value, ski_origin origin,
+                         const char *where, skald_error *reterr_error) SKALD_CHECK;
+// ski_config_setting finds a setting; false: there is none of that key. file_named: the key was
+// KEY_file.
+bool ski_config_setting(skald_str key, size_t *ret_index, bool *ret_file_named);
 skald_err ski_setting_put(const ski_setting *setting, ski_config *config, skald_str value,
                           const char *where, skald_error *reterr_error) SKALD_CHECK;
 // ski_setting_text writes a value as a file would have it, secrets and all. ski_setting_shown as
@@ -107,6 +110,7 @@ void ski_setting_text(const ski_setting *setting, const ski_config *config,
 void ski_setting_shown(const ski_setting *setting, const ski_config *config,
                        char ret_text[SKI_CONFIG_SHOWN_MAX]);
 bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b);
+void ski_list_spaced(const ski_config_list list, ski_config_list ret_list); // "a,b" is "a b"
 void ski_number_text(ski_unit unit, uint64_t number, char ret_text[SKI_CONFIG_SHOWN_MAX]);
 void ski_setting_variable(const ski_setting *setting, char ret_name[SKI_CONFIG_VARIABLE_MAX]);
 void ski_setting_origin(const ski_config *config, size_t index,
@@ -116,10 +120,6 @@ void ski_setting_origin(const ski_config *config, size_t index,
 // out; with SKI_SETTINGS as other there is but one. Returns err.
 skald_err ski_setting_blame(const ski_config *config, size_t one, size_t other, skald_err err,
                             skald_error *error);
-// ski_config_stray walks over the environment for variables that nobody reads but that look like
-// one that is read: a slip of the pen. Zero walk first. False: there are no more.
-bool ski_config_stray(size_t *walk, char ret_name[SKI_CONFIG_VARIABLE_MAX],
-                      char ret_meant[SKI_CONFIG_VARIABLE_MAX]);
 // ski_setting_distance is how many letters two names differ by.
 unsigned ski_setting_distance(skald_str a, skald_str b);
 // ski_setting_meant is the key that is most like one nobody knows; NULL: none is.

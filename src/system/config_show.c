@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "system/config.h"
-#include "system/door.h"
 
 #include <string.h>
 
@@ -122,20 +121,5 @@ skald_err skald_config_print(const skald_system_options *options, skald_config_f
         SKALD_TRY(form == SKALD_CONFIG_JSON ? put_json(&config, i, buf)
                                             : put_text(&config, i, buf));
     }
-    return SKALD_OK;
-}
-
-skald_err skald_config_check(const skald_system_options *options, skald_error *reterr_error)
-{
-    static const skald_system_options none = {0};
-    ski_config config;
-    ski_tls_context *context = NULL;
-    ski_proxies proxies = {0};
-
-    SKALD_TRY(ski_config_load(options ? options : &none, &config, reterr_error));
-    SKALD_TRY(ski_door_check(&config, reterr_error));
-    SKALD_TRY(ski_door_proxies(&config, &proxies, reterr_error));
-    SKALD_TRY(ski_door_tls(&config, &context, reterr_error));
-    ski_tls_context_free(context);
     return SKALD_OK;
 }

@@ -187,3 +187,18 @@ skald_err ski_door_tls(const ski_config *config, ski_tls_context **ret_context,
     return ski_setting_blame(config, of_key ? SKI_SETTING_tls_key : SKI_SETTING_tls_certificate,
                              SKI_SETTINGS, err, reterr_error);
 }
+
+skald_err skald_config_check(const skald_system_options *options, skald_error *reterr_error)
+{
+    static const skald_system_options none = {0};
+    ski_config config;
+    ski_tls_context *context = NULL;
+    ski_proxies proxies = {0};
+
+    SKALD_TRY(ski_config_load(options ? options : &none, &config, reterr_error));
+    SKALD_TRY(ski_door_check(&config, reterr_error));
+    SKALD_TRY(ski_door_proxies(&config, &proxies, reterr_error));
+    SKALD_TRY(ski_door_tls(&config, &context, reterr_error));
+    ski_tls_context_free(context);
+    return SKALD_OK;
+}

@@ -19,7 +19,7 @@ struct skald_system {
     ski_proxies proxies;
     ski_http_header hsts; // of every reply; name {NULL, 0}: none
     char hsts_text[48];
-    ski_config_list algorithms, origins; // between spaces, as the API has them
+    ski_config_list algorithms, origins; // spaced, as the API has them
     struct ski_tls_context *tls;         // until the server has it
     ski_event_log *events;
     ski_otlp *otlp; // NULL: nothing is traced
@@ -37,9 +37,8 @@ skald_system_options *ski_options_copy(const skald_system_options *options);
 // ski_retention_of is what the configuration says of retention; false: nothing.
 bool ski_retention_of(const ski_config *config, skald_retention *ret_retention);
 
-// What the configuration says, as the API has it. ski_list_spaced: "a,b" is "a b".
+// ski_rates_of is what the configuration says of rates, as the API has it.
 ski_rate_options ski_rates_of(const ski_config *config);
-void ski_list_spaced(const ski_config_list list, ski_config_list ret_list);
 
 // What the API asks of the system: the log's level; every setting in force, as JSON.
 skald_level ski_system_level(void *system);

@@ -108,13 +108,6 @@ ski_rate_options ski_rates_of(const ski_config *config)
     };
 }
 
-void ski_list_spaced(const ski_config_list list, ski_config_list ret_list)
-{
-    size_t len = strlen(list);
-
-    for (size_t i = 0; i <= len; i++) ret_list[i] = list[i] == ',' ? ' ' : list[i];
-}
-
 skald_level ski_system_level(void *system)
 {
     skald_system *of = system;

@@ -1,13 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// One value: read from text, checked, and shown. Numbers may have units: "10s", "16MiB".
+// The table of settings, and one of them: found by its key, read from text, checked, and shown.
+// Numbers may have units: "10s", "16MiB".
 #include "base/buf.h"
 #include "base/str.h"
+#include "os/kernel.h"
 #include "system/config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { quoted_max = 60, meant_distance_max = 3, name_bytes_max = 48 };
+enum {
+    quoted_max = 60,
+    meant_distance_max = 3,
+    name_bytes_max = 48,
+    secret_file_bytes_max = 64 * 1024,
+};
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define HOUR UINT64_C(3600000)
+
+const ski_setting ski_settings[SKI_SETTINGS] = {
+#define SETTING(name, the_kind, the_key, default_text, it_takes, the_unit, least, most, flag, \
+                text)                                                                         \
+    {.key = the_key,                                                                          \
+     .otherwise = default_text,                                                               \
+     .takes = it_takes,                                                                       \
+     .meaning = text,                                                                         \
+     .offset = offsetof(ski_config, name),                                                    \
+     .kind = SKI_KIND_##the_kind,                                                             \
+     .unit = SKI_UNIT_##the_unit,                                                             \
+     .flags = SKI_FLAG_##flag,                                                                \
+     .min = least,                                                                            \
+     .max = most},
+#include "system/settings.def"
+};
 
 typedef struct unit_name {
     ski_unit unit;
@@ -70,9 +98,8 @@ static skald_err read_number(ski_unit unit, skald_str text, uint64_t *ret_number
         if (text.ptr[digits.len] < '0' || text.ptr[digits.len] > '9') break;
     }
     if (digits.len < text.len) {
-        skald_str name = ski_str_trim(ski_str(text.ptr + digits.len, text.len - digits.len)); // "10
-                                                                                              // s",
-                                                                                              // too
+        // Trimmed: "10 s" is fine, too.
+        skald_str name = ski_str_trim(ski_str(text.ptr + digits.len, text.len - digits.len));
         worth = 0;
         for (size_t i = 0; i < unit_name_count; i++) {
             if (unit_names[i].unit == unit &&
@@ -280,6 +307,13 @@ void ski_setting_shown(const ski_setting *setting, const ski_config *config,
     }
 }
 
+void ski_list_spaced(const ski_config_list list, ski_config_list ret_list)
+{
+    size_t len = strlen(list);
+
+    for (size_t i = 0; i <= len; i++) ret_list[i] = list[i] == ',' ? ' ' : list[i];
+}
+
 bool ski_setting_same(const ski_setting *setting, const ski_config *a, const ski_config *b)
 {
     char text_a[SKI_CONFIG_SHOWN_MAX];
@@ -387,4 +421,80 @@ const char *ski_setting_meant(skald_str key)
         best_distance = now;
     }
     return best;
+}
+
+bool ski_config_setting(skald_str key, size_t *ret_index, bool *ret_file_named)
+{
+    static const char file_end[] = "_file";
+    size_t end_len = sizeof file_end - 1;
+    skald_str of = key;
+
+    if (key.len > end_len && memcmp(key.ptr + key.len - end_len, file_end, end_len) == 0)
+        of.len -= end_len;
+    for (size_t i = 0; i < SKI_SETTINGS; i++) {
+        skald_str name = skald_str_of(ski_settings[i].key);
+        bool secret = ski_settings[i].flags & SKI_FLAG_URL;
+        bool file_named = secret && of.len < key.len && skald_str_equal(name, of);
+        if (!file_named && !skald_str_equal(name, key)) continue;
+        *ret_index = i;
+        *ret_file_named = file_named;
+        return true;
+    }
+    return false;
+}
+
+static skald_err refuse_key(skald_str key, const char *where, skald_error *reterr_error)
+{
+    const char *meant = ski_setting_meant(key);
+    int len = (int)(key.len > 60 ? 60 : key.len);
+
+    if (meant) {
+        return skald_fail(reterr_error, SKALD_EINVALID,
+                          "%s: unknown key '%.*s'; did you mean '%s'?", where, len, key.ptr, meant);
+    }
+    return skald_fail(reterr_error, SKALD_EINVALID,
+                      "%s: unknown key '%.*s'; 'skald config list' shows all there are", where, len,
+                      key.ptr);
+}
+
+// put_secret takes a value from a file, without the line feed at its end.
+static skald_err put_secret(ski_config *config, const ski_setting *setting, skald_str path,
+                            const char *where, skald_error *reterr_error)
+{
+    skald_buf buf = {.bytes_max = secret_file_bytes_max};
+    char name[SKI_CONFIG_TEXT_MAX];
+    skald_error cause = {0};
+    skald_err err;
+
+    if (!path.len || path.len >= sizeof name || memchr(path.ptr, 0, path.len)) {
+        return skald_fail(reterr_error, SKALD_EINVALID, "%s: %s_file must name a file", where,
+                          setting->key);
+    }
+    (void)snprintf(name, sizeof name, "%.*s", SKALD_FMT(path));
+    err = ski_kernel_read_file(&ski_kernel_system, name, &buf, &cause);
+    if (err) {
+        err = skald_fail(reterr_error, err == SKALD_ENOMEM ? err : SKALD_EINVALID,
+                         "%s: %s_file cannot be read: %s", where, setting->key, cause.text);
+    }
+    while (buf.len && (buf.ptr[buf.len - 1] == '\n' || buf.ptr[buf.len - 1] == '\r')) buf.len--;
+    if (!err) err = ski_setting_put(setting, config, ski_buf_str(&buf), where, reterr_error);
+    if (buf.ptr) memset(buf.ptr, 0, buf.len);
+    skald_buf_fini(&buf);
+    return err;
+}
+
+skald_err ski_config_put(ski_config *config, skald_str key, skald_str value, ski_origin origin,
+                         const char *where, skald_error *reterr_error)
+{
+    size_t index = 0;
+
+    if (!ski_config_setting(key, &index, &origin.secret_file))
+        return refuse_key(key, where, reterr_error);
+    if (origin.secret_file) {
+        SKALD_TRY(put_secret(config, &ski_settings[index], value, where, reterr_error));
+    } else {
+        SKALD_TRY(ski_setting_put(&ski_settings[index], config, value, where, reterr_error));
+    }
+    config->origins[index] = origin;
+    return SKALD_OK;
 }

@@ -4,8 +4,7 @@
 // Invariants:
 //   1. A statement that is not being read is reset: it holds no lock and borrows nothing.
 //   2. A row is taken as an event only if its checksum is right: SQLite notices a page that makes
-//   no
-//      sense, not a byte that was changed in a text.
+//      no sense, not a byte that was changed in a text.
 #include "store/sqlite/db.h"
 
 #include "base/alloc.h"
