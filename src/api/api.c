@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API as one object: a bus, a door (api_auth.c), the table of routes (routes.c), a server.
+#include "api/api_gate.h"
 #include "api/api_idempotency.h"
 #include "api/api_parts.h"
 #include "api/api_span.h"

@@ -34,7 +34,9 @@ static const struct {
     [SKI_NEEDS_METRICS] = {SKALD_SCOPE_METRICS | SKALD_SCOPE_ADMIN, "metrics"},
 };
 
-void ski_auth_header(ski_http_request *request, const char *name, skald_str value)
+// auth_header adds a header to whatever the request is answered with. value: text that lives as
+// long as the request. Without memory it is left out.
+static void auth_header(ski_http_request *request, const char *name, skald_str value)
 {
     if (value.ptr) ski_call_header(request, skald_str_of(name), value);
 }
@@ -105,7 +107,7 @@ static void put_rate(ski_http_request *request, ski_rate_kind kind, const ski_ra
                 text = skald_arena_print(request->scratch, "%.*s, %.*s", SKALD_FMT(header->value),
                                          SKALD_FMT(texts[i]));
         }
-        ski_auth_header(request, names[i], text);
+        auth_header(request, names[i], text);
     }
 }
 
@@ -123,7 +125,7 @@ static skald_err limit(ski_auth *auth, ski_http_request *request, ski_rate_kind 
     if (kind != SKI_LIMIT_FAILED || state.wait_ms) put_rate(request, kind, &state);
     if (!state.wait_ms) return SKALD_OK;
     wait_s = state.wait_ms > 1000 ? (state.wait_ms + 998) / 1000 : 1;
-    ski_auth_header(request, "Retry-After", skald_arena_print(request->scratch, "%u", wait_s));
+    auth_header(request, "Retry-After", skald_arena_print(request->scratch, "%u", wait_s));
     if (state.tell)
         ski_notice_limited(auth->notices, identity->id.len ? identity->tenant : (skald_str){0}, who,
                            ski_rate_name(kind));
@@ -236,9 +238,9 @@ static skald_err not_known(ski_auth *auth, ski_http_request *request, skald_str 
         *error = limited;
         return limited.err;
     }
-    ski_auth_header(request, "WWW-Authenticate",
-                    tried ? SKALD_STR("Bearer realm=\"skald\", error=\"invalid_token\"")
-                          : SKALD_STR("Bearer realm=\"skald\""));
+    auth_header(request, "WWW-Authenticate",
+                tried ? SKALD_STR("Bearer realm=\"skald\", error=\"invalid_token\"")
+                      : SKALD_STR("Bearer realm=\"skald\""));
     return SKALD_EAUTH;
 }
 
@@ -252,11 +254,11 @@ static skald_err authorise(ski_http_request *request, skald_error *reterr_error)
 
     if (scope >= SKI_NEEDS_KEY) return SKALD_OK;
     if (!(identity->scopes & needs[scope].scopes)) {
-        ski_auth_header(request, "WWW-Authenticate",
-                        skald_arena_print(request->scratch,
-                                          "Bearer realm=\"skald\", error=\"insufficient_scope\", "
-                                          "scope=\"%s\"",
-                                          needs[scope].name));
+        auth_header(request, "WWW-Authenticate",
+                    skald_arena_print(request->scratch,
+                                      "Bearer realm=\"skald\", error=\"insufficient_scope\", "
+                                      "scope=\"%s\"",
+                                      needs[scope].name));
         return skald_fail(reterr_error, SKALD_EDENIED, "this needs scope %s, and you have %s",
                           needs[scope].name,
                           identity->scopes ? skald_scopes_print(identity->scopes) : "none");
@@ -291,13 +293,13 @@ skald_err ski_auth_guard(ski_http_request *request, skald_error *reterr_error)
     skald_err err;
 
     request->identity = &nobody;
-    ski_origin_headers(auth, request);
+    ski_origin_headers(auth->options.cors_origins, request);
     SKALD_TRY(take_correlation(request, error));
     address = ski_rate_address(request->peer, room);
     SKALD_TRY(limit(auth, request, SKI_LIMIT_IP, address, error));
     SKALD_TRY(url_clean(request, error));
     if (!atomic_load(&auth->shut)) {
-        SKALD_TRY(ski_origin_check(auth, request, error));
+        SKALD_TRY(ski_origin_check(auth->options.cors_origins, request, error));
         request->identity = &operator_of_open;
         return limit_identity(auth, request, address, error);
     }

@@ -4,7 +4,7 @@
 #ifndef SKI_API_API_AUTH_CACHE_H
 #define SKI_API_API_AUTH_CACHE_H
 
-#include "api/api_auth.h"
+#include "api/api_auth_sight.h"
 
 typedef struct ski_token_cache ski_token_cache;
 

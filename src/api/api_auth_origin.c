@@ -5,6 +5,7 @@
 // no "*", and no credentials of the browser's own (cookies) are ever taken: a page that may ask
 // still needs a key.
 #include "api/api_auth_parts.h"
+#include "api/api_call.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -74,7 +75,7 @@ skald_err ski_origins_valid(const char *origins, skald_error *reterr_error)
     return SKALD_OK;
 }
 
-skald_err ski_origin_check(const ski_auth *auth, const ski_http_request *request,
+skald_err ski_origin_check(const char *origins, const ski_http_request *request,
                            skald_error *reterr_error)
 {
     skald_str host = ski_http_header_get(request, "host");
@@ -87,8 +88,7 @@ skald_err ski_origin_check(const ski_auth *auth, const ski_http_request *request
             "and [::1], not to '%.*s'",
             (int)(host.len > 100 ? 100 : host.len), host.ptr ? host.ptr : "");
     }
-    if (origin.ptr && !origin_is_own(origin, host) &&
-        !origin_is_listed(auth->options.cors_origins, origin)) {
+    if (origin.ptr && !origin_is_own(origin, host) && !origin_is_listed(origins, origin)) {
         return skald_fail_at(reterr_error, SKALD_EDENIED, "Origin",
                              "this server runs without keys and does not answer pages of another "
                              "origin");
@@ -96,31 +96,31 @@ skald_err ski_origin_check(const ski_auth *auth, const ski_http_request *request
     return SKALD_OK;
 }
 
-void ski_origin_headers(const ski_auth *auth, ski_http_request *request)
+void ski_origin_headers(const char *origins, ski_http_request *request)
 {
     skald_str origin = ski_http_header_get(request, "origin");
     bool asks_before = skald_str_equal(request->method, SKALD_STR("OPTIONS")) &&
                        ski_http_header_get(request, "access-control-request-method").len;
 
-    if (!auth->options.cors_origins) return;
-    ski_auth_header(request, "Vary", SKALD_STR("Origin"));
-    if (!origin.len || !origin_is_listed(auth->options.cors_origins, origin)) return;
-    ski_auth_header(request, "Access-Control-Allow-Origin", origin);
+    if (!origins) return;
+    ski_call_header(request, SKALD_STR("Vary"), SKALD_STR("Origin"));
+    if (!origin.len || !origin_is_listed(origins, origin)) return;
+    ski_call_header(request, SKALD_STR("Access-Control-Allow-Origin"), origin);
     if (!asks_before) {
-        ski_auth_header(request, "Access-Control-Expose-Headers",
+        ski_call_header(request, SKALD_STR("Access-Control-Expose-Headers"),
                         SKALD_STR("Allow, Deprecation, ETag, Idempotency-Replayed, Link, "
                                   "RateLimit, RateLimit-Policy, Retry-After, Sunset, Traceparent, "
                                   "WWW-Authenticate, X-API-Version, X-Correlation-ID, "
                                   "X-Event-Position"));
         return;
     }
-    ski_auth_header(request, "Access-Control-Allow-Methods",
+    ski_call_header(request, SKALD_STR("Access-Control-Allow-Methods"),
                     SKALD_STR("GET, HEAD, POST, PUT, PATCH, DELETE"));
-    ski_auth_header(request, "Access-Control-Allow-Headers",
+    ski_call_header(request, SKALD_STR("Access-Control-Allow-Headers"),
                     SKALD_STR("Authorization, Ce-Id, Ce-Source, Ce-Specversion, Ce-Subject, "
                               "Ce-Time, Ce-Type, Content-Encoding, Content-Type, "
                               "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
                               "Traceparent, Tracestate, X-API-Version, X-Correlation-ID, "
                               "X-Min-Position"));
-    ski_auth_header(request, "Access-Control-Max-Age", SKALD_STR("600"));
+    ski_call_header(request, SKALD_STR("Access-Control-Max-Age"), SKALD_STR("600"));
 }

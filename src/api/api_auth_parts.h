@@ -24,18 +24,14 @@ struct ski_auth {
     _Atomic uint64_t failed; // requests answered 401
 };
 
-// ski_auth_header adds a header to whatever the request is answered with. value: text that lives as
-// long as the request. Without memory it is left out.
-void ski_auth_header(ski_http_request *request, const char *name, skald_str value);
-
 // api_auth_origin.c: pages of other origins.
 //
 // ski_origin_check says whether open mode may answer this: only what names this machine, and no
 // page but its own and those of the allow-list. ski_origin_headers lets pages of the allow-list
-// read the reply.
-skald_err ski_origin_check(const ski_auth *auth, const ski_http_request *request,
+// read the reply. origins is the allow-list; NULL: it is empty.
+skald_err ski_origin_check(const char *origins, const ski_http_request *request,
                            skald_error *reterr_error) SKALD_CHECK;
-void ski_origin_headers(const ski_auth *auth, ski_http_request *request);
+void ski_origin_headers(const char *origins, ski_http_request *request);
 skald_err ski_origins_valid(const char *origins, skald_error *reterr_error) SKALD_CHECK;
 
 // api_auth_token.c: JWT.

@@ -6,7 +6,7 @@
 //   when it is empty: it is refused.
 //   2. Between the fields of a filter all must match, so narrowing streams or categories beside
 //   what was asked for is exact; only within a field something has to be computed.
-#include "api/api_auth.h"
+#include "api/api_auth_sight.h"
 #include "api/api_parts.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -19,6 +19,18 @@ const ski_identity *ski_identity_of(const ski_http_request *request)
 {
     assert(request->identity); // the guard has seen it
     return request->identity;
+}
+
+skald_actor ski_api_actor(const ski_http_request *request)
+{
+    const ski_identity *identity = ski_identity_of(request);
+
+    return (skald_actor){
+        .user = identity->user,
+        .role = identity->role,
+        .tenant = identity->tenant,
+        .correlation_id = request->correlation_id,
+    };
 }
 
 // pattern_covers: everything that inner means, outer means too. Both may be names, prefixes as

@@ -39,15 +39,15 @@ skald_err ski_call_once(const ski_http_request *request, const char *name, skald
 // ski_call_json is the media type of a reply that is JSON; NULL: application/json.
 const char *ski_call_json(const ski_http_request *request);
 
-// The guard begins with ski_call_new, which makes the call, and when the caller may come in ends
-// with ski_call_admit: which version, which form of answer, and does the route know the parameters?
-// Fails: INVALID, UNSUPPORTED, NOMEM.
-skald_err ski_call_new(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
-skald_err ski_call_admit(ski_http_request *request, skald_error *reterr_error) SKALD_CHECK;
-
-// ski_call_run is the handler of every route: what comes before the route's own.
-ski_http_handler ski_call_run;
-// ski_call_now is the same for a route's now.
-bool ski_call_now(ski_http_request *request);
+// ski_body_media says what a request's Content-Type is; none counts as JSON.
+typedef enum ski_media {
+    SKI_MEDIA_JSON,
+    SKI_MEDIA_NDJSON,
+    SKI_MEDIA_CLOUDEVENT,
+    SKI_MEDIA_CLOUDEVENTS,
+    SKI_MEDIA_BINARY, // a CloudEvent whose attributes are in headers
+    SKI_MEDIA_OTHER
+} ski_media;
+ski_media ski_body_media(const ski_http_request *request);
 
 #endif

@@ -207,8 +207,7 @@ static skald_err still_let_in(ndjson_intake *intake)
 }
 
 // group_send publishes events [first, first + count) of the group in flight. False: it was refused
-// at
-// once, and why is in outcome.
+// at once, and why is in outcome.
 static bool group_send(ndjson_intake *intake, size_t first, size_t count)
 {
     line_group *group = intake->flying;

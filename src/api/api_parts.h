@@ -8,6 +8,7 @@
 #include "api/api_auth.h"
 #include "api/api_call.h"
 #include "api/api_metrics.h"
+#include "api/api_usage.h"
 #include "api/api_version.h"
 #include "api/audience.h"
 #include "api/frames.h"
@@ -87,17 +88,6 @@ void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error
 void ski_reply_why(const ski_http_request *request, skald_err err, skald_error *error);
 skald_buf ski_reply_buf(void); // empty, with the reply's maximum
 
-// ski_body_media says what a request's Content-Type is; none counts as JSON.
-typedef enum ski_media {
-    SKI_MEDIA_JSON,
-    SKI_MEDIA_NDJSON,
-    SKI_MEDIA_CLOUDEVENT,
-    SKI_MEDIA_CLOUDEVENTS,
-    SKI_MEDIA_BINARY, // a CloudEvent whose attributes are in headers
-    SKI_MEDIA_OTHER
-} ski_media;
-ski_media ski_body_media(const ski_http_request *request);
-
 // ski_api_expect is what an event's expectedVersion asks of its stream. Fails: INVALID (there is
 // none).
 skald_err ski_api_expect(const skald_event *event, const ski_event_expect *expect,
@@ -109,9 +99,6 @@ skald_err ski_api_match(const ski_http_request *request, skald_expect *expect,
                         skald_error *reterr_error) SKALD_CHECK;
 // ski_api_unmatched makes a conflict with what those headers say a precondition that failed.
 void ski_api_unmatched(const ski_http_request *request, skald_error *error);
-
-// ski_api_actor is who makes a request, as audit events name them.
-skald_actor ski_api_actor(const ski_http_request *request);
 
 // ski_subscription_state finds a consumer by name, running or not; it lives in the request's
 // scratch. Waits. Fails: NOTFOUND, and as skald_bus_subscriptions.

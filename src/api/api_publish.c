@@ -45,22 +45,6 @@ static skald_err name_item(body_reader *reader, skald_err err)
     return err;
 }
 
-skald_err ski_api_expect(const skald_event *event, const ski_event_expect *expect,
-                         skald_expect *ret_expect, skald_error *reterr_error)
-{
-    if (!event->stream.len) {
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "expectedVersion",
-                             "is of a stream; give stream too");
-    }
-    *ret_expect = (skald_expect){
-        .tenant = event->tenant,
-        .stream = event->stream,
-        .expected = (skald_expected)expect->expected, // the same values: event_json.h
-        .version = expect->version,
-    };
-    return SKALD_OK;
-}
-
 static skald_err keep_stream(body_reader *reader, skald_event *event)
 {
     if (!reader->stream.ptr) return SKALD_OK;

@@ -10,8 +10,7 @@
 //   3. A delivery id can be made by this run of the server alone and names the subscription
 //      (api_pull_id.c): an old one, or another group's, is refused.
 //   4. A group that was drained stays in the list, ended, until its definition is posted again or
-//   it
-//      is deleted.
+//      it is deleted.
 #include "api/api_pull.h"
 #include "base/alloc.h"
 #include "base/buf.h"

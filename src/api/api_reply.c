@@ -16,14 +16,6 @@ skald_buf ski_reply_buf(void)
     return (skald_buf){.bytes_max = SKI_API_REPLY_BYTES_MAX};
 }
 
-const char *ski_call_json(const ski_http_request *request)
-{
-    const ski_call *call = ski_call_of(request);
-
-    if (!call->vendor) return NULL;
-    return call->version == 1 ? "application/vnd.skald.v1+json" : "application/vnd.skald.v2+json";
-}
-
 // etag_matches says whether one of If-None-Match is it, by the weak comparison.
 static bool etag_matches(skald_str list, skald_str etag)
 {
@@ -129,43 +121,4 @@ void ski_reply_fail(ski_http_request *request, skald_err err, skald_error *error
     ski_replay_abandon(request);
     // STALE: somebody answered already, which is what we wanted.
     (void)!ski_http_problem(request->http, request->id, error);
-}
-
-// body_media_find: JSON with ce- headers is what those say; the other types say it themselves.
-static ski_media body_media_find(const ski_http_request *request)
-{
-    static const struct {
-        skald_str name;
-        ski_media media;
-    } types[] = {
-        {{"application/json", 16}, SKI_MEDIA_JSON},
-        {{"application/x-ndjson", 20}, SKI_MEDIA_NDJSON},
-        {{"application/ndjson", 18}, SKI_MEDIA_NDJSON},
-        {{"application/jsonl", 17}, SKI_MEDIA_NDJSON},
-        {{"application/cloudevents+json", 28}, SKI_MEDIA_CLOUDEVENT},
-        {{"application/cloudevents-batch+json", 34}, SKI_MEDIA_CLOUDEVENTS},
-    };
-    skald_str parameters;
-    skald_str type = ski_str_cut(ski_http_header_get(request, "content-type"), ';', &parameters);
-    ski_media media = SKI_MEDIA_OTHER;
-
-    type = ski_str_trim(type);
-    if (!type.len) media = SKI_MEDIA_JSON;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (!ski_str_equal_nocase(type, types[i].name)) continue;
-        media = types[i].media;
-        break;
-    }
-    if (media != SKI_MEDIA_JSON && media != SKI_MEDIA_OTHER) return media;
-    // What curl says where nobody said a type is no data's: taken for it, JSON would become base64.
-    if (ski_str_equal_nocase(type, SKALD_STR("application/x-www-form-urlencoded"))) return media;
-    return ski_http_header_get(request, "ce-specversion").ptr ? SKI_MEDIA_BINARY : media;
-}
-
-ski_media ski_body_media(const ski_http_request *request)
-{
-    ski_call *call = ski_call_of(request);
-
-    if (!call->body_media) call->body_media = (uint8_t)(1 + body_media_find(request));
-    return (ski_media)(call->body_media - 1);
 }

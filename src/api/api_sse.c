@@ -22,8 +22,8 @@
 #include <stdio.h>
 
 enum {
-    client_bytes_max = 512 * 1024, // waiting to be sent; one larger event still passes an empty
-                                   // buffer
+    client_bytes_max = 512 * 1024, // waiting to be sent; one larger
+                                   // event still passes an empty buffer
     heartbeat_default_ms = 15000,
 };
 

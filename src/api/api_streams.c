@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/str.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 // The cursor of a page is its last stream's tenant and name, as one text: how many bytes the tenant
@@ -207,34 +206,6 @@ skald_err ski_get_streams(ski_http_request *request, skald_error *reterr_error)
     return err;
 }
 
-skald_err ski_api_match(const ski_http_request *request, skald_expect *expect,
-                        skald_error *reterr_error)
-{
-    skald_str match = ski_str_trim(ski_http_header_get(request, "if-match"));
-    skald_str none = ski_str_trim(ski_http_header_get(request, "if-none-match"));
-
-    if (match.ptr && none.ptr)
-        return skald_fail_at(reterr_error, SKALD_EINVALID, "If-Match",
-                             "give If-Match or If-None-Match, not both");
-    if (none.ptr) {
-        if (!skald_str_equal(none, SKALD_STR("*")))
-            return skald_fail_at(reterr_error, SKALD_EINVALID, "If-None-Match",
-                                 "must be *: the stream must not exist");
-        expect->expected = SKALD_NONE;
-        return SKALD_OK;
-    }
-    if (skald_str_equal(match, SKALD_STR("*"))) {
-        expect->expected = SKALD_PRESENT;
-        return SKALD_OK;
-    }
-    expect->expected = SKALD_AT;
-    if (match.len > 2 && match.ptr[0] == '"' && match.ptr[match.len - 1] == '"' &&
-        !ski_str_u64(ski_str(match.ptr + 1, match.len - 2), &expect->version))
-        return SKALD_OK;
-    return skald_fail_at(reterr_error, SKALD_EINVALID, "If-Match",
-                         "must be the ETag of the stream, which is its version in quotes, or *");
-}
-
 skald_err ski_get_stream(ski_http_request *request, skald_error *reterr_error)
 {
     ski_api *api = ski_api_of(request);
@@ -265,12 +236,4 @@ skald_err ski_get_stream(ski_http_request *request, skald_error *reterr_error)
 skald_err ski_post_stream(ski_http_request *request, skald_error *reterr_error)
 {
     return ski_events_publish(request, request->parameters[0], reterr_error);
-}
-
-void ski_api_unmatched(const ski_http_request *request, skald_error *error)
-{
-    bool match = ski_http_header_get(request, "if-match").ptr != NULL;
-
-    (void)snprintf(error->code, sizeof error->code, "PRECONDITION_FAILED");
-    (void)snprintf(error->field, sizeof error->field, match ? "If-Match" : "If-None-Match");
 }

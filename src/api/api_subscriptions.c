@@ -9,18 +9,6 @@
 
 #include <string.h>
 
-skald_actor ski_api_actor(const ski_http_request *request)
-{
-    const ski_identity *identity = ski_identity_of(request);
-
-    return (skald_actor){
-        .user = identity->user,
-        .role = identity->role,
-        .tenant = identity->tenant,
-        .correlation_id = request->correlation_id,
-    };
-}
-
 // Showing.
 
 static skald_err put_texts(skald_buf *buf, const char *name, skald_texts texts)

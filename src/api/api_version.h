@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// api/api_version.h - which version of the API a request is answered in, what old versions looked
-// like, and who still asks for them.
+// api/api_version.h - which version of the API a request is answered in, and what old versions
+// looked like.
 #ifndef SKI_API_API_VERSION_H
 #define SKI_API_API_VERSION_H
 
 #include "api/routes.h"
-#include "os/thread.h"
 
 // ski_version_choose reads the path, X-API-Version and Accept, which must agree in the major
 // number; without any it is the newest. Fails: INVALID (they disagree, or an unknown one, the
@@ -13,6 +12,7 @@
 skald_err ski_version_choose(const ski_http_request *request, unsigned *ret_version,
                              skald_error *reterr_error) SKALD_CHECK;
 skald_str ski_version_text(unsigned version); // "2.0.0"
+bool ski_version_deprecated(unsigned version);
 // ski_version_vendor reads application/vnd.skald.vN+json; false: it is something else. 0: a number
 // there never was.
 bool ski_version_vendor(skald_str media, unsigned *ret_version);
@@ -24,28 +24,5 @@ void ski_version_headers(ski_http_request *request, unsigned version);
 // written. Fails: NOMEM, FULL.
 skald_err ski_version_down(const char *component, unsigned version, skald_str body,
                            skald_buf *ret_body, bool *ret_changed) SKALD_CHECK;
-
-// ski_usage counts requests by version and consumer. Any thread.
-enum {
-    SKI_USAGE_MAX = 256, // consumers of all versions together; the rest of each are one, "other"
-    SKI_USAGE_CONSUMER_BYTES = 64 // of a consumer's name; a longer one is cut
-};
-typedef struct ski_usage_row {
-    unsigned version;
-    uint32_t consumer_len;
-    char consumer[SKI_USAGE_CONSUMER_BYTES + 1];
-    uint64_t requests;
-    skald_time first_at, last_at;
-} ski_usage_row;
-typedef struct ski_usage {
-    ski_mutex lock;
-    size_t count;
-    ski_usage_row rows[SKI_USAGE_MAX + SKI_ROUTE_VERSION]; // the others of each version at the end
-} ski_usage;
-void ski_usage_init(ski_usage *usage);
-void ski_usage_fini(ski_usage *usage);
-void ski_usage_count(ski_usage *usage, unsigned version, skald_str consumer, skald_time now);
-// ski_usage_put appends them as Prometheus text.
-skald_err ski_usage_put(ski_usage *usage, skald_buf *buf) SKALD_CHECK;
 
 #endif

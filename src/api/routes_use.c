@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is made of the table of routes for the server, and lists of words as they stand in it.
+#include "api/api_gate.h"
 #include "api/api_parts.h"
 #include "base/alloc.h"
 #include "base/str.h"
