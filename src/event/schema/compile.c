@@ -149,19 +149,6 @@ static skald_err string_rule(const place *at, ski_keyword keyword, uint32_t valu
 
 // Objects.
 
-const ski_member_rule *ski_member_find(const ski_object_rules *rules, skald_str name, uint32_t hash)
-{
-    if (!rules->members) return NULL;
-    for (uint32_t slot = hash & rules->members_mask;; slot = (slot + 1) & rules->members_mask) {
-        const ski_member_rule *rule = &rules->members[slot];
-
-        if (!rule->name.ptr) return NULL;
-        if (rule->hash == hash && rule->name.len == name.len &&
-            !memcmp(rule->name.ptr, name.ptr, name.len))
-            return rule;
-    }
-}
-
 // member_of gives the rule of a name, made when it is first said something of. The table has been
 // made with room for all names.
 static ski_member_rule *member_of(ski_object_rules *rules, skald_str name)

@@ -157,6 +157,10 @@ enum {
     SKI_SCHEMA_DEPTH_MAX = 1024, // of nodes that stand one in the other while checking
 };
 
+// ski_member_find gives what rules say of a name; NULL: nothing. hash: ski_doc_name_hash of it.
+const ski_member_rule *ski_member_find(const ski_object_rules *rules, skald_str name,
+                                       uint32_t hash);
+
 // ski_compiler is what compiling needs besides the schema.
 typedef struct ski_compiler {
     skald_schema *schema;
@@ -196,8 +200,5 @@ skald_err ski_schema_first(const skald_schema *schema, skald_json document, bool
 // ski_node_takes says whether node takes the value at index of another document.
 skald_err ski_node_takes(const skald_schema *schema, const ski_node *node, const ski_doc *doc,
                          uint32_t index, bool *ret_takes) SKALD_CHECK;
-
-const ski_member_rule *ski_member_find(const ski_object_rules *rules, skald_str name,
-                                       uint32_t hash);
 
 #endif
