@@ -4,8 +4,7 @@
 // Invariants:
 //   1. A delivery's id changes when an attempt ends, so whoever answers late is told STALE.
 //   2. While a handler runs its delivery stays RUNNING, whatever skald_delivery_end has said
-//   already:
-//      nothing of its key is run beside it.
+//      already: nothing of its key is run beside it.
 //   3. A delivery leaves the window by ACK, or with a record (park.c) that goes into the store with
 //      the checkpoint, so everything else is still open in it.
 //   4. lost: the subscription was set back while it ran. It is no delivery any more; what its

@@ -3,8 +3,8 @@
 //
 // Invariants:
 //   1. Every refusal depends on the bytes so far only, never on how they were cut: a limit is
-//   checked before the
-//      line it belongs to is looked at, and a line is looked at when its LF is there.
+//      checked before the line it belongs to is looked at, and a line is looked at when its LF is
+//      there.
 //   2. The head is read by llhttp in one piece, and both must agree where it ends.
 //   3. After a failure nothing is called again.
 #include "net/codec.h"

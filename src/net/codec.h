@@ -18,8 +18,8 @@ enum {
 // the body.
 typedef struct ski_codec_head {
     skald_str method, path, query;  // path begins with '/', or is "*"; query not given: none
-    const ski_http_header *headers; // borrowed for the call only; their texts live in the gathering
-                                    // buffer
+    const ski_http_header *headers; // borrowed for the call only;
+                                    // their texts live in the gathering buffer
     size_t header_count;
     uint64_t content_length; // 0: no body, or chunked
     unsigned minor;          // HTTP/1.minor: 0 or 1
@@ -32,13 +32,13 @@ typedef struct ski_codec_head {
 // What the owner does with the events. Those that return bool: false pauses the codec behind the
 // event.
 typedef struct ski_codec_sink {
-    skald_buf *(*begin)(void *context); // a request begins; its head is gathered in this. NULL: out
-                                        // of memory
+    skald_buf *(*begin)(void *context); // a request begins; its head is gathered
+                                        // in this. NULL: out of memory
     bool (*head)(void *context, const ski_codec_head *head);
     bool (*body)(void *context, skald_str bytes); // borrowed for the call
     bool (*end)(void *context);
-    void (*failed)(void *context, const skald_error *error); // last of all: the rest of the input
-                                                             // is nothing
+    void (*failed)(void *context, const skald_error *error); // last of all: the rest
+                                                             // of the input is nothing
 } ski_codec_sink;
 
 typedef struct ski_codec_limits {

@@ -3,14 +3,12 @@
 //
 // Invariants:
 //   1. A connection reads while somebody can take what comes; else what was read and not taken
-//   waits in rest, and
-//      TCP holds the client back.
+//      waits in rest, and TCP holds the client back.
 //   2. continue decides everything again from the state: what to write, whether to read, which
-//   deadline. It is called for
-//      every connection that was touched, when the loop settles, and never from within itself.
+//      deadline. It is called for every connection that was touched, when the loop settles, and
+//      never from within itself.
 //   3. A reply that ends the connection is followed by a half-close and a short wait: closing at
-//   once with unread input
-//      would reset the connection, and the client might never see the reply.
+//      once with unread input would reset the connection, and the client might never see the reply.
 #include "net/server.h"
 
 #include "base/alloc.h"

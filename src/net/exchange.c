@@ -3,8 +3,7 @@
 //
 // Invariants:
 //   1. A slab is never freed before the server, so an id that is long over can be looked up safely;
-//   ids
-//      have a generation that is never reused.
+//      ids have a generation that is never reused.
 //   2. What was handed to a handler is released only after it was answered, whatever the client
 //   does.
 #include "net/server.h"
@@ -207,8 +206,8 @@ bool ski_exchange_head_charge(ski_exchange *exchange)
 void ski_exchange_run(ski_exchange *exchange)
 {
     ski_http *http = exchange->request.http;
-    ski_http_request_id id = exchange->request.id; // the exchange may be over when the handler
-                                                   // returns
+    ski_http_request_id id = exchange->request.id; // the exchange may be over
+                                                   // when the handler returns
     skald_error error = {0};
 
     skald_err err = exchange->request.route->handle(&exchange->request, &error);

@@ -42,8 +42,8 @@ struct ski_http_request {
     skald_arena *scratch;               // goes with the request
     void *context;                      // of the routes
     void *user;                         // the handler's own, NULL at first
-    const struct ski_http_route *route; // NULL: no such path or method (seen by guard and observe
-                                        // only)
+    const struct ski_http_route *route; // NULL: no such path or method
+                                        // (seen by guard and observe only)
     skald_str parameters[4]; // the {…} of the route's path in order, percent-decoded, in scratch
     // The guard may set it, in scratch: every reply then has it as X-Correlation-ID (unless the
     // reply brings its own), and every problem as correlationId.
@@ -135,10 +135,10 @@ typedef struct ski_http_feed ski_http_feed;
 // waits is always taken. end completes it. Any thread. Fails: as a reply does; a begin that failed
 // does not call gone. drained and gone are called on the loop.
 typedef struct ski_http_stream {
-    void (*drained)(void *context); // everything queued so far was handed to the kernel, after a
-                                    // FULL
-    void (*gone)(void *context); // last call: the client is gone, or the stream was ended, or the
-                                 // server stops
+    void (*drained)(void *context); // everything queued so far was
+                                    // handed to the kernel, after a FULL
+    void (*gone)(void *context);    // last call: the client is gone,
+                                    // or the stream was ended, or the server stops
     void *context;
     size_t write_bytes_max; // 1 MiB
     uint32_t heartbeat_ms;  // after so long a silence heartbeat is sent; 0: never

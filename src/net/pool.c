@@ -128,8 +128,8 @@ void ski_pool_stop(ski_pool *pool)
         pool->http->kernel->join(pool->http->kernel->context, pool->threads[i]);
     }
     pool->thread_count = 0;
-    for (; pool->count > 0; pool->count--) { // nobody runs these; each must be answered all the
-                                             // same
+    for (; pool->count > 0; pool->count--) { // nobody runs these;
+                                             // each must be answered all the same
         skald_error error = {0};
         (void)skald_fail(&error, SKALD_ECLOSED, "the server is stopping");
         (void)ski_http_problem(pool->http, pool->queue[pool->head]->request.id, &error);

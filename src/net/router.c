@@ -4,8 +4,8 @@
 // Invariants:
 //   1. Every node but the root stands for one segment; a node with routes ends a path.
 //   2. A node has at most one child for {…}, asked after its fixed ones; when that way leads
-//   nowhere the
-//      search goes back. It is never deeper than segments_max, so its cost is bounded by the table.
+//      nowhere the search goes back. It is never deeper than segments_max, so its cost is bounded
+//      by the table.
 #include "net/router.h"
 
 #include "base/alloc.h"

@@ -6,13 +6,11 @@
 //
 //   - Everything is the loop thread's, but for what stands under "lock" below.
 //   - An exchange is in the pool (FREE), or it is of a connection, or it is an orphan: its client
-//   is gone, but a
-//     handler has it and must still answer. Nothing that was given to a handler goes back to the
-//     pool before.
+//     is gone, but a handler has it and must still answer. Nothing that was given to a handler goes
+//     back to the pool before.
 //   - Other threads name an exchange by its id only. They find it, change its stage and put it on
-//   the ready list under
-//     the lock; the loop settles that list at the end of whatever it was doing. An exchange on the
-//     list is not reused before it was taken off.
+//     the ready list under the lock; the loop settles that list at the end of whatever it was
+//     doing. An exchange on the list is not reused before it was taken off.
 //   - The sender thread has descriptor and bytes of one reply for the time of a call of the kernel;
 //   that exchange stays in line, and that connection open, until the loop knows what came of it.
 //   - A connection is freed by the close callback of its socket, and by nothing else.
@@ -30,12 +28,12 @@
 #include <uv.h>
 
 enum {
-    SKI_SLAB_EXCHANGES = 64,           // allocated at once
-    SKI_READ_BYTES = 64 * 1024,        // of the loop's one read buffer
-    SKI_UNSENT_BYTES_MAX = 256 * 1024, // replies waiting beyond it: no more requests are taken from
-                                       // that client
-    SKI_POOLED_BYTES_MAX = 4096,       // a buffer up to this stays with a pooled exchange
-    SKI_POOLED_EXCHANGES_MAX = 256,    // so many exchanges in the pool keep their memory
+    SKI_SLAB_EXCHANGES = 64,                   // allocated at once
+    SKI_READ_BYTES = 64 * 1024,                // of the loop's one read buffer
+    SKI_UNSENT_BYTES_MAX = 256 * 1024,         // replies waiting beyond it: no more
+                                               // requests are taken from that client
+    SKI_POOLED_BYTES_MAX = 4096,               // a buffer up to this stays with a pooled exchange
+    SKI_POOLED_EXCHANGES_MAX = 256,            // so many exchanges in the pool keep their memory
     SKI_SCRATCH_BYTES_MAX = 256 * 1024 * 1024, // of one request's arena
     SKI_PREFIX_BYTES = 160, // room before a reply for its status line, Date and Connection
     SKI_SWALLOW_BYTES_MAX = 64 * 1024, // so much of an unwanted body is read so that the connection
@@ -44,12 +42,12 @@ enum {
     SKI_LINGER_STOP_MS = 200,          // the same, when the server stops
     SKI_READ_STOP_MS = 1000, // what comes in, when the server stops: without progress, it is over
     SKI_LINGER_BYTES_MAX = 32 * 1024 * 1024,
-    SKI_LINGER_REFUSED_MAX = 256, // connections beyond connections_max that are told so before they
-                                  // are closed
+    SKI_LINGER_REFUSED_MAX = 256,   // connections beyond connections_max
+                                    // that are told so before they are closed
     SKI_BODY_PROGRESS_BYTES = 1024, // less is no progress of a buffered body
     SKI_PIECES_MAX = 64,            // replies in one writev
-    SKI_FLUSH_ROUNDS = 16,          // calls of the kernel for one connection before it is the
-                                    // others' turn
+    SKI_FLUSH_ROUNDS = 16,          // calls of the kernel for one connection
+                                    // before it is the others' turn
     SKI_DECODERS_MAX = 64,          // coded bodies coming in at once; each may need 8 MiB
     SKI_PEER_TEXT = 56,
     SKI_TLS_ROUND_BYTES = 64 * 1024, // of replies encrypted before they are written
@@ -421,8 +419,8 @@ skald_err ski_reply_build(ski_exchange *exchange, const ski_http_reply *reply, b
 // server are gone.
 ski_exchange *ski_reply_claim(ski_http *http, uint64_t id); // NULL: answered, or no such any more
 bool ski_reply_done(ski_http *http, ski_exchange *exchange, ski_stage stage, unsigned due);
-void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close); // on the loop, before it
-                                                                           // leaves
+void ski_reply_prefix(ski_http *http, ski_exchange *exchange, bool close); // on the loop,
+                                                                           // before it leaves
 
 // stream.c
 // ski_stream_find gives the exchange of a stream that can still be written to. Lock held; NULL: it

@@ -4,8 +4,7 @@
 //
 // Invariants:
 //   1. queued is the framed bytes the kernel has not got; a write beyond write_bytes_max, or beyond
-//   what all streams may have together, is taken
-//   only when it is 0.
+//      what all streams may have together, is taken only when it is 0.
 //   2. gone is called once for every stream that began, and nothing of the stream is used after.
 #include "net/server.h"
 

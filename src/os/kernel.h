@@ -62,8 +62,8 @@ typedef struct ski_kernel {
     // link gives a file a second name: EXISTS; UNSUPPORTED: not here, or not from this file system
     // to that one. NULL: this kernel has none.
     skald_err (*link)(void *context, const char *path, const char *name);
-    skald_err (*make_dir)(void *context, const char *path); // OK if it is there; parents are not
-                                                            // made
+    skald_err (*make_dir)(void *context, const char *path); // OK if it is there;
+                                                            // parents are not made
     skald_err (*sync_dir)(void *context, const char *path); // names made, moved, removed in it are
                                                             // on the device
     // list visits every name in a directory but . and .., in no order; the visitor must not change

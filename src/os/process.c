@@ -83,8 +83,8 @@ static void files_read(ski_process *process)
 
     if (dir) {
         while (readdir(dir)) process->files++;
-        process->files = process->files > 3 ? process->files - 3 : 0; // ".", "..", and this
-                                                                      // directory
+        process->files = process->files > 3 ? process->files - 3 : 0; // ".", "..",
+                                                                      // and this directory
         closedir(dir);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)

@@ -6,8 +6,7 @@
 //   2. A batch that was not taken is unchanged but for what was stamped: giving it again is a
 //      repetition of the same events, not new ones.
 //   3. A driver does not know of deleted streams. What is expected of one is told to it in
-//   versions,
-//      so that it is decided where versions are given out: no append can come in between.
+//      versions, so that it is decided where versions are given out: no append can come in between.
 #include "store/handle.h"
 
 #include "base/alloc.h"

@@ -3,10 +3,9 @@
 //
 // Who may touch what:
 //   lock     everything not named below, held for moments, never during input or output;
-//   role     `writing`, taken under the lock: whoever has it is the writer and alone touches the
-//   fields
-//            of `tail` and the manifest, and calls done. A caller of commit takes it when it is
-//            free, else the thread "skald-log"; without threads, whoever steps;
+//   role     `writing`, taken under the lock: whoever has it is the writer and alone touches
+//            the fields of `tail` and the manifest, and calls done. A caller of commit takes
+//            it when it is free, else the thread "skald-log"; without threads, whoever steps;
 //   keeper   the thread "skald-keep" (without threads: whoever steps, or the writer that waits for
 //            it) alone changes `totals`, the directory's runs, state files, and which segments have
 //            an index; the first and the last of it under the lock too;
@@ -46,8 +45,8 @@ enum {
     SKI_GROUPS_KEPT = 2,               // emptied ones, with their buffers, for the next; more of
                                        // them when they hold no more than
     SKI_GROUPS_KEPT_BYTES = 24 * 1024 * 1024,
-    SKI_BATCH_OVERHEAD = 128, // counted for a batch beside its bytes, so that empty ones are
-                              // bounded too
+    SKI_BATCH_OVERHEAD = 128,         // counted for a batch beside its bytes,
+                                      // so that empty ones are bounded too
     SKI_RETRY_NS = 100 * 1000 * 1000, // between attempts when nothing could be written
     SKI_IDLE_NS = 100 * 1000 * 1000,  // without a write: then the watermark is stored
     SKI_SPARES_MAX = 2,
@@ -380,8 +379,8 @@ void ski_group_free(ski_group *group);
 void ski_writer_take(ski_engine *engine);
 void ski_writer_give(ski_engine *engine);
 void ski_writer_lead(ski_engine *engine); // the lock is held and the role is free; writes one group
-bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the watermark if that is
-                                                      // due
+bool ski_writer_idle(ski_engine *engine, bool force); // the same; stores the
+                                                      // watermark if that is due
 skald_err ski_writer_control(ski_engine *engine, ski_frame_kind kind) SKALD_CHECK; // role held:
                                                                                    // writes one,
                                                                                    // does not sync

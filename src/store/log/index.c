@@ -6,8 +6,7 @@
 //   1. A key's postings are exactly the positions of its events, damaged ones left out, rising.
 //   2. rows[p].recorded_at never falls, so that a time is found by halving.
 //   3. Names are compared in full, correlations and ids by 64-bit keyed hashes that include the
-//   tenant:
-//      what is found through those is verified in the record.
+//      tenant: what is found through those is verified in the record.
 //   4. A failed add leaves nothing behind but, perhaps, a key without postings.
 #include "store/log/index.h"
 #include "base/alloc.h"

@@ -3,8 +3,7 @@
 //
 // Invariants:
 //   1. The copy that is not being written is whole: a crash costs one edit at most, and what the
-//   older one
-//      says is still true, for segments and watermark only ever grow.
+//      older one says is still true, for segments and watermark only ever grow.
 //   2. The name of a copy is on the device before the other one is written.
 //   3. A segment is listed before the first event in it is acknowledged.
 #include "store/log/manifest.h"

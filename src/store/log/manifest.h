@@ -47,8 +47,7 @@ skald_err ski_manifest_get(skald_str bytes, ski_manifest *ret_manifest) SKALD_CH
 skald_err ski_manifest_load(const ski_kernel *kernel, const char *path, bool sync,
                             ski_manifest *ret_manifest, unsigned *ret_damaged) SKALD_CHECK;
 // ski_manifest_save writes the next edit, and counts it. Fails: READONLY (nothing has changed that
-// matters) or IO
-// (*ret_unsure: a sync failed).
+// matters) or IO (*ret_unsure: a sync failed).
 skald_err ski_manifest_save(const ski_kernel *kernel, const char *path, ski_manifest *manifest,
                             bool *ret_unsure) SKALD_CHECK;
 

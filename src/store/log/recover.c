@@ -6,9 +6,8 @@
 // frame of the last segment is read and verified. What ends the log decides everything: at the
 // first invalid frame, at offset X of the last segment, with the next position P,
 //   - if any watermark found anywhere (manifest, every valid frame before or behind X) says that
-//   bytes behind X, or
-//     events from P on, were stored, then acknowledged data is damaged: the store is not opened for
-//     writing, and no data is changed;
+//     bytes behind X, or events from P on, were stored, then acknowledged data is damaged: the
+//     store is not opened for writing, and no data is changed;
 //   - else X is where a crash has torn the last group, of which nothing was acknowledged: what is
 //     behind X is zeroed.
 // Opened read-only, damaged ranges are noted and reading goes on behind them, and nothing is
@@ -16,8 +15,7 @@
 //
 // Invariants:
 //   1. The last segment is synced and its cache dropped before it is read: what an earlier process
-//   failed to store
-//      looks stored only in the cache.
+//      failed to store looks stored only in the cache.
 //   2. Only bytes that no watermark covers are ever overwritten. No file that has a frame is
 //   removed, but where the manifest lists another generation of the segment.
 //   3. A crash at any moment of it leaves what the next recovery handles alike.

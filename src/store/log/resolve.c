@@ -5,8 +5,8 @@
 //
 // Invariants:
 //   1. An answer about a stream that was read counts only while nothing has left the window since
-//   it was asked
-//      for (epoch): what is newer than the index files is in the window, and that is asked first.
+//      it was asked for (epoch): what is newer than the index files is in the window, and that is
+//      asked first.
 //   2. An id is known when a record says so, or a row of the window with the same 64-bit hash.
 //   Which index files to ask the remembered ids say; those that are not loaded yet are all asked.
 //   3. Ids are forgotten after dedup_events_max events, but not by who says what a stream must look

@@ -5,12 +5,10 @@
 // Invariants:
 //   1. Checks see what is staged, not only what is stored: order is decided here, once.
 //   2. An answer that rests on something not yet stored (a conflict with it, a repetition of it)
-//   waits in
-//      the same queue behind it, and fails with it.
+//      waits in the same queue behind it, and fails with it.
 //   3. The window has an event exactly from here until its group has failed.
 //   4. Nothing is read while the lock is held: what neither the window nor what was asked before
-//   knows is
-//      asked for without it, and then everything is looked at again.
+//      knows is asked for without it, and then everything is looked at again.
 #include "base/alloc.h"
 #include "store/content.h"
 #include "store/log/engine.h"

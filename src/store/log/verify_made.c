@@ -100,8 +100,8 @@ static skald_err state_verify(const made *run, const char *name, uint32_t no)
     }
     run->tell(run->context, name, bytes, "a checksum is wrong; it is not used");
     if (!run->repair || engine->read_only) return SKALD_OK;
-    SKALD_TRY(ski_engine_path(engine, name, path)); // nothing that is not whole is ever read from
-                                                    // one
+    SKALD_TRY(ski_engine_path(engine, name, path)); // nothing that is not whole
+                                                    // is ever read from one
     return engine->kernel->unlink(engine->kernel->context, path);
 }
 

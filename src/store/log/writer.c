@@ -8,8 +8,7 @@
 //   1. At most one group is in flight. So a crash can tear the last group only.
 //   2. done is called in the order of staging, by the writer, without the lock.
 //   3. `visible` moves, and done says OK, only after the group was written, and synced when a batch
-//   of
-//      it, or of any before it that was to be, asked for that.
+//      of it, or of any before it that was to be, asked for that.
 //   4. A group that could not be written leaves the tail where it was: the next one is written over
 //      it, under a higher incarnation, so that no frame of the failed one can follow a new one.
 #include "base/alloc.h"

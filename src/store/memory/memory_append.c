@@ -3,8 +3,7 @@
 //
 // Invariants:
 //   1. Under data a batch is stored whole or not at all: each index is told of an event, or what
-//   was
-//      told is taken back in reverse.
+//      was told is taken back in reverse.
 //   2. done is called in commit order, under order and nothing else.
 #include "store/memory/memory_store.h"
 
