@@ -255,6 +255,29 @@ static bool values_match(const sim_model *model, skald_store *store, size_t coun
     return true;
 }
 
+static bool doubted(const model_batch *batch)
+{
+    return batch->doubted && !batch->gone && !batch->must;
+}
+
+// values_written_over: as doubted_forget, of batches of values only, which nobody can ask for: the
+// last doubted batch of the first count was written over those before it, and the values are right
+// without them. Then they are gone.
+static bool values_written_over(sim_model *model, skald_store *store, size_t count)
+{
+    bool left_out[MODEL_BATCHES_MAX] = {false};
+    size_t last = count;
+
+    while (last > 0 && !doubted(&model->batches[last - 1])) last--;
+    for (size_t i = 0; i + 1 < last; i++) {
+        left_out[i] = doubted(&model->batches[i]) && !model->batches[i].event_count;
+        model->batches[i].gone |= left_out[i];
+    }
+    if (values_match(model, store, count)) return true;
+    for (size_t i = 0; i < count; i++) model->batches[i].gone &= !left_out[i];
+    return false;
+}
+
 // prefix_check finds the number of batches that explains what was seen.
 static model_verdict prefix_check(sim_model *model, skald_store *store, const flat_list *flat,
                                   size_t *ret_prefix)
@@ -273,7 +296,8 @@ static model_verdict prefix_check(sim_model *model, skald_store *store, const fl
         if (model->batches[i].must) must = i + 1;
     // Batches without events leave it open where the prefix ends; the values say.
     for (; prefix <= model->batch_count; prefix++) {
-        if (prefix >= must && values_match(model, store, prefix)) {
+        if (prefix >= must &&
+            (values_match(model, store, prefix) || values_written_over(model, store, prefix))) {
             *ret_prefix = prefix;
             return MODEL_RIGHT;
         }
@@ -301,7 +325,7 @@ static bool doubted_forget(sim_model *model, skald_store *store)
         skald_event event = {0};
         skald_err err = SKALD_OK;
 
-        if (!batch->doubted || batch->gone || batch->must || !batch->event_count) continue;
+        if (!doubted(batch) || !batch->event_count) continue;
         err = skald_store_event(store, batch->events[0].id, skald_str_of(batch->events[0].tenant),
                                 arena, &event);
         batch->gone = later && err == SKALD_ENOTFOUND;
