@@ -25,7 +25,6 @@ enum {
 
 struct ski_pattern {
     pcre2_code *code;
-    bool fast; // it has the fast form
 };
 
 struct ski_pattern_scratch {
@@ -75,7 +74,7 @@ static skald_err code_new(skald_str translated, skald_str text, ski_pattern *pat
         err = pattern->code ? SKALD_OK : pattern_fails(code, at, text, reterr_error);
     }
     // The fast form is an extra: where it cannot be made, the other one runs.
-    if (!err) pattern->fast = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
+    if (!err) (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
     pcre2_compile_context_free(context);
     pcre2_general_context_free(general);
     return err;
@@ -141,14 +140,13 @@ static int match_within(const ski_pattern *pattern, ski_pattern_scratch *scratch
                         uint32_t limit)
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)(text.ptr ? text.ptr : "");
-    int found = PCRE2_ERROR_JIT_STACKLIMIT;
+    int found;
 
     (void)pcre2_set_match_limit(scratch->context, limit);
-    // As pcre2_match, which would ask first whether it may.
-    if (pattern->fast)
-        found = pcre2_jit_match(pattern->code, subject, text.len, 0, 0, scratch->match,
-                                scratch->context);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+    // As pcre2_match, which would ask first whether it may. BADOPTION: there is no fast form.
+    found =
+        pcre2_jit_match(pattern->code, subject, text.len, 0, 0, scratch->match, scratch->context);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT || found == PCRE2_ERROR_JIT_BADOPTION)
         found = pcre2_match(pattern->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                             scratch->match, scratch->context);
     return found;

@@ -200,6 +200,57 @@ static void hostile_patterns_end(void **state)
     assert_int_equal(checked("{\"items\":{\"pattern\":\"^(a+)+$\"}}", list), SKALD_ETOOBIG);
 }
 
+static bool matches(const ski_pattern *pattern, skald_str text)
+{
+    ski_pattern_scratch *scratch = NULL;
+    uint64_t steps = 100000;
+    bool found = false;
+
+    assert_int_equal(ski_pattern_scratch_new(&scratch), SKALD_OK);
+    assert_int_equal(ski_pattern_matches(pattern, scratch, text, &steps, &found), SKALD_OK);
+    ski_pattern_scratch_free(scratch);
+    return found;
+}
+
+// Where memory is refused for the fast form of a pattern the other one runs.
+static void patterns_without_the_fast_form_match(void **state)
+{
+    unsigned made = 0;
+    uint64_t before, used;
+
+    (void)state;
+    for (uint64_t n = 1; n < 100; n++) {
+        ski_pattern *pattern = NULL;
+        skald_err err;
+
+        before = ski_alloc_count();
+        ski_alloc_fail_at(n);
+        err = ski_pattern_new(SKALD_STR("^a+$"), &pattern, NULL);
+        ski_alloc_fail_at(0);
+        used = ski_alloc_count() - before;
+        assert_true(err == SKALD_OK || err == SKALD_ENOMEM);
+        if (!err) assert_true(matches(pattern, SKALD_STR("aa")));
+        if (!err) assert_false(matches(pattern, SKALD_STR("ab")));
+        ski_pattern_free(pattern);
+        if (used < n) break; // nothing was refused
+        made += !err;
+    }
+    assert_true(made > 0);
+}
+
+// The stack of the fast form is small; what does not go into it is matched by the other one.
+static void patterns_that_need_much_stack_match(void **state)
+{
+    static char text[5001];
+    ski_pattern *pattern = NULL;
+
+    (void)state;
+    memset(text, 'a', sizeof text - 1);
+    assert_int_equal(ski_pattern_new(SKALD_STR("^(?:(a)|b)*$"), &pattern, NULL), SKALD_OK);
+    assert_true(matches(pattern, skald_str_of(text)));
+    ski_pattern_free(pattern);
+}
+
 static void schemas_that_are_none_are_refused(void **state)
 {
     static const struct {
@@ -358,6 +409,8 @@ int main(void)
         cmocka_unit_test(patterns_are_those_of_javascript),
         cmocka_unit_test(patterns_of_others_are_refused),
         cmocka_unit_test(hostile_patterns_end),
+        cmocka_unit_test(patterns_without_the_fast_form_match),
+        cmocka_unit_test(patterns_that_need_much_stack_match),
         cmocka_unit_test(schemas_that_are_none_are_refused),
         cmocka_unit_test(hostile_schemas_end),
         cmocka_unit_test(long_texts_are_paid_for),
