@@ -109,12 +109,8 @@ skald_err ski_memory_ids_add(ski_memory *memory, uint64_t position)
     return SKALD_OK;
 }
 
-void ski_memory_ids_forget(ski_memory *memory, uint64_t position)
+void ski_memory_ids_unmap(ski_memory *memory, const ski_memory_slot *slot, uint64_t position)
 {
-    const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
-
-    // highest stays: a risen id that is taken back and comes again goes into the map.
-    if (slot->risen) return;
     ski_map_remove(&memory->ids.others, id_hash(memory, ski_memory_slot_tenant(slot), slot->id),
                    ski_memory_position_pack(position), slot_hash, memory);
 }

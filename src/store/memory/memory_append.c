@@ -167,7 +167,7 @@ static void event_unindex(ski_memory *memory, uint64_t position)
 {
     const ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-    ski_memory_ids_forget(memory, position);
+    ski_memory_ids_forget(memory, slot, position);
     if (slot->stream)
         ski_memory_postings_drop(&memory->streams, ski_memory_slot_tenant(slot),
                                  ski_memory_slot_stream(slot));

@@ -53,7 +53,7 @@ static void event_erase(ski_memory *memory, uint64_t position)
 {
     ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-    ski_memory_ids_forget(memory, position);
+    ski_memory_ids_forget(memory, slot, position);
     ski_memory_unindex(memory, position);
     memory->graves[memory->grave_count++] =
         (ski_memory_grave){ski_memory_slot_texts(slot), (char *)slot->at,

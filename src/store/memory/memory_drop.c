@@ -43,8 +43,8 @@ static void event_drop(ski_memory *memory, uint64_t position)
 {
     ski_memory_slot *slot = ski_memory_slot_at(memory, position);
 
-    if (!slot->at) return;                                     // it was erased
-    if (!slot->risen) ski_memory_ids_forget(memory, position); // most are
+    if (!slot->at) return; // it was erased
+    ski_memory_ids_forget(memory, slot, position);
     ski_memory_unindex(memory, position);
     ski_memory_texts_leave(memory, ski_memory_slot_texts(slot), ski_memory_slot_bytes(slot));
     slot->at = NULL;
