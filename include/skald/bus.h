@@ -438,7 +438,8 @@ typedef struct skald_bus_options {
 // skald_bus_new borrows store, which must outlive it. Fails: INVALID (no store, an option beyond
 // its limit), NOMEM, and what the store says when what is scheduled is read. skald_bus_stop takes
 // nothing new, ends what is in flight within timeout_ms (TIMEOUT if it could not) and keeps every
-// position; free may follow.
+// position; free may follow. timeout_ms is of handlers and reads of the store: what that is
+// appending already, and the positions, are waited for however long that takes.
 SKALD_API SKALD_CHECK skald_err skald_bus_new(skald_store *store, const skald_bus_options *options,
                                               skald_bus **ret_bus);
 SKALD_API skald_err skald_bus_stop(skald_bus *bus, uint32_t timeout_ms);

@@ -3,7 +3,8 @@
 //
 // Stopping: nothing new is taken; publishes under way end; what runs or is pending gets its time;
 // checkpoints on their way arrive; one last durable append says where everyone stands; everyone is
-// told the end. Threads are joined by free: a handler that does not return holds free up, not stop.
+// told the end. Threads are joined by free: a handler that does not return, or a read of the store,
+// holds free up, not stop.
 #include "bus/engine.h"
 
 #include "base/alloc.h"
@@ -20,6 +21,7 @@ enum {
     schedule_events_limit = 100000,
     free_timeout_ms = 10000,
     save_wait_ms = 1000, // a stepped bus, for a store that has threads
+    saves_look_ms = 2,   // a bus with threads, for what the dispatcher does not take in
 };
 
 uint64_t ski_bus_now_ns(const skald_bus *bus)
@@ -270,18 +272,20 @@ static void publishes_end(skald_bus *bus)
     ski_gate_wait(&bus->publishes);
 }
 
-// saves_end waits for checkpoints on their way; no new one is begun.
+// saves_end waits for checkpoints on their way; no new one is begun. It takes in itself what has
+// arrived: the dispatcher may be in a read, or a hook, that takes long. Nobody tells it of that,
+// for whoever brings the mail does not have the lock.
 static void saves_end(skald_bus *bus)
 {
     bus->save_phase = SKI_SAVES_CLOSED;
     while (bus->saves) {
-        if (!bus->stepped) { // the dispatcher takes the mail in
-            ski_cond_wait(&bus->idle, &bus->lock);
-            continue;
-        }
-        atomic_store(&bus->stirred, false);
+        if (bus->stepped) atomic_store(&bus->stirred, false);
         ski_save_collect(bus);
         if (!bus->saves) break;
+        if (!bus->stepped) {
+            (void)ski_cond_wait_ns(&bus->idle, &bus->lock, saves_look_ms * SKI_NS_PER_MS);
+            continue;
+        }
         ski_mutex_unlock(&bus->lock);
         if (!bus->kernel->spawn)
             ski_store_step(bus->store);

@@ -5,12 +5,10 @@
 // watches every delivery. What it holds the bus to:
 //
 //   1. Nothing invented: an event is given as it was published, to those whose filter means it,
-//   behind
-//      where they began.
+//      behind where they began.
 //   2. Order: of one key at most one delivery is outstanding, and a later one is given only when
-//   every
-//      earlier one was acked or skipped; across retries, parking, resets, restarts and crashes.
-//      With dead letters: or is one of them.
+//      every earlier one was acked or skipped; across retries, parking, resets, restarts and
+//      crashes. With dead letters: or is one of them.
 //   3. What was acked does not come again, unless the bus crashed since.
 //   4. Nothing lost: in the end everything was acked, skipped or discarded; what was set aside is
 //      found again, over crashes too.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads of the store that take long, whoever makes them: a worker that looks for itself, the
-// dispatcher, the reader. The memory driver, whose reads hang when told.
+// dispatcher, the reader. The memory driver, whose reads hang when told, and which may keep a
+// checkpoint for a while.
 #include "bus/bus_hall.h"
 
 #include "store/memory/memory.h"
@@ -8,16 +9,21 @@
 enum {
     many = 2000, // of one publish
     tries = 50,
+    lag_tries = 15, // of which 5 are there before
     rounds = 10,
     singles = 20,
     few = 16,
     behind_max = 256,
+    let_go_s = 10,       // a stop that waits for a read
+    stop_max_ms = 60000, // longer than that, for handlers
+    stop_min_ms = 20,
 };
 
 // The read that is to hang: its page is what was there before.
 static struct slow {
     gate at;
     atomic_bool hangs;
+    atomic_bool hung, twice;
     bool worker, tail; // whose it is; of the tail, or for one that lags
 } slow;
 
@@ -34,14 +40,43 @@ static bool is_asked_for(void)
     return is;
 }
 
+// look_twice: while a read of the tail hangs there is none but for one that lags.
+static void look_twice(void)
+{
+    skald_bus *bus = slow.at.in->bus;
+
+    if (!slow.tail || !gate_holds(&slow.at)) return;
+    ski_mutex_lock(&bus->lock);
+    if (!bus->lag_read) atomic_store(&slow.twice, true);
+    ski_mutex_unlock(&bus->lock);
+}
+
 static skald_err slow_read(void *driver, const skald_read *read, skald_store_page *ret_page,
                            skald_error *reterr_error)
 {
     skald_err err = ski_store_memory.read(driver, read, ret_page, reterr_error);
 
-    if (atomic_load(&slow.hangs) && is_asked_for() && atomic_exchange(&slow.hangs, false))
+    if (atomic_load(&slow.hung)) look_twice();
+    if (atomic_load(&slow.hangs) && is_asked_for() && atomic_exchange(&slow.hangs, false)) {
+        atomic_store(&slow.hung, true);
         gate_stay(&slow.at);
+    }
     return err;
+}
+
+// The checkpoint of "kept" that is to be held.
+static struct kept {
+    atomic_bool holds;
+    skald_store_batch *_Atomic held;
+} kept;
+
+static skald_err held_submit(void *driver, skald_store_batch *batch)
+{
+    bool is = batch->value_count && skald_str_equal(batch->values[0].name, SKALD_STR("sub/kept"));
+
+    if (!is || !atomic_exchange(&kept.holds, false)) return ski_store_memory.submit(driver, batch);
+    atomic_store(&kept.held, batch);
+    return SKALD_OK;
 }
 
 static skald_store_driver driver;
@@ -51,7 +86,9 @@ static void open_slow(hall *in)
 {
     driver = ski_store_memory;
     driver.read = slow_read;
+    driver.submit = held_submit;
     memset(&slow, 0, sizeof(slow));
+    memset(&kept, 0, sizeof(kept));
     hall_open(in, NULL);
     slow.at.in = in;
 }
@@ -182,6 +219,7 @@ static void a_worker_late_with_the_tail(void **state)
     subscribe(&in, NULL, &lags);
     reached(&in, &lags, tail);
     assert_true(gate_holds(&slow.at));
+    assert_false(atomic_load(&slow.twice));
     gate_open(&slow.at);
     reached(&in, &live, published);
     reached(&in, &lags, published);
@@ -211,8 +249,10 @@ static void a_worker_late_with_what_lags(void **state)
         if (round == rounds) too_slow(&in);
         lags = &lagging[round++];
         subscribe(&in, NULL, lags);
-        for (uint32_t all = published; atomic_load(&lags->count) < all && !gate_holds(&slow.at);)
+        for (uint32_t all = published; atomic_load(&lags->count) < all && !gate_holds(&slow.at);) {
+            if (published > lag_tries * many) too_slow(&in);
             published += publish_some(&in, &live, published);
+        }
     }
     counted_out(&in);
     subscribe(&in, NULL, &other); // another that lags waits
@@ -230,12 +270,38 @@ static void a_worker_late_with_what_lags(void **state)
     assert_int_equal(other.count, published);
 }
 
+// let_go ends a stop that waits for the read, for the test to fail.
+static void let_go(void *context)
+{
+    const uint32_t *stopped = context;
+    hall *in = slow.at.in;
+
+    ski_mutex_lock(&in->lock);
+    while (!*stopped &&
+           ski_cond_wait_ns(&in->changed, &in->lock, let_go_s * UINT64_C(1000000000))) {
+    }
+    bool late = !*stopped;
+
+    ski_mutex_unlock(&in->lock);
+    if (late) gate_open(&slow.at);
+}
+
 // stopped_while stops a bus whose read hangs, which does not wait for it, lets it go on, and has
 // another bus go on: each event comes once.
-static void stopped_while(hall *in, taker *to, uint32_t published)
+static void stopped_while(hall *in, taker *to, uint32_t published, uint32_t timeout_ms)
 {
-    assert_int_equal(skald_bus_stop(in->bus, 20), SKALD_OK);
+    uint32_t stopped = 0;
+    ski_thread thread;
+
+    assert_int_equal(in->kernel->spawn(in->kernel->context, "let-go", let_go, &stopped, &thread),
+                     SKALD_OK);
+    assert_int_equal(skald_bus_stop(in->bus, timeout_ms), SKALD_OK);
     assert_true(gate_holds(&slow.at));
+    ski_mutex_lock(&in->lock);
+    stopped = 1;
+    ski_cond_broadcast(&in->changed);
+    ski_mutex_unlock(&in->lock);
+    in->kernel->join(in->kernel->context, thread);
     gate_open(&slow.at);
     skald_bus_free(in->bus);
     assert_true(atomic_load(&to->count) <= published);
@@ -254,7 +320,7 @@ static void stop_while_a_worker_reads(void **state)
     (void)state;
     open_slow(&in);
     subscribe(&in, "kept", &to);
-    stopped_while(&in, &to, hang_worker(&in, &to));
+    stopped_while(&in, &to, hang_worker(&in, &to), stop_max_ms);
 }
 
 static void stop_while_the_dispatcher_reads(void **state)
@@ -268,9 +334,36 @@ static void stop_while_the_dispatcher_reads(void **state)
     slow_begin(false, true);
     (void)publish_count(&in, 1);
     assert_true(hangs_soon(&in, &to, 1));
-    stopped_while(&in, &to, 1);
+    stopped_while(&in, &to, 1, stop_max_ms);
 }
 
+// What the dispatcher would take in arrives meanwhile: stop waits for the checkpoint only.
+static void stop_while_the_dispatcher_reads_and_a_checkpoint_arrives(void **state)
+{
+    uint32_t published = 1;
+    uint64_t since_ns;
+    taker to = {0};
+    hall in;
+
+    (void)state;
+    open_slow(&in);
+    subscribe(&in, "kept", &to);
+    atomic_store(&kept.holds, true);
+    (void)publish_count(&in, 1);
+    for (since_ns = hall_now_ns(); !atomic_load(&kept.held);) hall_moment(&in, since_ns);
+    reached(&in, &to, 1);
+    slow_begin(false, true);
+    do { // a worker may still look, and read it
+        assert_true(published < many);
+        published += publish_count(&in, 1);
+    } while (!hangs_soon(&in, &to, published));
+    skald_store_batch *held = atomic_load(&kept.held);
+
+    held->done(held, SKALD_OK);
+    stopped_while(&in, &to, published, stop_max_ms);
+}
+
+// It reads for one, whose end is waited for as long as may be; no handler runs.
 static void stop_while_the_reader_reads(void **state)
 {
     taker to = {0};
@@ -282,7 +375,7 @@ static void stop_while_the_reader_reads(void **state)
     slow_begin(false, false);
     subscribe(&in, "kept", &to);
     assert_true(hangs_soon(&in, &to, many));
-    stopped_while(&in, &to, many);
+    stopped_while(&in, &to, many, stop_min_ms);
 }
 
 int main(void)
@@ -292,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_worker_late_with_what_lags),
         cmocka_unit_test(stop_while_a_worker_reads),
         cmocka_unit_test(stop_while_the_dispatcher_reads),
+        cmocka_unit_test(stop_while_the_dispatcher_reads_and_a_checkpoint_arrives),
         cmocka_unit_test(stop_while_the_reader_reads),
     };
 

@@ -102,28 +102,30 @@ skald_delivery_id ski_delivery_id(const ski_delivery *delivery)
     return ski_stand_id(delivery->slot, delivery->generation);
 }
 
-ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id)
+// delivery_of gives what is in the slot of id, of whatever generation; NULL: there is no such slot.
+static ski_delivery *delivery_of(const skald_bus *bus, skald_delivery_id id)
 {
     uint32_t slot = ski_id_slot(id);
 
-    if (slot >= bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
-    ski_delivery *stand = ski_delivery_at(bus, slot);
+    return slot < bus->chunk_count * SKI_CHUNK_DELIVERIES ? ski_delivery_at(bus, slot) : NULL;
+}
 
-    return stand->state == SKI_STANDS ? stand : NULL;
+ski_delivery *ski_stand_find(const skald_bus *bus, skald_delivery_id id)
+{
+    ski_delivery *stand = delivery_of(bus, id);
+
+    return stand && stand->state == SKI_STANDS ? stand : NULL;
 }
 
 ski_delivery *ski_delivery_find(skald_bus *bus, skald_delivery_id id)
 {
-    uint64_t slot = id.id & (SKI_DELIVERIES_MAX - 1);
+    ski_delivery *delivery = delivery_of(bus, id);
+    uint64_t generation = ski_id_generation(id);
 
-    if (slot >= (uint64_t)bus->chunk_count * SKI_CHUNK_DELIVERIES) return NULL;
-    ski_delivery *delivery = ski_delivery_at(bus, (uint32_t)slot);
-
-    if (delivery->state == SKI_STANDS && delivery->tray)
-        return ski_tray_find(delivery, id.id >> SKI_DELIVERY_BITS);
-    if (delivery->state == SKI_STANDS)
-        return ski_page_run_find(delivery, id.id >> SKI_DELIVERY_BITS);
-    if (delivery->generation != id.id >> SKI_DELIVERY_BITS) return NULL;
+    if (!delivery) return NULL;
+    if (delivery->state == SKI_STANDS && delivery->tray) return ski_tray_find(delivery, generation);
+    if (delivery->state == SKI_STANDS) return ski_page_run_find(delivery, generation);
+    if (delivery->generation != generation) return NULL;
     return delivery->state == SKI_FREE ? NULL : delivery;
 }
 

@@ -500,14 +500,14 @@ skald_time ski_bus_now(const skald_bus *bus);
 void ski_bus_drop(skald_bus *bus);
 
 // page.c
-ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page); // one reference; NULL:
-                                                                            // no memory
+ski_page *ski_page_new(skald_bus *bus, const skald_store_page *store_page); // one reference;
+                                                                            // NULL: no memory
 void ski_page_unref(skald_bus *bus, ski_page *page);
 void ski_pages_free(skald_bus *bus, ski_page *dead); // without the lock
 // ski_page_key is the number of the event's stream, made once for all who ask. 0: it is of none.
 uint64_t ski_page_key(ski_page *page, size_t index);
-ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page); // one reference more; NULL: no
-                                                               // memory
+ski_hold *ski_hold_get(ski_subscription *sub, ski_page *page); // one reference more;
+                                                               // NULL: no memory
 void ski_hold_drop(ski_hold *hold);
 
 // delivery.c: the pool, order, what is ready
@@ -727,8 +727,8 @@ skald_err ski_place_time(skald_store *store, skald_time time, uint64_t *ret_afte
 void ski_rings_leave(ski_subscription *sub);
 void ski_subscriptions_end(skald_bus *bus);
 void ski_subscription_end(ski_subscription *sub, bool forget);
-void ski_subscription_look(ski_subscription *sub); // ended and nothing left to wait for? then it
-                                                   // goes
+void ski_subscription_look(ski_subscription *sub); // ended and nothing left
+                                                   // to wait for? then it goes
 void ski_subscription_halt(ski_subscription *sub, const char *text);
 void ski_subscription_free(ski_subscription *sub);
 ski_subscription *ski_subscription_find(skald_bus *bus, uint64_t id); // running, or NULL
@@ -741,8 +741,8 @@ bool ski_claims_return(skald_bus *bus, ski_subscription *sub);
 void ski_worker_returns(ski_worker *worker, ski_subscription *sub); // from its handler
 
 // page_run.c: a page at once
-bool ski_page_run_may(const ski_subscription *sub);   // what it feeds from may be handled in a run
-                                                      // now
+bool ski_page_run_may(const ski_subscription *sub);   // what it feeds from may
+                                                      // be handled in a run now
 bool ski_page_run_waits(const ski_subscription *sub); // and is to wait for that, or for the run
 // ski_page_run_takes: of a live one: it is to take the rest of the page, from an event it wants,
 // for a run.
@@ -750,8 +750,8 @@ bool ski_page_run_takes(ski_subscription *sub, const ski_page *page, size_t inde
 // ski_page_run_make gives how many calls it made, calls_max at most. With the lock, which it
 // leaves.
 uint32_t ski_page_run_make(ski_worker *worker, ski_subscription *sub, uint32_t calls_max);
-bool ski_page_run_break(ski_page_run *run); // true: a call goes on, as the delivery that was its
-                                            // stand
+bool ski_page_run_break(ski_page_run *run); // true: a call goes on,
+                                            // as the delivery that was its stand
 ski_delivery *ski_page_run_find(ski_delivery *stand, uint64_t generation); // NULL: stale
 
 // ski_page_run_acks: an ACK for what its run has given, or is about to. False: it has not. gave:

@@ -70,6 +70,7 @@ void ski_pages_free(skald_bus *bus, ski_page *dead)
 
 uint64_t ski_page_key(ski_page *page, size_t index)
 {
+    assert(!page->own);
     uint64_t key = atomic_load_explicit(&page->keys[index], memory_order_relaxed);
 
     if (!key) { // two that come at once find the same

@@ -5,12 +5,10 @@
 //
 // Invariants:
 //   1. saving: the batch belongs to the store. Its done only puts the subscription into the mail,
-//   under
-//      the wake lock; what follows happens where the engine lock is held.
+//      under the wake lock; what follows happens where the engine lock is held.
 //   2. dirty, not saving, not ended: in the ring of dirties, or its timer is set.
 //   3. A batch that takes a record with it takes all that the store has never had, and the
-//   position:
-//      what the position passes is in the store. Removals and changes may take several.
+//      position: what the position passes is in the store. Removals and changes may take several.
 //   4. Passing by events of others is not worth an append until it is far: positions_passed_max.
 #include "bus/engine.h"
 

@@ -196,7 +196,8 @@ static bool tray_ack(ski_tray *tray, uint64_t index, bool logs)
 
     bit_clear(tray->open, index);
     if (logs) ski_call_passed(sub, event);
-    if (sub->durable) ski_ack_note(sub, event->position, event->position, false);
+    if (sub->durable) // of no other is anything noted: a call less an event
+        ski_ack_note(sub, event->position, event->position, false);
     if (tray->began_ns && tray->measured == index) ski_measured(sub->bus, tray->began_ns);
     return true;
 }
