@@ -166,6 +166,25 @@ typedef struct comer {
     atomic_bool comes, came;
 } comer;
 
+// keep_no_page: from one that was kept it would have something to run, for which others are called.
+static void keep_no_page(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->lock);
+    ski_kept_drop(bus);
+    ski_mutex_unlock(&bus->lock);
+}
+
+// left_to_me: somebody is to be read for, of which nobody was told, and no other worker looks.
+static bool left_to_me(skald_bus *bus)
+{
+    ski_mutex_lock(&bus->lock);
+    bool left =
+        !ski_link_alone(&bus->catching) && atomic_load(&bus->lookers) == 1 && ski_looked_after(bus);
+
+    ski_mutex_unlock(&bus->lock);
+    return left;
+}
+
 static skald_outcome take_and_add(const skald_delivery *delivery)
 {
     comer *of = delivery->context;
@@ -173,9 +192,10 @@ static skald_outcome take_and_add(const skald_delivery *delivery)
 
     if (atomic_load(&of->comes) && ski_looked_after(hangs->at.in->bus) &&
         atomic_exchange(&of->comes, false)) {
+        keep_no_page(hangs->at.in->bus);
         subscribe(&of->lags, (skald_subscription_options){.from = SKALD_FROM_START});
         atomic_store(&of->came, true);
-        if (ski_looked_after(hangs->at.in->bus)) gate_stay(&hangs->at);
+        if (left_to_me(hangs->at.in->bus)) gate_stay(&hangs->at);
     }
     atomic_fetch_add(&hangs->count, 1);
     return SKALD_ACK;

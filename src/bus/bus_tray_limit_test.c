@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trays among others: what may be held, who sets a subscription back between two calls, who looks
-// on, and what is measured.
+// on, what is measured, and the time that an answer has where only trays wait for one.
 #include "bus/bus_rig.h"
 
 enum { events = 60, large_bytes = 2 << 10, large_events = 6000, batch = 250, page_most = 2 << 20 };
+enum { timeout_ms = 60000, again_ms = 10 };
 
 typedef struct scene {
     rig on;
@@ -64,7 +65,9 @@ static ski_subscription *subscribe(scene *of, uint32_t in_flight_max)
                                           .handler = {.fn = listen, .context = of},
                                           .from = SKALD_FROM_START,
                                           .order = SKALD_UNORDERED,
-                                          .in_flight_max = in_flight_max};
+                                          .in_flight_max = in_flight_max,
+                                          .retry = {.timeout_ms = timeout_ms,
+                                                    .first_ms = again_ms}};
 
     of->made = rig_subscribe(&of->on, &options);
     return ski_subscription_find(of->on.bus, of->made.id);
@@ -267,6 +270,40 @@ static void many_are_ended_wherever_they_are(void **state)
     scene_close(&of, sub);
 }
 
+// No delivery beside them waits, or has waited until then, for its end.
+static void what_only_a_tray_holds_times_out(void **state)
+{
+    enum { some = 10 };
+    static scene of;
+
+    (void)state;
+    scene_open(&of);
+    for (uint32_t i = 0; i < events; i++) (void)rig_publish(&of.on, "a.made", "s-1");
+    const ski_subscription *sub = subscribe(&of, some);
+
+    rig_run(&of.on);
+    assert_int_equal(of.count, some);
+    assert_int_equal(sub->pending, 1);
+    for (uint32_t i = some; i-- > 0;) // that one last
+        assert_int_equal(skald_delivery_end(of.on.bus, of.ids[i], SKALD_ACK, 0, NULL), SKALD_OK);
+    rig_run(&of.on);
+    assert_int_equal(of.count, 2 * some);
+    assert_int_equal(sub->outs, some);
+    assert_int_equal(sub->pending, 0);
+    rig_pass(&of.on, timeout_ms - 1);
+    assert_int_equal(sub->timed_out, 0);
+    rig_pass(&of.on, 1);
+    assert_int_equal(sub->timed_out, some);
+    rig_pass(&of.on, 2 * again_ms);
+    assert_int_equal(of.count, 3 * some);
+    for (uint32_t i = 0; i < events / some; i++) {
+        (void)answer_all(&of);
+        rig_run(&of.on);
+    }
+    assert_int_equal(of.count, events + some);
+    scene_close(&of, sub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +313,7 @@ int main(void)
         cmocka_unit_test(what_was_acked_early_is_measured),
         cmocka_unit_test(the_last_of_a_tray_makes_room),
         cmocka_unit_test(many_are_ended_wherever_they_are),
+        cmocka_unit_test(what_only_a_tray_holds_times_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

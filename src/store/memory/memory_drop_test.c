@@ -310,6 +310,37 @@ static void nothing_is_full_while_something_may_go(void **state)
     skald_store_close(store);
 }
 
+// A limit that comes late: far more may go than goes with each append, and all of it goes that one
+// batch needs.
+static void nothing_is_full_when_much_may_go_at_once(void **state)
+{
+    enum { len = 20000, large = 20 };
+    static const skald_retention few = {.max_events = 10, .policy = SKALD_RETAIN_LIMIT};
+    static char data[len];
+    skald_store *store = store_open("memory:?bytes_max=1000000");
+    const ski_memory *memory = store->instance;
+    skald_event events[large];
+    uint64_t head;
+    skald_err err;
+
+    (void)state;
+    memset(data, 'x', len);
+    data[0] = data[len - 1] = '"';
+    do {
+        head = skald_store_head(store);
+        err = append_some(store, head + 1, 50);
+    } while (!err);
+    assert_int_equal(err, SKALD_EFULL);
+    assert_int_equal(memory->dropped, 0);
+    assert_int_equal(skald_retention_set(store, &few, NULL), SKALD_OK);
+    for (int i = 0; i < large; i++)
+        events[i] = (skald_event){.type = SKALD_STR("t.x"), .data = {data, len}};
+    assert_int_equal(skald_store_append(store, events, large, NULL, NULL, NULL), SKALD_OK);
+    assert_int_equal(skald_store_head(store), head + large);
+    assert_in_range(memory->dropped, 1000, head); // ten times what goes with such a batch
+    skald_store_close(store);
+}
+
 // With SKALD_RETAIN_ACKED what somebody holds stays, and nothing goes before all have said so.
 static void what_is_held_stays(void **state)
 {
@@ -534,6 +565,7 @@ int main(void)
         cmocka_unit_test(silent_streams_become_short),
         cmocka_unit_test(pages_stay_whole),
         cmocka_unit_test(nothing_is_full_while_something_may_go),
+        cmocka_unit_test(nothing_is_full_when_much_may_go_at_once),
         cmocka_unit_test(what_is_held_stays),
         cmocka_unit_test(what_is_lost_is_counted),
         cmocka_unit_test(ids_go_with_their_events),
