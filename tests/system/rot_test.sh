@@ -167,13 +167,29 @@ salvage_rotten() {
     stop_server
 }
 
+# The index of a segment that is damaged stays as it is: it finds what one made of the rest would not.
+repair_rotten() {
+    rm -rf "$WORK/before"
+    cp -a "$WORK/rotten" "$WORK/before"
+    ended 1 "$SKALD" verify --repair --data "$WORK/rotten"
+    for file in "${segments[@]/%.log/.idx}"; do
+        [ ! -e "$WORK/before/$file" ] || cmp -s "$WORK/before/$file" "$WORK/rotten/$file" ||
+            fail "verify --repair made $file anew of a segment that is damaged"
+    done
+    rm -rf "$WORK/before"
+}
+
 make_data
 last=${segments[-1]}
-rot "${segments[0]}" 9       # the header of a segment
+rot "${segments[1]}" 9       # the header of a segment
+read -r _ _ first _ < <(ranges "${segments[1]}")
+[ "$first" -gt 1 ] || fail "no event of the segment has position $first"
+rot "${segments[0]}" 9
 salvage_rotten
 serve_rotten read_only
 rot "${segments[0]}" 4100    # the header of its first frame
 rot "${segments[1]}" 20000   # in the middle
+repair_rotten
 salvage_rotten
 serve_rotten written
 rot "$last" $(($(end_of "$last") - 1))

@@ -23,7 +23,8 @@ typedef struct verification {
     uint64_t visible, bytes_all;
     uint32_t slot, count; // segments: this one, how many
     char name[SKI_SEGMENT_NAME];
-    bool damaged_before; // counting is of no use any more
+    bool damaged_before;  // counting is of no use any more
+    bool segment_damaged; // this one: its index may find what its frames have lost
 } verification;
 
 static void verify_damage(verification *check, skald_damage damage)
@@ -202,7 +203,8 @@ static skald_err segment_verify(verification *check, uint64_t end)
     char path[SKI_ENGINE_PATH_MAX];
     ski_file *file = NULL;
     ski_scan scan = {0};
-    skald_damage whole = {.why = "the file is not there, or its header is damaged"};
+    skald_damage whole = {.position_first = engine->segments[check->slot]->base_pos,
+                          .why = "the file is not there, or its header is damaged"};
     skald_err err = SKALD_OK;
 
     for (unsigned attempt = 0; attempt < rewrites_max; attempt++) { // it may be rewritten meanwhile
@@ -220,6 +222,8 @@ static skald_err segment_verify(verification *check, uint64_t end)
     } else if (err != SKALD_ENOMEM && err != SKALD_EUNSUPPORTED) {
         whole.length = scan.limit;
         whole.position_last = segment_last(check);
+        if (whole.position_last < whole.position_first)
+            whole.position_first = whole.position_last = 0;
         verify_damage(check, whole);
         err = SKALD_OK;
     }
@@ -298,7 +302,8 @@ static skald_err index_open(verification *check, const ski_sealed_info *info,
     return SKALD_ENOTFOUND;
 }
 
-// index_compare holds the index of a segment against one made anew.
+// index_compare holds the index of a segment against one made anew. Of a segment that is damaged
+// none is: it would have less than the one there is, which finds what is whole in a damaged frame.
 static skald_err index_compare(verification *check, const ski_sealed *sealed)
 {
     ski_engine *engine = check->engine;
@@ -318,6 +323,7 @@ static skald_err index_compare(verification *check, const ski_sealed *sealed)
         ski_engine_suspect(engine, check->slot);
         return SKALD_OK;
     }
+    if (!err && check->segment_damaged) return SKALD_OK;
     if (!err) err = ski_sealed_build_memory(&source, &engine->pool, &again, NULL);
     if (err == SKALD_ECORRUPT || err == SKALD_EIO || err == SKALD_ENOTFOUND) return SKALD_OK;
     if (!err) err = ski_sealed_same(sealed, again, &same, &offset, NULL);
@@ -433,9 +439,11 @@ skald_err ski_verify(void *driver, const skald_verify_options *options,
 
     for (; check.slot < check.count; check.slot++) {
         bool last = check.slot + 1 == check.count;
+        uint64_t damaged = check.verified.damaged;
 
         check.verified.bytes += SKI_SEGMENT_HEADER;
         SKALD_TRY(segment_verify(&check, last ? end : 0));
+        check.segment_damaged = check.verified.damaged != damaged;
         SKALD_TRY(index_verify(&check));
     }
     window_verify(&check);
