@@ -91,6 +91,22 @@ static skald_err beginnings_take(compacting *running, skald_store_compact_job *j
     return SKALD_OK;
 }
 
+// log_trim drops what the log no longer shows, and says in job what went.
+static skald_err log_trim(skald_store *store, uint64_t floor, skald_store_compact_job *job,
+                          skald_error *reterr_error)
+{
+    skald_store_state before = {0}, after = {0};
+    uint64_t kept = 0;
+
+    if (!store->driver->trim || !floor) return SKALD_OK;
+    store->driver->state(store->instance, &before);
+    SKALD_TRY(store->driver->trim(store->instance, floor, &kept, reterr_error));
+    store->driver->state(store->instance, &after);
+    job->events_erased += after.events_erased - before.events_erased;
+    job->bytes_freed += after.bytes_freed - before.bytes_freed;
+    return SKALD_OK;
+}
+
 // compact_run: the store is entered and nothing else compacts it.
 static skald_err compact_run(skald_store *store, const skald_compact_options *options,
                              skald_compacted *ret_compacted, skald_error *reterr_error)
@@ -101,12 +117,10 @@ static skald_err compact_run(skald_store *store, const skald_compact_options *op
                                    .context = &running,
                                    .bytes_per_s = options->bytes_per_s,
                                    .erase = options->erase};
-    uint64_t kept = 0;
 
     SKALD_TRY(ski_sight_take(store, true, &running.sight, reterr_error));
     if (!running.sight.now) running.sight.now = ski_store_now(store);
-    if (store->driver->trim && running.sight.floor)
-        SKALD_TRY(store->driver->trim(store->instance, running.sight.floor, &kept, reterr_error));
+    SKALD_TRY(log_trim(store, running.sight.floor, &job, reterr_error));
     if (store->driver->compact) {
         skald_err err = beginnings_take(&running, &job);
 

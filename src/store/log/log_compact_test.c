@@ -297,6 +297,25 @@ static void test_many_questions_to_an_index(void **state)
     ski_store_log.close(driver);
 }
 
+// What a trim takes is in what a compaction says of itself.
+static void test_what_is_trimmed_is_counted(void **state)
+{
+    static const skald_retention newest = {.max_events = 10, .policy = SKALD_RETAIN_LIMIT};
+    world *w = *state;
+    skald_compacted compacted = {0};
+    skald_store *store = NULL;
+    char url[400];
+
+    ski_store_log.close(fill(w, events));
+    (void)snprintf(url, sizeof url, "log:%s", w->path);
+    assert_int_equal(skald_store_open(url, &small, &store, NULL), SKALD_OK);
+    assert_int_equal(skald_retention_set(store, &newest, NULL), SKALD_OK);
+    assert_int_equal(skald_store_compact(store, NULL, &compacted, NULL), SKALD_OK);
+    assert_in_range(compacted.events_erased, events / 2, events);
+    assert_in_range(compacted.bytes_freed, events, UINT64_MAX);
+    skald_store_close(store);
+}
+
 // everything that is made of segments is lost, and made again of what is left of them.
 static void test_all_can_be_made_again(void **state)
 {
@@ -579,6 +598,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD(test_what_is_worth_it),
         WORLD(test_erased_bytes_are_nowhere),
+        WORLD(test_what_is_trimmed_is_counted),
         WORLD(test_all_can_be_made_again),
         WORLD(test_it_stops_and_goes_on),
         WORLD(test_on_a_full_disk),
