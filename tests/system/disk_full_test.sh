@@ -68,6 +68,7 @@ test_every_place() {
         degraded
         rm "$disk/ballast"
         wait_until 20 "the server to write again with $left bytes left before" resumes
+        expect_like "the log" "$(grep 'appends are' "$WORK/serve.err" | tail -n 1)" '*appends are taken again*'
         expect_like "ready" "$(get /ready)" '{"status":"ok",*'
     done
     all_there

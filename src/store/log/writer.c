@@ -182,7 +182,7 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
 {
     ski_tail *tail = &engine->tail;
     uint64_t visible = atomic_load(&engine->visible);
-    bool wake_idle = false, wake_keep = false;
+    bool wake_idle = false, wake_keep = false, again = false;
 
     ski_mutex_lock(&engine->lock);
     for (uint64_t position = visible + 1; position < tail->next_pos;) {
@@ -207,6 +207,7 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
     tail->segment->end = tail->end;
     atomic_store(&engine->visible, tail->next_pos - 1);
     engine->written_last_ns = ski_engine_now_ns(engine);
+    again = engine->stopped;
     engine->stopped = false;
     wake_idle = !engine->idle_due;
     engine->idle_due = true;
@@ -214,6 +215,7 @@ static void writer_publish(ski_engine *engine, ski_group *group, size_t from, si
     ski_mutex_unlock(&engine->lock);
     if (wake_idle) ski_cond_signal(&engine->work);
     if (wake_keep) ski_cond_signal(&engine->keep_work);
+    if (again) ski_log_line(engine->host->log, SKALD_INFO, "appends are taken again", NULL);
     for (size_t i = from; i < to; i++) {
         skald_store_batch *batch = group->items[i].batch;
 

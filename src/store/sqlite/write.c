@@ -330,6 +330,8 @@ static void writer_note(ski_sqlite *store, skald_err err, uint64_t took_ns, uint
         store->sync_ns += took_ns;
         if (bytes) store->bytes_stored = bytes;
         store->stopped = store->dead;
+        if (was && !store->stopped)
+            ski_log_line(store->host->log, SKALD_INFO, "appends are taken again", NULL);
         return;
     }
     if (err == SKALD_ENOMEM || err == SKALD_EUNAVAILABLE) return; // says nothing of the device
